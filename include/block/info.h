@@ -1,0 +1,102 @@
+// What drivers tell about an image: block status, driver facts, check reports, deduplication
+// figures.
+#ifndef BLOCK_INFO_H
+#define BLOCK_INFO_H
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace block {
+
+// The state of a run of bytes that begins at the asked offset.
+struct BlockStatus {
+  std::uint64_t bytes = 0; // how far the answer holds
+  bool allocated = false;  // this node supplies the content, not its backing file
+  bool zero = false;       // reads as zeros
+  bool data = false;       // content is stored somewhere
+  bool compressed = false; // stored compressed; host_offset then is not a place to read from
+  // Where the content lies in child "file", in bytes, if the run lies there in one piece.
+  std::optional<std::uint64_t> host_offset;
+  // How many guest places share each cluster of the run; 1 = not shared, 0 = not known.
+  std::uint64_t owners = 0;
+};
+
+// A small tree of facts for `info`, printed in this order by people's tools and as an object in
+// JSON.
+struct InfoValue;
+using InfoFields = std::vector<std::pair<std::string, InfoValue>>;
+struct InfoValue {
+  std::variant<bool, std::uint64_t, std::string, InfoFields> value;
+};
+
+struct DriverInfo {
+  std::uint64_t cluster_size = 0; // bytes; 0 = the driver has no clusters
+  bool dirty = false;             // not closed cleanly; a writable open repairs it
+  bool corrupt = false;
+  std::string backing_filename; // as the image says it; empty = none
+  std::string backing_format;   // as the image says it; empty = not said
+  InfoFields format_specific;   // keys as in QMP: "lazy-refcounts"
+};
+
+// What to do about what check finds.
+struct CheckRequest {
+  bool repair_leaks = false;
+  bool repair_errors = false; // with leaks: everything that can be mended
+  // One line a finding, as people read it, without line feed. On the checking thread; may be empty.
+  std::function<void(const std::string&)> report;
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress; // may be empty
+};
+
+struct CheckReport {
+  std::uint64_t corruptions = 0;  // found and not repaired
+  std::uint64_t leaks = 0;        // clusters counted but not used, not freed
+  std::uint64_t check_errors = 0; // things that could not be examined
+  std::uint64_t corruptions_fixed = 0;
+  std::uint64_t leaks_fixed = 0;
+  std::uint64_t image_end_offset = 0; // bytes: end of the last cluster in use
+  std::uint64_t total_clusters = 0;   // guest clusters of the virtual disk
+  std::uint64_t allocated_clusters = 0;
+  std::uint64_t fragmented_clusters = 0;
+  std::uint64_t compressed_clusters = 0;
+};
+
+enum class DedupStatus { starting, running, paused };
+
+// Counters are since open unless they say otherwise. docs/counters.md tells which decision each one
+// counts.
+struct DedupInfo {
+  DedupStatus status = DedupStatus::running;
+  std::string algorithm; // "sha256"
+  bool verify = false;   // every match is confirmed by comparing bytes
+  bool table_trusted =
+      true; // false after an unclean close: matches against old entries are confirmed
+  std::uint64_t cluster_size = 0;            // bytes
+  std::uint64_t written_bytes = 0;           // guest bytes that writes covered
+  std::uint64_t stored_bytes = 0;            // bytes of data clusters written to the file
+  std::uint64_t deduplicated_clusters = 0;   // clusters that a write linked to existing content
+  std::uint64_t undeduplicated_clusters = 0; // clusters that a write stored as new content
+  std::uint64_t zero_clusters = 0; // clusters that a write of zeros turned into zero mappings
+  std::uint64_t missing_data_reads =
+      0; // reads for the rest of a cluster that a write covers in part
+  std::uint64_t hashes_created = 0;
+  std::uint64_t hashes_removed = 0;
+  std::uint64_t deleted_clusters = 0; // data clusters that lost their last owner
+  std::uint64_t refcount_overflows =
+      0; // duplicates stored again because the refcount threshold was reached
+  std::uint64_t verify_reads = 0;
+  std::uint64_t verify_mismatches = 0;
+  std::uint64_t cache_hits = 0; // dedup block cache
+  std::uint64_t cache_misses = 0;
+  std::uint64_t cache_bytes = 0;   // memory the dedup block cache uses now
+  std::uint64_t index_entries = 0; // clusters the index knows now
+  std::uint64_t index_bytes = 0;   // memory the index uses now
+};
+
+} // namespace block
+
+#endif

@@ -1,0 +1,18 @@
+// What a driver module exports, and the stamp that the loader compares before it calls anything.
+#ifndef BLOCK_MODULE_H
+#define BLOCK_MODULE_H
+
+#include "block/driver.h"
+#include "block/stamp.h" // generated: BLOCK_MODULE_STAMP, a digest of include/block and the compiler
+
+// In exactly one file of a module, outside any namespace: BLOCK_MODULE(driver_table);
+// The stamp is plain text, so that the loader can read it whatever the module was built with.
+#define BLOCK_MODULE(driver)                                                                       \
+  extern "C" __attribute__((visibility("default"))) const char block_module_stamp[];               \
+  const char block_module_stamp[] = BLOCK_MODULE_STAMP;                                            \
+  extern "C" __attribute__((visibility("default"))) const block::BlockDriver*                      \
+  block_module_driver() {                                                                          \
+    return &(driver);                                                                              \
+  }
+
+#endif

@@ -1,0 +1,63 @@
+// Node options: a flat map from dotted key to text, as in "driver=qcow2,file.filename=d.qcow2".
+#ifndef BLOCK_OPTIONS_H
+#define BLOCK_OPTIONS_H
+
+#include "block/result.h"
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace block {
+
+// Whoever understands a key takes it out; what is left over at the end is an unknown option. Values
+// are kept as text; take_*() convert. Not synchronised: one thread uses an Options object at a
+// time.
+class Options {
+public:
+  Options() = default;
+  Options(std::initializer_list<std::pair<const std::string, std::string>> entries)
+      : entries_(entries) {}
+
+  // Parses "key=value,key=value". A doubled comma stands for a comma in a value; a key without "="
+  // gets the value "on"; a repeated key keeps its last value. With implied_key, a first element
+  // without "=" is its value.
+  static Result<Options> parse(std::string_view text, std::string_view implied_key = {});
+
+  bool empty() const { return entries_.empty(); }
+  bool contains(std::string_view key) const;
+  const std::map<std::string, std::string>& entries() const { return entries_; }
+  void set(std::string key, std::string value);
+  // Sets the key unless it is there.
+  void set_default(std::string key, std::string value);
+
+  // Each removes the key. Absent key: nothing, or the default. Unusable text: an error that names
+  // the key.
+  std::optional<std::string> take(std::string_view key);
+  Result<bool> take_bool(std::string_view key, bool absent); // on/off, yes/no, true/false
+  Result<std::uint64_t> take_size(std::string_view key,
+                                  std::uint64_t absent); // bytes, see parse_size()
+  Result<std::uint64_t> take_number(std::string_view key, std::uint64_t absent);
+
+  // Removes every key that begins "prefix." and returns them without it.
+  Options take_children(std::string_view prefix);
+
+  // An error that names the first key left, or success. `who` is the node or driver that does not
+  // know it.
+  Result<void> expect_empty(std::string_view who) const;
+
+private:
+  std::map<std::string, std::string> entries_;
+};
+
+// A size in bytes as people write it: decimal or 0x hex, an optional suffix b k K m M g G t T p P e
+// E (powers of 1024), a decimal fraction before a suffix ("1.5M"). Errors: not a number, out of
+// range.
+Result<std::uint64_t> parse_size(std::string_view text);
+
+} // namespace block
+
+#endif
