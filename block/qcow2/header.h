@@ -1,0 +1,96 @@
+// The qcow2 header with its extensions: decode, validate, encode.
+#ifndef BLOCK_QCOW2_HEADER_H
+#define BLOCK_QCOW2_HEADER_H
+
+#include "block/qcow2/format.h"
+#include "block/result.h"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qcow2 {
+
+using block::Error;
+using block::ErrorKind;
+using block::Result;
+
+struct Extension {
+  std::uint32_t type;
+  std::vector<std::byte> data; // without padding
+};
+
+enum class FeatureKind : std::uint8_t { incompatible = 0, compatible = 1, autoclear = 2 };
+
+struct FeatureName {
+  FeatureKind kind;
+  std::uint8_t bit;
+  std::string name; // at most 46 bytes
+};
+
+struct Header {
+  std::uint32_t version = version_3;
+  unsigned cluster_bits = 16;
+  std::uint64_t guest_size = 0; // bytes
+  std::uint32_t crypt_method = 0;
+  std::uint32_t l1_entries = 0;
+  HostOffset l1_offset;
+  HostOffset refcount_table_offset;
+  std::uint32_t refcount_table_clusters = 0;
+  std::uint32_t snapshot_count = 0;
+  HostOffset snapshots_offset;
+  std::uint64_t incompatible_features = 0;
+  std::uint64_t compatible_features = 0;
+  std::uint64_t autoclear_features = 0;
+  unsigned refcount_order = 4; // refcounts are 2^order bits wide
+  std::uint8_t compression_type = 0;
+  std::vector<std::byte>
+      additional_fields;             // what a header longer than 112 bytes holds; kept as it is
+  std::vector<Extension> extensions; // in file order, without the end marker; unknown ones are kept
+  std::string backing_file;          // empty = none
+
+  ClusterSize cluster_size() const { return ClusterSize(cluster_bits); }
+  unsigned refcount_bits() const { return 1u << refcount_order; }
+  bool dirty() const { return incompatible_features & bit(incompatible::dirty_bit); }
+  bool corrupt() const { return incompatible_features & bit(incompatible::corrupt_bit); }
+  bool lazy_refcounts() const { return compatible_features & bit(compatible::lazy_refcounts_bit); }
+  std::uint64_t l1_bytes() const { return std::uint64_t{l1_entries} * table_entry_bytes; }
+
+  const Extension* find_extension(std::uint32_t type) const; // null if absent; owned by the header
+  // Replaces the extension of that type in its place, or appends it.
+  void set_extension(std::uint32_t type, std::vector<std::byte> data);
+  std::string backing_format() const; // empty = not said
+  // From the feature name table of this image; "unknown feature bit N" if it has no name there.
+  std::string feature_name(FeatureKind kind, unsigned bit_number) const;
+
+  // The header cluster: fields, extensions, backing file name. Error: no_space if it does not fit
+  // into one cluster.
+  Result<std::vector<std::byte>> encode() const;
+};
+
+// Whether the bytes begin with qcow2's magic number.
+bool has_magic(std::span<const std::byte> head);
+
+// Decodes the first cluster of a file, or as much of it as the file has; `first_bytes` are hostile.
+// Checks every field that can be checked without the rest of the file. Errors: corrupt, unsupported
+// (the message names the version).
+Result<Header> decode_header(std::span<const std::byte> first_bytes);
+
+// Refuses what this driver cannot read, by name: unknown incompatible features, encryption, data
+// files, snapshots. `known_incompatible` has the bits that the caller understands beside the
+// standard ones.
+Result<void> check_supported(const Header& header, std::uint64_t known_incompatible);
+
+// Checks that the tables the header names lie within the file. `file_length` in bytes.
+Result<void> check_table_places(const Header& header, std::uint64_t file_length);
+
+// The feature name table extension. What is cut off or of an unknown kind is ignored.
+std::vector<FeatureName> decode_feature_names(std::span<const std::byte> data);
+std::vector<std::byte> encode_feature_names(std::span<const FeatureName> names);
+// The names of the standard's own features, as every image of version 3 carries them.
+const std::vector<FeatureName>& standard_feature_names();
+
+} // namespace qcow2
+
+#endif

@@ -1,0 +1,50 @@
+// HostFile: the image file as the qcow2 code sees it, by host offset, with barriers.
+#ifndef BLOCK_QCOW2_HOST_FILE_H
+#define BLOCK_QCOW2_HOST_FILE_H
+
+#include "block/node.h"
+#include "block/qcow2/format.h"
+
+#include <atomic>
+#include <span>
+
+namespace qcow2 {
+
+using block::IoVector;
+using block::Result;
+
+// A thin view of the child node "file"; does not own it. Any thread. Errors name the host offset.
+class HostFile {
+public:
+  explicit HostFile(block::Node& file) : file_(file) {}
+
+  // What lies beyond the end of the file reads as zeros: the last cluster of a file may be cut
+  // short.
+  Result<void> read(HostOffset offset, const IoVector& vector);
+  Result<void> write(HostOffset offset, const IoVector& vector);
+  Result<void> read(HostOffset offset, std::span<std::byte> bytes) {
+    return read(offset, IoVector(bytes.data(), bytes.size()));
+  }
+  Result<void> write(HostOffset offset, std::span<const std::byte> bytes) {
+    return write(offset, IoVector(bytes.data(), bytes.size()));
+  }
+
+  // Makes every write that returned before the call durable. Costs nothing if there was none since
+  // the last barrier.
+  Result<void> barrier();
+
+  // Gives the space back to the file system; the content is undefined afterwards.
+  Result<void> punch(HostOffset offset, std::uint64_t bytes);
+
+  Result<std::uint64_t> length(); // bytes
+  block::Node& node() { return file_; }
+
+private:
+  block::Node& file_;
+  std::atomic<std::uint64_t> writes_{0};         // writes that have returned
+  std::atomic<std::uint64_t> durable_writes_{0}; // of these, known to be durable
+};
+
+} // namespace qcow2
+
+#endif
