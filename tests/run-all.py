@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Runs every test of the given build directories and prints one line that counts them all.
+
+The unit of the count is a GoogleTest case, a test program that is not GoogleTest, or an iotest.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as xml
+from collections import Counter
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# What the programs under test find: a sanitizer's report must fail the test, whatever the program exits with.
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0:exitcode=99",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:exitcode=99",
+    "LSAN_OPTIONS": "exitcode=99",
+}
+
+
+def count_meson_tests(build: pathlib.Path) -> Counter:
+    """Runs `meson test` and counts GoogleTest cases from what the test programs themselves write."""
+    with tempfile.TemporaryDirectory(prefix="gtest-") as reports:
+        environment = {**os.environ, **SANITIZER_OPTIONS, "GTEST_OUTPUT": f"xml:{reports}/"}
+        run = subprocess.run(["meson", "test", "-C", build, "--print-errorlogs", "--no-rebuild"],
+                             env=environment)
+        counts, reported = Counter(), set()
+        for path in pathlib.Path(reports).glob("*.xml"):
+            suite = xml.parse(path).getroot()
+            total, failed = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
+            skipped = sum(1 for case in suite.iter("testcase") if case.find("skipped") is not None)
+            disabled = int(suite.get("disabled"))
+            counts.update(passed=total - failed - skipped - disabled, failed=failed, skipped=skipped + disabled)
+            reported.add(path.stem)
+    log = build / "meson-logs" / "testlog.json"
+    failed_programs = 0
+    for line in log.read_text().splitlines():
+        test = json.loads(line)
+        outcome = {"OK": "passed", "EXPECTEDFAIL": "passed", "SKIP": "skipped"}.get(test["result"], "failed")
+        failed_programs += outcome == "failed"
+        if pathlib.Path(test["command"][0]).name not in reported:
+            counts[outcome] += 1  # not GoogleTest, or it died before its report
+    # A program whose cases all passed and that failed all the same, for example for a leak found at its end.
+    counts["failed"] = max(counts["failed"], failed_programs, 1 if run.returncode else 0)
+    return counts
+
+
+def count_iotests(build: pathlib.Path) -> Counter:
+    with tempfile.NamedTemporaryFile(prefix="iotests-", suffix=".json") as summary:
+        subprocess.run([sys.executable, ROOT / "iotests" / "check", "--build", build, "--summary", summary.name, "-d"],
+                       env={**os.environ, **SANITIZER_OPTIONS})
+        text = pathlib.Path(summary.name).read_text()
+    return Counter(json.loads(text)) if text else Counter(failed=1)
+
+
+def main() -> int:
+    total, lines = Counter(), []
+    for directory in sys.argv[1:]:
+        build = ROOT / directory
+        for kind, count in (("unit tests", count_meson_tests), ("iotests", count_iotests)):
+            print(f"=== {directory}: {kind}", flush=True)
+            counts = count(build)
+            total.update(counts)
+            lines.append(f"{directory}, {kind}: {counts['passed']} passed, {counts['failed']} failed, "
+                         f"{counts['skipped']} skipped")
+    print("===")
+    print("\n".join(lines))
+    print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
+    return 1 if total["failed"] or not total["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
