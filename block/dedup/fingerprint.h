@@ -1,0 +1,78 @@
+// Fingerprints: what stands for a cluster's content, and the hash algorithms that make them.
+#ifndef BLOCK_DEDUP_FINGERPRINT_H
+#define BLOCK_DEDUP_FINGERPRINT_H
+
+#include "block/result.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace dedup {
+
+// The hash of one cluster's content: 32 bytes, a shorter digest is padded with zeros at its end.
+// All zero means "no fingerprint".
+struct Fingerprint {
+  std::array<std::byte, 32> bytes{};
+
+  bool operator==(const Fingerprint&) const = default;
+  bool is_zero() const;
+  // The first 64 bits as a big-endian number, so numbers order as the bytes do.
+  std::uint64_t prefix64() const;
+  // The first 48 bits likewise: what the index keeps of a fingerprint. Below 2^48.
+  std::uint64_t prefix48() const { return prefix64() >> 16; }
+};
+
+// Numbers as the image stores them. An image may hold a number that is not listed here: the type
+// carries it, is_known() tells, and a Hasher for it cannot be made.
+enum class HashAlgorithm : std::uint8_t {
+  sha256 = 0,
+  sha3_256 = 1,
+  skein_256 = 2,
+  blake2b_256 = 16,
+  xxh3_128 = 17,
+};
+
+bool is_known(HashAlgorithm algorithm);
+// The name users give: "sha256". For an unknown number "algorithm N".
+std::string name_of(HashAlgorithm algorithm);
+// The algorithm of that name, whether this build can use it or not; nothing for an unknown name.
+std::optional<HashAlgorithm> algorithm_named(std::string_view name);
+// Succeeds if this build can compute the algorithm; else ErrorKind::unsupported with the name.
+block::Result<void> check_usable(HashAlgorithm algorithm);
+
+// Computes fingerprints. Has no state that changes: any number of threads may use one Hasher at
+// once. Hashing a 4 KiB cluster takes some two microseconds, so call it outside every lock.
+class Hasher {
+public:
+  // Fails as check_usable() does.
+  static block::Result<Hasher> create(HashAlgorithm algorithm);
+
+  HashAlgorithm algorithm() const { return algorithm_; }
+
+  // out[i] becomes the fingerprint of the cluster_bytes bytes at clusters[i]. `out` has as many
+  // elements as `clusters`. Allocates nothing and cannot fail.
+  void fingerprint(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
+                   std::span<Fingerprint> out) const;
+
+private:
+  explicit Hasher(HashAlgorithm algorithm) : algorithm_(algorithm) {}
+
+  HashAlgorithm algorithm_;
+};
+
+} // namespace dedup
+
+template <>
+struct std::hash<dedup::Fingerprint> {
+  std::size_t operator()(const dedup::Fingerprint& fingerprint) const noexcept {
+    return static_cast<std::size_t>(fingerprint.prefix64());
+  }
+};
+
+#endif

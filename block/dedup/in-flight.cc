@@ -1,0 +1,72 @@
+// InFlight: tickets, and a shared outcome for those who wait.
+#include "block/dedup/in-flight.h"
+
+#include <cassert>
+#include <condition_variable>
+
+namespace dedup {
+namespace {
+
+// Enforces the rule of in-flight.h; counts over all images, since waiting in one image while a
+// ticket of another is open could close a circle too.
+thread_local std::size_t open_tickets = 0;
+
+} // namespace
+
+struct InFlight::Outcome {
+  std::condition_variable finished_changed;
+  bool finished = false;
+  bool success = false;
+};
+
+InFlight::Ticket::Ticket(Ticket&& other) noexcept
+    : fingerprint_(other.fingerprint_), open_(std::exchange(other.open_, false)) {}
+
+InFlight::Ticket& InFlight::Ticket::operator=(Ticket&& other) noexcept {
+  assert(!open_ && "an open ticket is overwritten");
+  fingerprint_ = other.fingerprint_;
+  open_ = std::exchange(other.open_, false);
+  return *this;
+}
+
+InFlight::Ticket::~Ticket() {
+  assert(!open_ && "a ticket is destroyed unfinished");
+}
+
+InFlight::~InFlight() {
+  assert(writes_.empty());
+}
+
+std::variant<InFlight::Ticket, InFlight::Handle> InFlight::begin(const Fingerprint& fingerprint) {
+  auto [write, is_new] = writes_.try_emplace(fingerprint);
+  if (is_new) {
+    ++open_tickets;
+    return Ticket(fingerprint);
+  }
+  if (!write->second) write->second = std::make_shared<Outcome>();
+  return Handle(write->second);
+}
+
+void InFlight::finish(Ticket ticket, bool success) {
+  assert(ticket.open_ && "a ticket is finished twice");
+  ticket.open_ = false;
+  assert(open_tickets > 0 && "a ticket is finished on another thread");
+  --open_tickets;
+  const auto write = writes_.find(ticket.fingerprint_);
+  assert(write != writes_.end());
+  if (Outcome* outcome = write->second.get()) {
+    outcome->finished = true;
+    outcome->success = success;
+    outcome->finished_changed.notify_all();
+  }
+  writes_.erase(write);
+}
+
+bool InFlight::wait(const Handle& handle, std::unique_lock<std::mutex>& lock) {
+  assert(open_tickets == 0 && "waiting for others with own tickets open");
+  Outcome& outcome = *handle.outcome_;
+  outcome.finished_changed.wait(lock, [&] { return outcome.finished; });
+  return outcome.success;
+}
+
+} // namespace dedup

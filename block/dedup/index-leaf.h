@@ -1,0 +1,81 @@
+// One leaf of the tree index: a packed, sorted array of (short fingerprint, cluster) pairs.
+#ifndef BLOCK_DEDUP_INDEX_LEAF_H
+#define BLOCK_DEDUP_INDEX_LEAF_H
+
+#include "block/dedup/index.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace dedup {
+
+// What a heap block of so many bytes costs with the allocator's header and rounding (glibc).
+std::uint64_t heap_cost(std::size_t bytes);
+
+// 48 bits of fingerprint and 48 bits of cluster number in three 32-bit words: 12 bytes, where two
+// 64-bit words would take 16.
+class LeafEntry {
+public:
+  LeafEntry(std::uint64_t prefix48, block::HostCluster cluster)
+      : high_(static_cast<std::uint32_t>(prefix48 >> 16)),
+        middle_(static_cast<std::uint32_t>(prefix48 << 16 | cluster.value() >> 32)),
+        low_(static_cast<std::uint32_t>(cluster.value())) {}
+
+  std::uint64_t prefix48() const { return std::uint64_t{high_} << 16 | middle_ >> 16; }
+  block::HostCluster cluster() const {
+    return block::HostCluster(std::uint64_t{middle_ & 0xFFFF} << 32 | low_);
+  }
+
+private:
+  std::uint32_t high_, middle_, low_;
+};
+static_assert(sizeof(LeafEntry) == 12);
+
+// Entries ascend by short fingerprint; equal ones stand in the order of insertion. The array grows
+// in small steps: at random load leaves are two thirds full on average, and the last third need not
+// be paid for.
+class Leaf {
+public:
+  // Large leaves make the tree small, small leaves make insertion cheap.
+  static constexpr std::size_t max_entries = 512;
+
+  std::size_t size() const { return size_; }
+  bool full() const { return size_ == max_entries; }
+  // Of the object and its array, in bytes.
+  std::uint64_t memory_bytes() const { return heap_cost(sizeof *this) + array_cost(); }
+
+  Candidates find(std::uint64_t prefix48) const;
+
+  enum class Insertion { done, known, too_many };
+  // Not when full().
+  Insertion insert(std::uint64_t prefix48, block::HostCluster cluster);
+  // False if there is no such pair.
+  bool remove(std::uint64_t prefix48, block::HostCluster cluster);
+
+  // Moves the entries of the lower half into a new leaf. Equal short fingerprints stay together: a
+  // full leaf holds far more entries than Candidates::max_size, so both halves get some.
+  std::unique_ptr<Leaf> split_lower_half();
+  // The greatest short fingerprint here. Not when empty.
+  std::uint64_t last_prefix48() const { return entries_.get()[size_ - 1].prefix48(); }
+  // Takes over the entries of `lower`, all of which sort before those here, and which fit.
+  void prepend(const Leaf& lower);
+
+private:
+  struct Free {
+    void operator()(LeafEntry* entries) const;
+  };
+
+  // Where the first entry that is not less than prefix48 stands, or size().
+  std::size_t lower_bound(std::uint64_t prefix48) const;
+  void set_capacity(std::size_t wanted);
+  std::uint64_t array_cost() const;
+
+  std::unique_ptr<LeafEntry[], Free> entries_; // by malloc, to be resized in place
+  std::uint32_t size_ = 0;
+  std::uint32_t capacity_ = 0;
+};
+
+} // namespace dedup
+
+#endif

@@ -1,0 +1,83 @@
+// The dedup header extension, to and from bytes.
+#include "block/qcow2-dedup/extension.h"
+
+#include "block/util/big-endian.h"
+
+#include <cstring>
+#include <string>
+
+namespace qcow2_dedup {
+namespace {
+
+// Byte positions within the extension's data.
+constexpr std::size_t at_offset = 0;
+constexpr std::size_t at_entries = 8;
+constexpr std::size_t at_algorithm = 12;
+constexpr std::size_t at_strategies = 13;
+constexpr std::size_t at_reserved = 14;
+static_assert(at_reserved + sizeof(Extension::reserved) == extension_bytes);
+
+constexpr std::uint8_t known_strategies = lookup_in_ram | lookup_on_disk | dedup_running | in_use;
+
+// The specification of qcow2 leaves the top 8 bits of host offsets reserved.
+constexpr std::uint64_t host_offset_limit = std::uint64_t{1} << 56;
+
+block::Error corrupt(const std::string& what) {
+  return block::Error(block::ErrorKind::corrupt, "dedup header extension: " + what);
+}
+
+block::Result<void> check_table(const Extension& extension, block::ClusterSize cluster_size) {
+  const std::uint64_t offset = extension.table_offset.value();
+  if (!cluster_size.aligned(extension.table_offset))
+    return corrupt("table offset " + std::to_string(offset) + " is not cluster aligned");
+  if (offset >= host_offset_limit)
+    return corrupt("table offset " + std::to_string(offset) + " is out of range");
+  if ((offset == 0) != (extension.table_entries == 0))
+    return corrupt(offset == 0 ? "table entries but no table" : "a table without entries");
+  if (extension.table_entries > max_table_entries)
+    return corrupt("table of " + std::to_string(extension.table_entries) +
+                   " entries is too large, the limit is " + std::to_string(max_table_entries));
+  return {};
+}
+
+block::Result<void> check_known(const Extension& extension) {
+  BLOCK_TRY(dedup::check_usable(extension.algorithm));
+  const unsigned unknown = extension.strategies & ~unsigned{known_strategies};
+  for (unsigned bit = 0; bit < 8; ++bit)
+    if ((unknown >> bit & 1) != 0)
+      return block::Error(block::ErrorKind::unsupported,
+                          "dedup strategy bit " + std::to_string(bit) + " is not supported");
+  return {};
+}
+
+} // namespace
+
+block::Result<Extension> decode_extension(std::span<const std::byte> data,
+                                          block::ClusterSize cluster_size) {
+  if (data.size() != extension_bytes)
+    return corrupt("length " + std::to_string(data.size()) + " instead of " +
+                   std::to_string(extension_bytes));
+  Extension extension;
+  extension.table_offset =
+      block::HostOffset(block::load_big_endian<std::uint64_t>(&data[at_offset]));
+  extension.table_entries = block::load_big_endian<std::uint32_t>(&data[at_entries]);
+  extension.algorithm =
+      static_cast<dedup::HashAlgorithm>(std::to_integer<std::uint8_t>(data[at_algorithm]));
+  extension.strategies = std::to_integer<std::uint8_t>(data[at_strategies]);
+  std::memcpy(extension.reserved.data(), &data[at_reserved], extension.reserved.size());
+  BLOCK_TRY(check_table(extension, cluster_size));
+  BLOCK_TRY(check_known(extension));
+  return extension;
+}
+
+std::array<std::byte, extension_bytes> encode_extension(const Extension& extension) {
+  std::array<std::byte, extension_bytes> data{};
+  block::store_big_endian(&data[at_offset], extension.table_offset.value());
+  block::store_big_endian(&data[at_entries], extension.table_entries);
+  data[at_algorithm] = static_cast<std::byte>(extension.algorithm);
+  data[at_strategies] = static_cast<std::byte>(extension.strategies);
+  std::memcpy(&data[at_reserved], extension.reserved.data(), extension.reserved.size());
+  return data;
+}
+
+} // namespace qcow2_dedup

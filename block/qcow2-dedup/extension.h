@@ -1,0 +1,64 @@
+// The header extension 0xCD8E819B: where the dedup table lies and how it was made.
+//
+// Pure functions over bytes; docs/formats/qcow2-dedup.md is the specification.
+#ifndef BLOCK_QCOW2_DEDUP_EXTENSION_H
+#define BLOCK_QCOW2_DEDUP_EXTENSION_H
+
+#include "block/dedup/fingerprint.h"
+#include "block/result.h"
+#include "block/types.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace qcow2_dedup {
+
+inline constexpr std::uint32_t extension_magic = 0xCD8E819B;
+inline constexpr std::size_t extension_bytes = 70; // the header pads it to 72
+
+// The feature bits, each in its qcow2 header field, and the names for the feature name table.
+inline constexpr unsigned dedup_feature_bit = 63;
+inline constexpr std::uint64_t dedup_feature_mask = std::uint64_t{1} << dedup_feature_bit;
+inline constexpr char autoclear_feature_name[] = "dedup table is current";
+inline constexpr char incompatible_feature_name[] = "exclusive deduplication";
+
+// The table's L1 is read as a whole, so its size needs a bound: 32 MiB, as for qcow2's own L1. It
+// covers 3.2 TiB of file at 512-byte clusters and 25 TiB at 4 KiB: three times what such an image's
+// own L1 can map under QEMU's limit.
+inline constexpr std::uint32_t max_table_entries = (32u << 20) / sizeof(std::uint64_t);
+
+enum Strategy : std::uint8_t {
+  lookup_in_ram = 1 << 0,
+  lookup_on_disk = 1 << 1,
+  dedup_running = 1 << 2, // clear: the user has paused deduplication
+  in_use = 1 << 3,        // opened for writing and not closed cleanly
+};
+
+struct Extension {
+  block::HostOffset table_offset;  // of the table's L1; 0 = there is none yet
+  std::uint32_t table_entries = 0; // 64-bit pointers in that L1
+  dedup::HashAlgorithm algorithm = dedup::HashAlgorithm::sha256;
+  std::uint8_t strategies = lookup_in_ram | dedup_running; // Strategy bits
+  std::array<std::byte, 56> reserved{}; // written back as found: a later version's, perhaps
+
+  bool operator==(const Extension&) const = default;
+  bool has(Strategy strategy) const { return (strategies & strategy) != 0; }
+  void set(Strategy strategy, bool on) {
+    strategies = static_cast<std::uint8_t>(on ? strategies | strategy : strategies & ~strategy);
+  }
+};
+
+// `data` is the extension's data without padding. ErrorKind::corrupt if it contradicts the format,
+// ErrorKind::unsupported if it is sound but has an algorithm or a strategy that this build does not
+// know: then the image is left alone, and a program that knows it will find it whole. Whether the
+// L1 lies within the file and overlaps nothing is for the caller to check, who knows the file.
+block::Result<Extension> decode_extension(std::span<const std::byte> data,
+                                          block::ClusterSize cluster_size);
+
+std::array<std::byte, extension_bytes> encode_extension(const Extension& extension);
+
+} // namespace qcow2_dedup
+
+#endif
