@@ -70,6 +70,12 @@ public:
   // same.
   Result<void> close_all();
 
+  // Who hears of the events of all nodes. Set it before the first open. The sink is called on any
+  // thread, returns at once and calls nothing of the node, because the driver may hold its locks.
+  void set_event_sink(std::function<void(const Node&, NodeEvent)> sink) {
+    event_sink_ = std::move(sink);
+  }
+
   std::shared_ptr<Node> find(const std::string& node_name) const; // null if there is none
   std::vector<std::shared_ptr<Node>> nodes() const;               // in the order of their opening
 
@@ -78,6 +84,7 @@ private:
   Result<std::shared_ptr<Node>> open_locked(Options options, OpenDefaults defaults, unsigned depth);
   Result<void> close_node(const std::shared_ptr<Node>& node);
 
+  std::function<void(const Node&, NodeEvent)> event_sink_; // constant once a node is open
   mutable std::recursive_mutex mutex_;
   std::vector<std::shared_ptr<Node>> nodes_; // guarded by mutex_
   std::uint64_t next_name_ = 1;              // guarded by mutex_

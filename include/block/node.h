@@ -26,6 +26,11 @@ struct NodeStats {
   std::atomic<std::uint64_t> failed_operations{0};
 };
 
+// What a driver tells on its own account, not as the answer to a call.
+enum class NodeEvent {
+  dedup_status_changed, // query_dedup() now gives another status
+};
+
 // What a user of a node does with it, and what it lets others do meanwhile.
 struct Access {
   bool write = false;
@@ -109,6 +114,10 @@ public:
   bool follow_image_backing() const { return follow_image_backing_; }
   // true: lock nothing and tolerate others' locks (qemu-img's -U).
   bool force_share() const { return force_share_; }
+
+  // Tells the program, through Graph::set_event_sink(). Any thread, the driver's locks held or not,
+  // from open to close.
+  void emit(NodeEvent event);
 
   // The driver's own object; dropped after close().
   void set_state(std::shared_ptr<void> state) { state_ = std::move(state); }
