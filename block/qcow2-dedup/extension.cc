@@ -26,6 +26,10 @@ block::Error corrupt(const std::string& what) {
   return block::Error(block::ErrorKind::corrupt, "dedup header extension: " + what);
 }
 
+block::Error unsupported(const std::string& what) {
+  return block::Error(block::ErrorKind::unsupported, what);
+}
+
 block::Result<void> check_table(const Extension& extension, block::ClusterSize cluster_size) {
   const std::uint64_t offset = extension.table_offset.value();
   if (!cluster_size.aligned(extension.table_offset))
@@ -34,19 +38,19 @@ block::Result<void> check_table(const Extension& extension, block::ClusterSize c
     return corrupt("table offset " + std::to_string(offset) + " is out of range");
   if ((offset == 0) != (extension.table_entries == 0))
     return corrupt(offset == 0 ? "table entries but no table" : "a table without entries");
-  if (extension.table_entries > max_table_entries)
-    return corrupt("table of " + std::to_string(extension.table_entries) +
-                   " entries is too large, the limit is " + std::to_string(max_table_entries));
   return {};
 }
 
-block::Result<void> check_known(const Extension& extension) {
+block::Result<void> check_supported(const Extension& extension) {
   BLOCK_TRY(dedup::check_usable(extension.algorithm));
+  if (extension.table_entries > max_table_entries)
+    return unsupported("a dedup table of " + std::to_string(extension.table_entries) +
+                       " entries is not supported, only up to " +
+                       std::to_string(max_table_entries));
   const unsigned unknown = extension.strategies & ~unsigned{known_strategies};
   for (unsigned bit = 0; bit < 8; ++bit)
     if ((unknown >> bit & 1) != 0)
-      return block::Error(block::ErrorKind::unsupported,
-                          "dedup strategy bit " + std::to_string(bit) + " is not supported");
+      return unsupported("dedup strategy bit " + std::to_string(bit) + " is not supported");
   return {};
 }
 
@@ -66,7 +70,7 @@ block::Result<Extension> decode_extension(std::span<const std::byte> data,
   extension.strategies = std::to_integer<std::uint8_t>(data[at_strategies]);
   std::memcpy(extension.reserved.data(), &data[at_reserved], extension.reserved.size());
   BLOCK_TRY(check_table(extension, cluster_size));
-  BLOCK_TRY(check_known(extension));
+  BLOCK_TRY(check_supported(extension));
   return extension;
 }
 
