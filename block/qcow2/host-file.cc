@@ -5,6 +5,10 @@
 #include <cstdio>
 
 namespace qcow2 {
+
+using block::Error;
+using block::ErrorKind;
+
 namespace {
 
 std::string place(HostOffset offset) {
@@ -17,11 +21,11 @@ std::string place(HostOffset offset) {
 } // namespace
 
 Result<void> HostFile::read(HostOffset offset, const IoVector& vector) {
-  BLOCK_TRY_ASSIGN(std::uint64_t end, file_.co_get_length());
-  std::uint64_t available =
-      offset.value() < end ? std::min(end - offset.value(), vector.size()) : 0;
+  HostOffset file_end = end();
+  if (offset >= file_end)
+    return Error(ErrorKind::corrupt, place(offset) + " lies beyond the end of the image file");
+  std::uint64_t available = std::min(file_end - offset, vector.size());
   if (available < vector.size()) vector.fill(available, vector.size() - available, std::byte{0});
-  if (available == 0) return {};
   Result<void> done = file_.co_readv(
       offset.value(), available == vector.size() ? vector : vector.slice(0, available));
   if (!done) return std::move(done).error().context("read at " + place(offset));
@@ -33,6 +37,10 @@ Result<void> HostFile::write(HostOffset offset, const IoVector& vector) {
   // Counted even when it failed: part of it may have reached the file.
   writes_.fetch_add(1);
   if (!done) return std::move(done).error().context("write at " + place(offset));
+  std::uint64_t written_end = offset.value() + vector.size();
+  std::uint64_t known_end = end_.load();
+  while (known_end < written_end && !end_.compare_exchange_weak(known_end, written_end)) {
+  }
   return {};
 }
 
@@ -48,10 +56,6 @@ Result<void> HostFile::barrier() {
 
 Result<void> HostFile::punch(HostOffset offset, std::uint64_t bytes) {
   return file_.co_pdiscard(offset.value(), bytes);
-}
-
-Result<std::uint64_t> HostFile::length() {
-  return file_.co_get_length();
 }
 
 } // namespace qcow2

@@ -36,11 +36,13 @@ public:
   // Gives the space back to the file system; the content is undefined afterwards.
   Result<void> punch(HostOffset offset, std::uint64_t bytes);
 
-  Result<std::uint64_t> length(); // bytes
+  // The first byte after all that the file held at open or that was written since.
+  HostOffset end() const { return HostOffset(end_.load(std::memory_order_relaxed)); }
   block::Node& node() { return file_; }
 
 private:
   block::Node& file_;
+  std::atomic<std::uint64_t> end_;
   std::atomic<std::uint64_t> writes_{0};         // writes that have returned
   std::atomic<std::uint64_t> durable_writes_{0}; // of these, known to be durable
 };

@@ -1,0 +1,222 @@
+// Allocation: lowest free place first, refcount blocks and table grown on the way.
+#include "block/qcow2/allocator.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+
+Allocator::Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size,
+                     StoreTable store_table)
+    : file_(file),
+      refcounts_(refcounts),
+      cluster_size_(cluster_size),
+      store_table_(std::move(store_table)) {}
+
+Result<HostCluster> Allocator::allocate(std::uint64_t clusters) {
+  HostCluster& cursor = clusters == 1 ? single_cursor_ : multi_cursor_;
+  while (true) {
+    BLOCK_TRY_ASSIGN(HostCluster first, refcounts_.find_free(cursor, clusters));
+    if (first.value() + clusters > max_host_offset >> cluster_size_.bits())
+      return Error(ErrorKind::no_space, "the image file cannot grow beyond 64 PiB");
+    BLOCK_TRY_ASSIGN(bool counted, ensure_blocks(first, clusters));
+    if (!counted) continue; // the table was moved: what was free may hold it now
+    BLOCK_TRY(reserve(first, clusters));
+    cursor = first + clusters;
+    return first;
+  }
+}
+
+Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
+  // Holes smaller than this are left to single clusters: they would tear a request into many small
+  // writes.
+  constexpr std::uint64_t worthwhile = 16;
+  std::uint64_t least = std::min(clusters, worthwhile);
+  BLOCK_TRY_ASSIGN(HostCluster first, allocate(least));
+  BLOCK_TRY_ASSIGN(std::uint64_t more, refcounts_.count_free(first + least, clusters - least));
+  // Not beyond what blocks count now: the next block goes there.
+  while (more > 0 && !refcounts_.has_block(first + (least + more - 1)))
+    --more;
+  BLOCK_TRY(reserve(first + least, more));
+  if (least + more > 1) multi_cursor_ = first + (least + more);
+  return Run{first, least + more};
+}
+
+Result<void> Allocator::reserve(HostCluster first, std::uint64_t clusters) {
+  for (std::uint64_t i = 0; i < clusters; ++i)
+    BLOCK_TRY(refcounts_.set(first + i, 1));
+  return {};
+}
+
+// Blocks for clusters that none counts yet go right behind the run, so that the run itself stays
+// whole. They may need counting too, which takes further blocks; each counts at least 64 clusters,
+// so that ends soon.
+Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters) {
+  std::vector<HostCluster> missing = uncounted(first, clusters);
+  if (missing.empty()) return true;
+  HostCluster place;
+  std::size_t found = 0;
+  while (found < missing.size()) {
+    found = missing.size();
+    BLOCK_TRY_ASSIGN(place, refcounts_.find_free(first + clusters, found));
+    missing = uncounted(first, clusters);
+    for (HostCluster cluster : uncounted(place, found))
+      if (missing.empty() || !refcounts_.same_block(missing.back(), cluster))
+        missing.push_back(cluster);
+  }
+  HostCluster end = std::max(first + clusters, place + found);
+  if (end.value() > refcounts_.capacity()) {
+    BLOCK_TRY(grow_table(end.value()));
+    return false;
+  }
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    refcounts_.install_block(missing[i], cluster_size_.start(place + i));
+    // Valid in the file before anything can point to it; its counts follow with the next
+    // write-back.
+    BLOCK_TRY(file_.write(cluster_size_.start(place + i),
+                          refcounts_.blocks().find(cluster_size_.start(place + i))->bytes()));
+  }
+  BLOCK_TRY(reserve(place, missing.size()));
+  return true;
+}
+
+// The first cluster of each part of the range that no refcount block counts.
+std::vector<HostCluster> Allocator::uncounted(HostCluster first, std::uint64_t clusters) const {
+  std::vector<HostCluster> missing;
+  std::uint64_t per_block = refcounts_.clusters_per_block();
+  for (HostCluster cluster = first; cluster < first + clusters;
+       cluster += per_block - cluster.value() % per_block)
+    if (!refcounts_.has_block(cluster)) missing.push_back(cluster);
+  return missing;
+}
+
+// A table for at least twice the clusters. It and the blocks that count it lie beyond everything
+// the present table counts.
+Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
+  std::uint64_t per_block = refcounts_.clusters_per_block();
+  std::uint64_t entries_per_cluster = cluster_size_.bytes() / table_entry_bytes;
+  std::size_t old_entries = refcounts_.table_entries();
+  HostOffset old_offset = refcounts_.table_offset();
+  HostCluster base(refcounts_.capacity());
+
+  std::uint64_t blocks = 1, table_clusters = 0;
+  while (true) {
+    std::uint64_t entries = std::max<std::uint64_t>(
+        {old_entries * 2, min_clusters / per_block + 1, old_entries + blocks});
+    table_clusters = (entries + entries_per_cluster - 1) / entries_per_cluster;
+    std::uint64_t needed = (blocks + table_clusters + per_block - 1) / per_block;
+    if (needed <= blocks) break;
+    blocks = needed;
+  }
+  if (table_clusters << cluster_size_.bits() > max_refcount_table_bytes)
+    return Error(ErrorKind::no_space,
+                 "the image file cannot grow further with this cluster size: its refcount table "
+                 "has its largest size");
+
+  HostOffset place = cluster_size_.start(base + blocks);
+  refcounts_.install_table(table_clusters * entries_per_cluster, place);
+  for (std::uint64_t i = 0; i < blocks; ++i)
+    refcounts_.install_block(base + i * per_block, cluster_size_.start(base + i));
+  Result<void> stored = reserve(base, blocks + table_clusters);
+  if (stored) stored = store_grown_table(base, blocks);
+  if (!stored) {
+    for (std::uint64_t i = 0; i < blocks; ++i)
+      refcounts_.blocks().forget(cluster_size_.start(base + i));
+    refcounts_.reinstall_table(old_entries, old_offset);
+    return std::move(stored).error().context("growing the refcount table");
+  }
+  return drop_references(cluster_size_.containing(old_offset),
+                         cluster_size_.clusters_for(old_entries * table_entry_bytes));
+}
+
+// Order: what the table points to, the table, the header that names it. All with the metadata lock
+// held: it happens a handful of times in the life of an image, and nobody can allocate meanwhile.
+Result<void> Allocator::store_grown_table(HostCluster first_block, std::uint64_t blocks) {
+  for (std::uint64_t i = 0; i < blocks; ++i) {
+    HostOffset offset = cluster_size_.start(first_block + i);
+    BLOCK_TRY(file_.write(offset, refcounts_.blocks().find(offset)->bytes()));
+  }
+  BLOCK_TRY(file_.barrier());
+  std::vector<std::byte> table = refcounts_.encode_table();
+  BLOCK_TRY(file_.write(refcounts_.table_offset(), table));
+  BLOCK_TRY(file_.barrier());
+  return store_table_(refcounts_.table_offset(),
+                      static_cast<std::uint32_t>(table.size() >> cluster_size_.bits()));
+}
+
+Result<void> Allocator::release_unused(HostCluster first, std::uint64_t clusters) {
+  for (std::uint64_t i = 0; i < clusters; ++i) {
+    BLOCK_TRY(refcounts_.set(first + i, 0));
+    note_free(first + i);
+  }
+  return {};
+}
+
+std::uint64_t Allocator::noted(HostCluster cluster) const {
+  std::uint64_t count = 0;
+  if (auto found = dropped_.find(cluster); found != dropped_.end()) count += found->second;
+  if (auto found = being_dropped_.find(cluster); found != being_dropped_.end())
+    count += found->second;
+  return count;
+}
+
+Result<std::uint64_t> Allocator::references(HostCluster cluster) {
+  BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
+  std::uint64_t gone = noted(cluster);
+  return stored > gone ? stored - gone : 0;
+}
+
+Result<bool> Allocator::can_add_reference(HostCluster cluster, std::uint64_t limit) {
+  BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
+  return stored < std::min(limit, refcounts_.max());
+}
+
+Result<void> Allocator::add_reference(HostCluster cluster) {
+  BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
+  return refcounts_.set(cluster, stored + 1);
+}
+
+Result<std::uint64_t> Allocator::drop_reference(HostCluster cluster) {
+  BLOCK_TRY_ASSIGN(std::uint64_t left, references(cluster));
+  if (left == 0)
+    return Error(ErrorKind::corrupt, "host cluster " + std::to_string(cluster.value()) +
+                                         " is in use but its refcount is 0")
+        .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
+  ++dropped_[cluster];
+  return left - 1;
+}
+
+Result<void> Allocator::drop_references(HostCluster first, std::uint64_t clusters) {
+  for (std::uint64_t i = 0; i < clusters; ++i)
+    BLOCK_TRY(drop_reference(first + i));
+  return {};
+}
+
+void Allocator::note_free(HostCluster cluster) {
+  single_cursor_ = std::min(single_cursor_, cluster);
+  multi_cursor_ = std::min(multi_cursor_, cluster);
+}
+
+void Allocator::begin_drop() {
+  being_dropped_.swap(dropped_);
+}
+
+Result<void> Allocator::end_drop(bool durable, const std::function<void(HostCluster)>& freed) {
+  DroppedReferences taken;
+  taken.swap(being_dropped_);
+  if (!durable) {
+    for (auto [cluster, count] : taken)
+      dropped_[cluster] += count;
+    return {};
+  }
+  for (auto [cluster, count] : taken) {
+    BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
+    std::uint64_t left = stored > count ? stored - count : 0;
+    BLOCK_TRY(refcounts_.set(cluster, left));
+    if (left > 0) continue;
+    note_free(cluster);
+    if (freed) freed(cluster);
+  }
+  return {};
+}
+
+} // namespace qcow2

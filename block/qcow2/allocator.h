@@ -1,0 +1,88 @@
+// Allocator: which host clusters are in use, who may have a free one, and when a freed one may be
+// used again.
+//
+// A reference that goes away is only noted here. The stored refcount is lowered after a write-back
+// has made the L2 update durable that dropped the reference, so that
+//   - the stored refcount is never less than the references in the file, whenever power fails, and
+//   - a cluster is not reused while an L2 entry on disk still names it.
+#ifndef BLOCK_QCOW2_ALLOCATOR_H
+#define BLOCK_QCOW2_ALLOCATOR_H
+
+#include "block/qcow2/refcounts.h"
+
+#include <functional>
+#include <unordered_map>
+
+namespace qcow2 {
+
+// References that went away, by host cluster.
+using DroppedReferences = std::unordered_map<HostCluster, std::uint64_t>;
+
+// Not synchronised: the image's metadata lock guards it.
+class Allocator {
+public:
+  // `store_refcount_table` makes a grown table durable together with the header that names it:
+  // (offset, clusters).
+  using StoreTable = std::function<Result<void>(HostOffset, std::uint32_t)>;
+  Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size, StoreTable store_table);
+
+  // That many neighbouring clusters with one reference each, at the lowest place where they are
+  // free. Their content is whatever the file holds there. Errors: no_space (beyond what qcow2 can
+  // address), those of metadata I/O.
+  Result<HostCluster> allocate(std::uint64_t clusters);
+  struct Run {
+    HostCluster first;
+    std::uint64_t clusters;
+  };
+  // At least one and at most `clusters` neighbouring clusters: takes a hole only if it holds a good
+  // part of the wish.
+  Result<Run> allocate_up_to(std::uint64_t clusters);
+  // Returns clusters that were allocated and never linked; they are free at once.
+  Result<void> release_unused(HostCluster first, std::uint64_t clusters);
+
+  // References that exist now: the stored refcount less those that went away.
+  Result<std::uint64_t> references(HostCluster cluster);
+  // The caller has checked with can_add_reference().
+  Result<void> add_reference(HostCluster cluster);
+  // Whether the stored refcount stays at or below `limit` with one more reference.
+  Result<bool> can_add_reference(HostCluster cluster, std::uint64_t limit);
+  // Notes that one reference went away; returns how many are left.
+  Result<std::uint64_t> drop_reference(HostCluster cluster);
+  Result<void> drop_references(HostCluster first, std::uint64_t clusters);
+
+  // For the write-back: takes the noted references out; end_drop() lowers their refcounts if the L2
+  // updates that dropped them are durable, or else notes them again. Clusters that become free are
+  // passed to `freed`, if set.
+  void begin_drop();
+  Result<void> end_drop(bool durable, const std::function<void(HostCluster)>& freed);
+  bool has_dropped() const { return !dropped_.empty(); }
+  // True when so many references wait for a write-back that the next request should begin one.
+  bool wants_write_back() const { return dropped_.size() >= max_dropped; }
+
+private:
+  static constexpr std::size_t max_dropped = 64 * 1024;
+
+  Result<void> reserve(HostCluster first, std::uint64_t clusters);
+  // false: the refcount table had to move; search for free clusters again.
+  Result<bool> ensure_blocks(HostCluster first, std::uint64_t clusters);
+  std::vector<HostCluster> uncounted(HostCluster first, std::uint64_t clusters) const;
+  Result<void> grow_table(std::uint64_t min_clusters);
+  Result<void> store_grown_table(HostCluster first_block, std::uint64_t blocks);
+  void note_free(HostCluster cluster);
+  std::uint64_t noted(HostCluster cluster) const;
+
+  HostFile& file_;
+  Refcounts& refcounts_;
+  ClusterSize cluster_size_;
+  StoreTable store_table_;
+  // No cluster below is free. Two, so that a wish for many clusters, which skips small holes, does
+  // not make later wishes for one cluster skip them too, nor search them again itself.
+  HostCluster single_cursor_;
+  HostCluster multi_cursor_;
+  DroppedReferences dropped_;
+  DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
+};
+
+} // namespace qcow2
+
+#endif

@@ -1,0 +1,198 @@
+// Refcounts of any width from 1 to 64 bits, in cached blocks.
+#include "block/qcow2/refcounts.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+namespace {
+
+// Widths below 8 bits are packed from the least significant bit of each byte on.
+std::uint64_t load_refcount(const std::byte* block, unsigned order, std::size_t index) {
+  switch (order) {
+  case 3:
+    return std::to_integer<std::uint64_t>(block[index]);
+  case 4:
+    return block::load_big_endian<std::uint16_t>(block + index * 2);
+  case 5:
+    return block::load_big_endian<std::uint32_t>(block + index * 4);
+  case 6:
+    return block::load_big_endian<std::uint64_t>(block + index * 8);
+  default: {
+    unsigned width = 1u << order;
+    std::size_t position = index << order;
+    return (std::to_integer<std::uint64_t>(block[position / 8]) >> (position % 8)) &
+           ((1u << width) - 1);
+  }
+  }
+}
+
+void store_refcount(std::byte* block, unsigned order, std::size_t index, std::uint64_t value) {
+  switch (order) {
+  case 3:
+    block[index] = static_cast<std::byte>(value);
+    return;
+  case 4:
+    block::store_big_endian(block + index * 2, static_cast<std::uint16_t>(value));
+    return;
+  case 5:
+    block::store_big_endian(block + index * 4, static_cast<std::uint32_t>(value));
+    return;
+  case 6:
+    block::store_big_endian(block + index * 8, value);
+    return;
+  default: {
+    unsigned width = 1u << order;
+    std::size_t position = index << order;
+    unsigned shift = position % 8;
+    auto mask = static_cast<std::uint8_t>(((1u << width) - 1) << shift);
+    auto kept = std::to_integer<std::uint8_t>(block[position / 8]) & ~mask;
+    block[position / 8] = static_cast<std::byte>(kept | ((value << shift) & mask));
+  }
+  }
+}
+
+} // namespace
+
+Refcounts::Refcounts(HostFile& file, std::size_t cache_bytes, const Header& header)
+    : file_(file),
+      cluster_size_(header.cluster_size()),
+      order_(header.refcount_order),
+      block_bits_(header.cluster_bits + 3 - header.refcount_order),
+      max_(header.refcount_order == max_refcount_order ? UINT64_MAX
+                                                       : bit(header.refcount_bits()) - 1),
+      table_offset_(header.refcount_table_offset),
+      blocks_(file, header.cluster_size().bytes(), cache_bytes) {}
+
+Result<void> Refcounts::load(const Header& header) {
+  std::size_t bytes = std::size_t{header.refcount_table_clusters} << header.cluster_bits;
+  block::AlignedBuffer memory(bytes);
+  if (Result<void> read = file_.read(table_offset_, memory.span()); !read)
+    return std::move(read).error().context("refcount table");
+  table_.resize(bytes / table_entry_bytes);
+  for (std::size_t i = 0; i < table_.size(); ++i) {
+    auto offset = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
+    if ((offset & refcount_table_reserved_mask) != 0 ||
+        !cluster_size_.aligned(HostOffset(offset)) || offset >= file_.end().value())
+      return Error(ErrorKind::corrupt, "Refcount table entry " + std::to_string(i) +
+                                           " does not name a cluster of the image file");
+    table_[i] = offset;
+  }
+  return {};
+}
+
+bool Refcounts::has_block(HostCluster cluster) const {
+  std::size_t index = block_index(cluster);
+  return index < table_.size() && table_[index] != 0;
+}
+
+Result<std::uint64_t> Refcounts::get(HostCluster cluster) {
+  if (!has_block(cluster)) return std::uint64_t{0};
+  auto block = blocks_.get(HostOffset(table_[block_index(cluster)]));
+  if (!block) return std::move(block).error().context("refcount block");
+  return load_refcount((*block)->bytes().data(), order_, within_block(cluster));
+}
+
+Result<void> Refcounts::set(HostCluster cluster, std::uint64_t refcount) {
+  auto block = blocks_.get(HostOffset(table_[block_index(cluster)]));
+  if (!block) return std::move(block).error().context("refcount block");
+  std::size_t index = within_block(cluster);
+  store_refcount((*block)->mutable_bytes(), order_, index, refcount);
+  std::size_t first_byte = (index << order_) / 8;
+  (*block)->touch(first_byte, std::max<std::size_t>(1, (1u << order_) / 8));
+  return {};
+}
+
+Result<std::uint64_t> Refcounts::count_free(HostCluster from, std::uint64_t at_most) {
+  std::uint64_t free = 0;
+  while (free < at_most) {
+    HostCluster cluster = from + free;
+    std::uint64_t in_block = clusters_per_block() - within_block(cluster);
+    std::uint64_t looking = std::min(in_block, at_most - free);
+    if (!has_block(cluster)) {
+      free += looking;
+      continue;
+    }
+    auto block = blocks_.get(HostOffset(table_[block_index(cluster)]));
+    if (!block) return std::move(block).error().context("refcount block");
+    const std::byte* counts = (*block)->bytes().data();
+    std::size_t index = within_block(cluster);
+    for (std::uint64_t i = 0; i < looking; ++i, ++free)
+      if (load_refcount(counts, order_, index + i) != 0) return free;
+  }
+  return free;
+}
+
+Result<HostCluster> Refcounts::find_free(HostCluster from, std::uint64_t clusters) {
+  HostCluster candidate = from;
+  while (true) {
+    BLOCK_TRY_ASSIGN(std::uint64_t free, count_free(candidate, clusters));
+    if (free == clusters) return candidate;
+    candidate += free;
+    // Skip what is used, a block at a time.
+    while (has_block(candidate)) {
+      auto block = blocks_.get(HostOffset(table_[block_index(candidate)]));
+      if (!block) return std::move(block).error().context("refcount block");
+      const std::byte* counts = (*block)->bytes().data();
+      std::size_t index = within_block(candidate);
+      while (index < clusters_per_block() && load_refcount(counts, order_, index) != 0)
+        ++index;
+      candidate += index - within_block(candidate);
+      if (index < clusters_per_block()) break;
+    }
+  }
+}
+
+void Refcounts::install_block(HostCluster cluster, HostOffset place) {
+  std::size_t index = block_index(cluster);
+  table_[index] = place.value();
+  if (dirty_begin_ == dirty_end_) {
+    dirty_begin_ = index;
+    dirty_end_ = index + 1;
+  } else {
+    dirty_begin_ = std::min(dirty_begin_, index);
+    dirty_end_ = std::max(dirty_end_, index + 1);
+  }
+  blocks_.create(place);
+}
+
+std::vector<std::byte> Refcounts::encode_table() const {
+  std::vector<std::byte> bytes(table_.size() * table_entry_bytes);
+  for (std::size_t i = 0; i < table_.size(); ++i)
+    block::store_big_endian(bytes.data() + i * table_entry_bytes, table_[i]);
+  return bytes;
+}
+
+void Refcounts::install_table(std::size_t entries, HostOffset place) {
+  table_.resize(entries);
+  table_offset_ = place;
+  dirty_begin_ = dirty_end_ = 0;
+}
+
+void Refcounts::reinstall_table(std::size_t entries, HostOffset place) {
+  table_.resize(entries);
+  table_offset_ = place;
+  dirty_begin_ = 0; // which entries had changed is no longer known
+  dirty_end_ = entries;
+}
+
+std::vector<TableWrite> Refcounts::begin_table_write_back() {
+  if (dirty_begin_ == dirty_end_) return {};
+  TableWrite write{table_offset_, dirty_begin_ * table_entry_bytes, {}};
+  write.bytes.resize((dirty_end_ - dirty_begin_) * table_entry_bytes);
+  for (std::size_t i = dirty_begin_; i < dirty_end_; ++i)
+    block::store_big_endian(write.bytes.data() + (i - dirty_begin_) * table_entry_bytes, table_[i]);
+  dirty_begin_ = dirty_end_ = 0;
+  return {std::move(write)};
+}
+
+void Refcounts::end_table_write_back(const std::vector<TableWrite>& writes, bool written) {
+  if (written) return;
+  for (const TableWrite& write : writes) {
+    std::size_t begin = write.first_byte / table_entry_bytes;
+    std::size_t end = begin + write.bytes.size() / table_entry_bytes;
+    dirty_begin_ = dirty_begin_ == dirty_end_ ? begin : std::min(dirty_begin_, begin);
+    dirty_end_ = std::max(dirty_end_, end);
+  }
+}
+
+} // namespace qcow2

@@ -1,0 +1,112 @@
+// TableCache: metadata tables of one kind and size (L2 tables, refcount blocks, hash blocks) in
+// memory.
+//
+// Changed tables stay in memory until a write-back copies them out; reading a table never writes
+// another one. So the order in which tables become durable is decided in one place, WriteBack, and
+// not by what happens to be evicted.
+#ifndef BLOCK_QCOW2_TABLE_CACHE_H
+#define BLOCK_QCOW2_TABLE_CACHE_H
+
+#include "block/qcow2/host-file.h"
+#include "block/util/aligned-buffer.h"
+#include "block/util/big-endian.h"
+
+#include <list>
+#include <unordered_map>
+#include <vector>
+
+namespace qcow2 {
+
+class TableCache;
+
+// One cached table. Pointers to it stay valid until TableCache::trim() or forget().
+class Table {
+public:
+  HostOffset offset() const { return offset_; }
+  std::span<const std::byte> bytes() const { return memory_.span(); }
+  // For changes; the caller says with touch() which bytes it changed.
+  std::byte* mutable_bytes() { return memory_.data(); }
+  void touch(std::size_t first_byte, std::size_t bytes);
+
+  // Tables of 64-bit big-endian entries.
+  std::uint64_t entry(std::size_t index) const {
+    return block::load_big_endian<std::uint64_t>(memory_.data() + index * table_entry_bytes);
+  }
+  void set_entry(std::size_t index, std::uint64_t value) {
+    block::store_big_endian(memory_.data() + index * table_entry_bytes, value);
+    touch(index * table_entry_bytes, table_entry_bytes);
+  }
+
+private:
+  friend class TableCache;
+  Table(TableCache& cache, HostOffset offset, std::size_t bytes)
+      : cache_(cache), offset_(offset), memory_(bytes) {}
+  bool dirty() const { return dirty_begin_ < dirty_end_; }
+
+  TableCache& cache_;
+  HostOffset offset_;
+  block::AlignedBuffer memory_;
+  std::size_t dirty_begin_ = 0, dirty_end_ = 0; // bytes changed since the last copy-out
+  bool in_write_back_ = false;                  // copied out, not known to be written yet
+};
+
+// A changed piece of a table, copied out to be written without the metadata lock.
+struct TableWrite {
+  HostOffset table;       // start of the table
+  std::size_t first_byte; // within it
+  std::vector<std::byte> bytes;
+};
+
+// Not synchronised: the image's metadata lock guards it.
+class TableCache {
+public:
+  // Keeps at most `max_bytes` of unchanged tables after trim(), but never fewer than four tables.
+  TableCache(HostFile& file, std::size_t table_bytes, std::size_t max_bytes);
+
+  // The table at this place of the file, read if it is not cached. Errors: those of the read.
+  Result<Table*> get(HostOffset offset);
+  Table* find(HostOffset offset); // null if not cached
+  // A new table of zeros, entirely changed. The place must not be cached.
+  Table* create(HostOffset offset);
+  // Drops a table whose place was given up; changes to it are lost.
+  void forget(HostOffset offset);
+  // Drops the least recently used unchanged tables beyond the limit.
+  void trim();
+
+  // True when half of the cache is changed: the next request should write back before it adds to
+  // that.
+  bool wants_write_back() const { return dirty_tables_ > max_tables_ / 2; }
+  bool has_changes() const { return dirty_tables_ > 0; }
+
+  // Copies every changed piece out and takes it for unchanged; end_write_back() follows, after the
+  // pieces were written or after that failed. Until then these tables stay cached.
+  std::vector<TableWrite> begin_write_back();
+  void end_write_back(const std::vector<TableWrite>& writes, bool written);
+
+  std::size_t table_bytes() const { return table_bytes_; }
+  std::uint64_t memory_bytes() const { return tables_.size() * table_bytes_; }
+  std::uint64_t hits() const { return hits_; }
+  std::uint64_t misses() const { return misses_; }
+
+private:
+  friend class Table;
+  using List = std::list<Table>; // most recently used first
+
+  Table* insert(HostOffset offset);
+
+  HostFile& file_;
+  std::size_t table_bytes_;
+  std::size_t max_tables_;
+  List tables_;
+  std::unordered_map<HostOffset, List::iterator> by_offset_;
+  std::size_t dirty_tables_ = 0;
+  std::uint64_t hits_ = 0;
+  std::uint64_t misses_ = 0;
+};
+
+// Writes copied-out pieces; neighbours in one request.
+Result<void> write_tables(HostFile& file, const std::vector<TableWrite>& writes);
+
+} // namespace qcow2
+
+#endif

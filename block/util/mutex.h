@@ -1,0 +1,49 @@
+// Mutex: std::mutex with annotations, so that clang -Wthread-safety can prove who holds what.
+#ifndef BLOCK_UTIL_MUTEX_H
+#define BLOCK_UTIL_MUTEX_H
+
+#include <condition_variable>
+#include <mutex>
+
+#if defined(__clang__)
+#define BLOCK_THREAD_ATTRIBUTE(x) __attribute__((x))
+#else
+#define BLOCK_THREAD_ATTRIBUTE(x)
+#endif
+
+// A member that may be touched only while the mutex is held.
+#define GUARDED_BY(mutex) BLOCK_THREAD_ATTRIBUTE(guarded_by(mutex))
+// A function whose caller must hold, or must not hold, the mutex.
+#define REQUIRES(...) BLOCK_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
+#define EXCLUDES(...) BLOCK_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
+
+namespace block {
+
+class BLOCK_THREAD_ATTRIBUTE(capability("mutex")) Mutex {
+public:
+  void lock() BLOCK_THREAD_ATTRIBUTE(acquire_capability()) { mutex_.lock(); }
+  void unlock() BLOCK_THREAD_ATTRIBUTE(release_capability()) { mutex_.unlock(); }
+  // For std::condition_variable only.
+  std::mutex& native() { return mutex_; }
+
+private:
+  std::mutex mutex_;
+};
+
+class BLOCK_THREAD_ATTRIBUTE(scoped_lockable) MutexGuard {
+public:
+  explicit MutexGuard(Mutex& mutex) BLOCK_THREAD_ATTRIBUTE(acquire_capability(mutex))
+      : mutex_(mutex) {
+    mutex_.lock();
+  }
+  ~MutexGuard() BLOCK_THREAD_ATTRIBUTE(release_capability()) { mutex_.unlock(); }
+  MutexGuard(const MutexGuard&) = delete;
+  MutexGuard& operator=(const MutexGuard&) = delete;
+
+private:
+  Mutex& mutex_;
+};
+
+} // namespace block
+
+#endif
