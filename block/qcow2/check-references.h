@@ -1,0 +1,51 @@
+// References: what a walk over an image found each host cluster to be used for, and how often.
+#ifndef BLOCK_QCOW2_CHECK_REFERENCES_H
+#define BLOCK_QCOW2_CHECK_REFERENCES_H
+
+#include "block/qcow2/check-counts.h"
+#include "block/qcow2/check-findings.h"
+#include "block/qcow2/header.h"
+
+namespace qcow2 {
+
+enum class ClusterUse { free, data, metadata };
+
+// Filled by the walk, asked by whoever wants to know. One thread.
+class References {
+public:
+  // `file_bytes`: length of the image file.
+  References(const Header& header, std::uint64_t file_bytes);
+
+  // How many references name the cluster, as far as its refcount can count.
+  std::uint64_t count(HostCluster cluster) const { return counts_.get(cluster); }
+  // Metadata if any metadata lies in it, else data if any L2 entry names it.
+  ClusterUse use(HostCluster cluster) const;
+
+  // Takes the clusters of a range for metadata that the standard does not know, with one reference
+  // each. False, and nothing is counted, if any part of the range lies outside the file or is in
+  // use already: then whoever names that range is wrong.
+  bool claim(HostOffset offset, std::uint64_t bytes);
+
+  // Counts `times` references to each cluster the range touches. A range outside the file, or a
+  // counter that would pass the largest refcount, is a finding instead.
+  void add(HostOffset offset, std::uint64_t bytes, ClusterUse use, std::uint64_t times,
+           CheckFindings& findings);
+  // Takes back one metadata reference to each of the clusters.
+  void remove_metadata(HostCluster first, std::uint64_t clusters);
+
+  const ClusterCounts& counts() const { return counts_; }
+  std::uint64_t file_bytes() const { return file_bytes_; }
+  // One beyond the last cluster that is in the file or referenced.
+  HostCluster end() const;
+
+private:
+  ClusterSize cluster_size_;
+  std::uint64_t max_count_; // of a refcount field
+  std::uint64_t file_bytes_;
+  ClusterCounts counts_;
+  ClusterCounts metadata_; // of counts_, references that are metadata
+};
+
+} // namespace qcow2
+
+#endif
