@@ -13,6 +13,8 @@ int errno_for(ErrorKind kind) {
     return EINVAL;
   case ErrorKind::not_found:
     return ENOENT;
+  case ErrorKind::device_not_found:
+    return ENODEV;
   case ErrorKind::exists:
     return EEXIST;
   case ErrorKind::permission:

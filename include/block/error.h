@@ -15,6 +15,7 @@ namespace block {
 enum class ErrorKind {
   invalid_argument, // the caller's request or option makes no sense
   not_found,        // a file, node, driver, export or option that does not exist
+  device_not_found, // a command names a node that does not exist (class DeviceNotFound in QMP)
   exists,           // a name that is taken already
   permission,       // not allowed: read-only node, file mode
   busy,             // in use: locked by another process, attached to an export
