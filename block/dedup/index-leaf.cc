@@ -11,6 +11,7 @@ namespace dedup {
 namespace {
 
 constexpr std::size_t growth_step = 32; // entries
+constexpr std::size_t first_step = 16;  // entries, of a search
 
 std::size_t rounded_to_step(std::size_t entries) {
   return (entries + growth_step - 1) / growth_step * growth_step;
@@ -40,12 +41,41 @@ void Leaf::set_capacity(std::size_t wanted) {
   capacity_ = static_cast<std::uint32_t>(wanted);
 }
 
+// Fingerprints are spread evenly, so the place is near the proportional one, some ten entries off:
+// a look there and a widening window around it read two or three cache lines, where halving the
+// whole leaf reads five or six. Uneven ones only take more steps, no more than twice those of
+// halving.
 std::size_t Leaf::lower_bound(std::uint64_t prefix48) const {
-  const LeafEntry* first = entries_.get();
+  const LeafEntry* entries = entries_.get();
+  if (size_ == 0 || prefix48 <= entries[0].prefix48()) return 0;
+  if (prefix48 > last_prefix48()) return size_;
+  const std::uint64_t first = entries[0].prefix48();
+  const std::uint64_t guess = (prefix48 - first) * (size_ - 1) / (last_prefix48() - first);
+  // The place lies in [begin, end] throughout.
+  std::size_t begin = 1, end = size_ - 1;
+  if (entries[guess].prefix48() < prefix48) {
+    begin = guess + 1;
+    for (std::size_t step = first_step; begin + step < end; step *= 2) {
+      if (entries[begin + step].prefix48() >= prefix48) {
+        end = begin + step;
+        break;
+      }
+      begin += step + 1;
+    }
+  } else {
+    end = guess;
+    for (std::size_t step = first_step; begin + step < end; step *= 2) {
+      if (entries[end - step].prefix48() < prefix48) {
+        begin = end - step + 1;
+        break;
+      }
+      end -= step;
+    }
+  }
   return static_cast<std::size_t>(
-      std::partition_point(first, first + size_,
+      std::partition_point(entries + begin, entries + end,
                            [&](const LeafEntry& entry) { return entry.prefix48() < prefix48; }) -
-      first);
+      entries);
 }
 
 Candidates Leaf::find(std::uint64_t prefix48) const {

@@ -38,7 +38,7 @@ static_assert(sizeof(LeafEntry) == 12);
 class Leaf {
 public:
   // Large leaves make the tree small, small leaves make insertion cheap.
-  static constexpr std::size_t max_entries = 512;
+  static constexpr std::size_t max_entries = 1024;
 
   std::size_t size() const { return size_; }
   bool full() const { return size_ == max_entries; }
