@@ -115,3 +115,18 @@ make_file_system() {
   quiet mke2fs -q -F -t ext4 -d fs-root "$image" "$size"
   rm -rf fs-root
 }
+
+# sharing FILE [count]: which guest clusters share host clusters; fails on wrong refcounts or COPIED flags.
+sharing() {
+  python3 "$IOTESTS_LIB/sharing.py" "$@" || fail "refcounts or COPIED flags of $1 are wrong"
+}
+
+# pattern_file FILE SIZE SEED: SIZE bytes of unique data that depend on SEED alone.
+pattern_file() {
+  python3 -c '
+import random, sys
+size, generator = int(sys.argv[2]), random.Random(int(sys.argv[3]))
+with open(sys.argv[1], "wb") as out:
+    for done in range(0, size, 1 << 20):
+        out.write(generator.randbytes(min(1 << 20, size - done)))' "$@"
+}
