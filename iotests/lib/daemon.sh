@@ -43,7 +43,7 @@ stop_daemon() {
 
 # dedup_figure NAME: one number of query-dedup.
 dedup_figure() {
-  qmp qmp.sock query-dedup '{"node-name": "disk"}' | python3 -c '
+  qmp qmp.sock query-dedup '{"device": "disk"}' | python3 -c '
 import json, sys
-print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+print(json.load(sys.stdin)[0]["dedup"][sys.argv[1]])' "$1"
 }
