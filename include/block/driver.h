@@ -4,22 +4,18 @@
 // supported": the node layer then emulates the request (see each entry) or refuses it.
 //
 // Common contract
-//   Threads   Names that begin with co_ may wait, for a disk or for another request. They are
-//   called on any thread,
-//             several at a time; the driver locks what it shares. open, close, create and the
-//             control entries are called one at a time for a node, while no request of it is in
-//             flight (control entries excepted: see pause_dedup).
-//   Addresses Offsets and lengths are bytes of the node's own content: guest bytes for an image
-//   format, file bytes for a
-//             protocol driver.
-//   Checked   Before a co_ entry is called, the node layer has checked that the range lies within
-//   the node's length, that
-//             its size is what the vector holds and not zero, that offset and size are multiples of
-//             limits().request_alignment, and that the node is open for writing if the request
-//             writes.
-//   Errors    Every failure is an Error with a message that names what failed; the content of the
-//   range is then
-//             undefined for a failed write, and everything outside the range is untouched.
+//   Threads    Names that begin with co_ may wait, for a disk or for another request. They are
+//              called on any thread, several at a time; the driver locks what it shares. All
+//              others are called one at a time for a node: open, close, create and check while no
+//              request of it is in flight, get_info and the deduplication entries at any time.
+//   Addresses  Offsets and lengths are bytes of the node's own content: guest bytes for an image
+//              format, file bytes for a protocol driver.
+//   Checked    Before a co_ entry is called, the node layer has checked that the range lies within
+//              the node's length (rounded up to limits().request_alignment), that its size is what
+//              the vector holds and not zero, that offset and size are multiples of
+//              request_alignment, and that the node is open for writing if the request writes.
+//   Errors     Every failure is an Error with a message that names what failed; the content of the
+//              range is then undefined for a failed write, and everything outside it is untouched.
 //   Exceptions do not leave an entry.
 #ifndef BLOCK_DRIVER_H
 #define BLOCK_DRIVER_H
@@ -78,87 +74,94 @@ struct CreateOption {
 using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
 enum class Preallocation { off, metadata, falloc, full };
+// Errors: invalid_argument.
+Result<Preallocation> parse_preallocation(const std::string& text);
 
 struct BlockDriver {
   // Name in driver=..., and in create -f. Unique among loaded drivers.
-  const char* format_name;
+  const char* format_name = nullptr;
 
   // true: opens files or other resources itself. false: a format or filter over the child "file".
-  bool is_protocol;
+  bool is_protocol = false;
   // true: a write beyond the end makes the node longer, as a file does; else such a write is
   // refused.
-  bool grows_on_write;
+  bool grows_on_write = false;
   // true: the node may have a backing child that supplies what it has not allocated.
-  bool supports_backing;
+  bool supports_backing = false;
+  // true: the driver itself looks for zeros in what is written, as Node::detect_zeroes() asks; else
+  // the node layer turns a write of nothing but zeros into co_pwrite_zeroes.
+  bool detects_zeroes = false;
 
   // How sure the driver is that the first bytes of a file are its format: 0 = no, 100 = certain.
   // Null: never probed. `head` holds up to 64 KiB and belongs to the caller; hostile.
-  int (*probe)(std::span<const std::byte> head);
+  int (*probe)(std::span<const std::byte> head) = nullptr;
 
   // Options that create understands; null = none. The returned list lives as long as the module.
-  const std::vector<CreateOption>& (*create_options)();
+  const std::vector<CreateOption>& (*create_options)() = nullptr;
 
   // Protocol drivers: makes an empty file (or truncates an existing one) called `filename`.
-  Result<void> (*create_file)(const std::string& filename, Options& options);
+  Result<void> (*create_file)(const std::string& filename, Options& options) = nullptr;
   // Format drivers: writes an empty image into `file`, which is open for writing and empty. Takes
   // its options out of `options`; "size" is in bytes and always there. Leaves `file` durable.
-  Result<void> (*create)(Node& file, Options& options);
+  Result<void> (*create)(Node& file, Options& options) = nullptr;
 
   // Opens: takes its options out of `options`, opens its children with node.open_child(), sets
   // limits(), and keeps its own object with node.set_state(). On an error the node layer closes the
   // children and drops the state.
-  Result<void> (*open)(Node& node, Options& options);
-  // Ends: makes everything durable and drops the state. Called once, when no request is in flight;
-  // the children are still open. An error means that something may not be durable; the node is
-  // closed all the same.
-  Result<void> (*close)(Node& node);
+  Result<void> (*open)(Node& node, Options& options) = nullptr;
+  // Ends: makes everything durable and drops the state. A writable node was flushed before; null:
+  // that was enough. Called once, when no request is in flight; the children are still open. An
+  // error means that something may not be durable; the node is closed all the same.
+  Result<void> (*close)(Node& node) = nullptr;
 
   // Length in bytes. Any thread.
-  Result<std::uint64_t> (*co_get_length)(Node& node);
+  Result<std::uint64_t> (*co_get_length)(Node& node) = nullptr;
 
   // Reads into the vector's memory. A format driver reads what it has not allocated from
   // node.backing(), or as zeros.
-  Result<void> (*co_readv)(Node& node, std::uint64_t offset, const IoVector& vector);
+  Result<void> (*co_readv)(Node& node, std::uint64_t offset, const IoVector& vector) = nullptr;
 
   // Writes the vector's memory. Two writes that overlap may end in either order, but not mixed
-  // within one 512-byte sector. Null: the node is read-only. Flag fua is passed only if
-  // supports_fua; the node layer else flushes after the write.
+  // within one 512-byte sector. Null: the node opens only with read-only=on. Flag fua is passed
+  // only if supports_fua; the node layer else flushes after the write.
   Result<void> (*co_writev)(Node& node, std::uint64_t offset, const IoVector& vector,
-                            WriteFlags flags);
-  bool supports_fua;
+                            WriteFlags flags) = nullptr;
+  bool supports_fua = false;
 
   // Makes every request that returned before this call durable. Null: flushes the children.
-  Result<void> (*co_flush)(Node& node);
+  Result<void> (*co_flush)(Node& node) = nullptr;
 
   // Makes the range read as zeros. Null, or ErrorKind::unsupported: the node layer writes zero
   // bytes unless no_fallback. The range need not be aligned to clusters.
   Result<void> (*co_pwrite_zeroes)(Node& node, std::uint64_t offset, std::uint64_t bytes,
-                                   ZeroFlags flags);
+                                   ZeroFlags flags) = nullptr;
 
   // The content of the range is no longer needed and may read as anything it held before, or as
   // zeros. Null: succeeds, does nothing.
-  Result<void> (*co_pdiscard)(Node& node, std::uint64_t offset, std::uint64_t bytes);
+  Result<void> (*co_pdiscard)(Node& node, std::uint64_t offset, std::uint64_t bytes) = nullptr;
 
   // Sets the length in bytes; new space reads as zeros. Null: refused.
-  Result<void> (*co_truncate)(Node& node, std::uint64_t length, Preallocation preallocation);
+  Result<void> (*co_truncate)(Node& node, std::uint64_t length,
+                              Preallocation preallocation) = nullptr;
 
   // What lies at `offset`: BlockStatus::bytes says how far the answer holds (1 to `bytes`). Null:
   // all data, at the same offset of child "file" if there is one.
-  Result<BlockStatus> (*co_block_status)(Node& node, std::uint64_t offset, std::uint64_t bytes);
+  Result<BlockStatus> (*co_block_status)(Node& node, std::uint64_t offset,
+                                         std::uint64_t bytes) = nullptr;
 
   // Format, cluster size and format-specific facts. Null: the node layer knows none.
-  Result<DriverInfo> (*get_info)(Node& node);
+  Result<DriverInfo> (*get_info)(Node& node) = nullptr;
 
   // Examines the image, and repairs it if asked. Null: refused with ErrorKind::unsupported. The
   // node is not used by anyone else meanwhile.
-  Result<CheckReport> (*check)(Node& node, const CheckRequest& request);
+  Result<CheckReport> (*check)(Node& node, const CheckRequest& request) = nullptr;
 
   // Deduplication control; all null for a driver without it. They are called on the monitor's
   // thread while requests run, and return at once. A driver whose image is not deduplicated answers
   // ErrorKind::not_dedup.
-  Result<void> (*pause_dedup)(Node& node);
-  Result<void> (*resume_dedup)(Node& node);
-  Result<DedupInfo> (*query_dedup)(Node& node);
+  Result<void> (*pause_dedup)(Node& node) = nullptr;
+  Result<void> (*resume_dedup)(Node& node) = nullptr;
+  Result<DedupInfo> (*query_dedup)(Node& node) = nullptr;
 };
 
 } // namespace block

@@ -5,6 +5,7 @@
 #include "block/node.h"
 
 #include <map>
+#include <set>
 
 namespace block {
 
@@ -41,13 +42,17 @@ private:
 };
 
 // Generic node options, taken by the graph before the driver sees the rest:
-//   driver         format name; absent: probed from child "file" (then only a format is probed,
-//   never a protocol) node-name      1 to 31 characters: a letter, then letters, digits, '-', '.',
-//   '_'; absent: made up, begins with '#' read-only      on|off, default: what the caller says
-//   detect-zeroes  off|on|unmap
-//   force-share    on|off, only with read-only=on
-//   backing        absent: what the image says; "" or null: none; a node name; backing.*: a
-//   definition
+//   driver          format name; absent: probed from child "file" (never a protocol)
+//   node-name       1 to 31 characters: a letter, then letters, digits, '-', '.', '_'; absent: made
+//                   up, begins with '#'
+//   read-only       on|off, default: what the caller says; children follow their parent
+//   force-share     on|off, only with read-only=on; children follow their parent
+//   cache.direct, cache.no-flush
+//                   on|off, default: what the caller says; children follow their parent
+//   discard         unmap|ignore, default: unmap
+//   detect-zeroes   off|on|unmap
+//   backing         absent: what the image says; "": none (null in JSON); a node name; backing.*: a
+//                   definition, or changes to what the image says if it names no file
 class Graph {
 public:
   Graph() = default;
@@ -59,15 +64,17 @@ public:
     bool read_only = false;
     bool force_share = false;
     bool no_backing = false; // do not open backing files (info, check)
+    bool cache_direct = false;
+    bool cache_no_flush = false;
   };
   // Opens a node with its children. Errors: those of options, modules, locks and drivers; nothing
   // stays open then.
   Result<std::shared_ptr<Node>> open(Options options, OpenDefaults defaults);
-  // Closes a node nobody uses, then the children that were opened with it. Errors: busy, or what
-  // made data not durable.
+  // Closes a node nobody uses, then the children that were defined within it, unless someone else
+  // uses them by now. Errors: not_found, busy, or what made data not durable.
   Result<void> close(const std::string& node_name);
-  // Closes all, users before what they use. Returns the first error; closes everything all the
-  // same.
+  // Closes all, users before what they use, whoever else is attached: no request may be in flight,
+  // and later ones fail. Returns the first error; closes everything all the same.
   Result<void> close_all();
 
   // Who hears of the events of all nodes. Set it before the first open. The sink is called on any
@@ -81,22 +88,38 @@ public:
 
 private:
   friend class Node;
-  Result<std::shared_ptr<Node>> open_locked(Options options, OpenDefaults defaults, unsigned depth);
-  Result<void> close_node(const std::shared_ptr<Node>& node);
+  class NameReservation;
 
   std::function<void(const Node&, NodeEvent)> event_sink_; // constant once a node is open
-  mutable std::recursive_mutex mutex_;
+  Result<std::shared_ptr<Node>> open_node(Options options, const OpenDefaults& defaults,
+                                          const Node::Opening* parent);
+  Result<void> close_node(const std::shared_ptr<Node>& node);
+  Result<void> close_children(Node& node);
+
+  mutable std::mutex mutex_;                 // never held over a driver's work
   std::vector<std::shared_ptr<Node>> nodes_; // guarded by mutex_
+  std::set<std::string> opening_names_;      // guarded by mutex_; taken, but not in nodes_ yet
   std::uint64_t next_name_ = 1;              // guarded by mutex_
 };
 
-// Options that open an image by file name as the tools do: "file.filename" for a format, probing
-// when `format` is empty. A "json:{...}" name is not handled here: tools turn it into options
-// before.
+// Options that open an image by file name as a user gives it: "file.filename" for a format, probing
+// when `format` is empty; a protocol in front ("blkdebug:...") becomes "file.driver". A
+// "json:{...}" name is not handled here: tools turn it into options before.
 Options options_for_filename(const std::string& filename, const std::string& format);
 
+// The protocol that a file name begins with: what stands before a colon that no slash precedes.
+// Empty for a plain name and for "file:...".
+std::string protocol_of(const std::string& filename);
+
+// Where a backing file lies that the image `overlay` names: itself if absolute, else in the
+// directory of the overlay. For showing and for opening. Errors: invalid_argument (empty, or a
+// protocol or json: name, which an image may not ask for).
+Result<std::string> resolve_backing_filename(const std::string& overlay,
+                                             const std::string& backing);
+
 // Makes an image: creates the file, then lets the format driver write into it. `options` as from
-// create -o, with "size".
+// create -o, with "size". Errors: not_found (no such format), unsupported (it cannot create), busy
+// (another process uses the file), those of the drivers.
 Result<void> create_image(const std::string& format, const std::string& filename, Options options);
 
 } // namespace block

@@ -6,10 +6,12 @@
 #include "block/stamp.h" // generated: BLOCK_MODULE_STAMP, a digest of include/block and the compiler
 
 // In exactly one file of a module, outside any namespace: BLOCK_MODULE(driver_table);
-// The stamp is plain text, so that the loader can read it whatever the module was built with.
+// The stamp is plain text behind a mark, so that the loader can find and read it in the file,
+// whatever the module was built with.
+#define BLOCK_MODULE_MARK "block-module-stamp:"
 #define BLOCK_MODULE(driver)                                                                       \
   extern "C" __attribute__((visibility("default"))) const char block_module_stamp[];               \
-  const char block_module_stamp[] = BLOCK_MODULE_STAMP;                                            \
+  const char block_module_stamp[] = BLOCK_MODULE_MARK BLOCK_MODULE_STAMP;                          \
   extern "C" __attribute__((visibility("default"))) const block::BlockDriver*                      \
   block_module_driver() {                                                                          \
     return &(driver);                                                                              \

@@ -13,8 +13,9 @@
 namespace block {
 
 class Graph;
+class RangeLock;
 
-enum class DetectZeroes { unset, off, on, unmap };
+enum class DetectZeroes { off, on, unmap };
 
 // Requests and bytes since open; errors count in neither.
 struct NodeStats {
@@ -43,7 +44,10 @@ struct Access {
 // All request functions may be called on any thread, several at a time. They check bounds and
 // permission, split at limits().max_transfer, align by reading and joining where the driver needs
 // alignment, emulate what the driver lacks, call the driver, and count. Errors are those of the
-// driver, or: invalid_argument (beyond the end), permission (node is read-only).
+// driver, or: invalid_argument with EIO (beyond the end), permission (node is read-only), not_found
+// (the node has been closed).
+//
+// Requests are made by those who hold an Attachment, and are over before it ends.
 class Node {
 public:
   ~Node();
@@ -54,12 +58,16 @@ public:
   const BlockDriver& driver() const { return *driver_; }
   bool read_only() const { return read_only_; }
   DetectZeroes detect_zeroes() const { return detect_zeroes_; }
+  // Whether the host's page cache is bypassed, and whether flushes are left out (unsafe, fast). A
+  // protocol driver obeys the first; the node layer sees to the second.
+  bool cache_direct() const { return cache_direct_; }
+  bool cache_no_flush() const { return cache_no_flush_; }
   // The file name for people and for locks: of the protocol node below. May be empty.
   const std::string& filename() const { return filename_; }
 
   // Children, null if absent. Owned by the graph; they outlive this node's use.
-  Node* file() const { return file_.get(); }
-  Node* backing() const { return backing_.get(); }
+  Node* file() const { return file_attachment_.node(); }
+  Node* backing() const { return backing_attachment_.node(); }
 
   // --- Requests. Offsets and lengths are bytes. ---
   Result<std::uint64_t> co_get_length();
@@ -86,16 +94,18 @@ public:
   public:
     Attachment() = default;
     Attachment(std::shared_ptr<Node> node, std::uint64_t id) : node_(std::move(node)), id_(id) {}
-    Attachment(Attachment&& other) noexcept = default;
+    Attachment(Attachment&& other) noexcept = default; // leaves the other empty
     Attachment& operator=(Attachment&& other) noexcept;
     ~Attachment();
-    Node* node() const { return node_.get(); }
+    Node* node() const { return node_.get(); } // null when empty
+    std::shared_ptr<Node> shared_node() const { return node_; }
 
   private:
     std::shared_ptr<Node> node_;
     std::uint64_t id_ = 0;
   };
-  // Errors: permission (the node is read-only), busy (another user's access excludes this one).
+  // Errors: permission (the node is read-only), busy (another user's access excludes this one),
+  // not_found (the node is being closed).
   static Result<Attachment> attach(std::shared_ptr<Node> node, std::string user, Access access);
   // Names of the current users.
   std::vector<std::string> users() const;
@@ -104,9 +114,13 @@ public:
   // Opens the child that the options name under `child` ("file" or "backing"): a reference
   // ("file=NODE-NAME") or an inline definition ("file.driver=..."). `access` is what this node will
   // do with it.
+  // A definition without a driver is a file, unless the options name something else.
   Result<void> open_child(const std::string& child, Options& options, Access access);
-  // For a backing file that the image names: opened read-only with the given options.
-  Result<void> open_backing(Options options);
+  // For a backing file that the image names: opens it read-only, if follow_image_backing(). Name
+  // and format (empty: probed) are as the image gives them, hostile: the name is only ever taken as
+  // that of a file, relative to the directory of this node's own file. What the user's options say
+  // about the backing file goes first. Errors carry "Could not open backing file".
+  Result<void> open_backing(const std::string& filename, const std::string& format);
   Limits& limits() { return limits_; }
   void set_filename(std::string filename) { filename_ = std::move(filename); }
   // Whether the options let the driver follow a backing file name found in the image ("backing="
@@ -128,6 +142,7 @@ public:
 
 private:
   friend class Graph;
+  class Opening;
   struct User {
     std::uint64_t id;
     std::string name;
@@ -136,8 +151,30 @@ private:
 
   Node(Graph& graph, const BlockDriver& driver, std::string name);
 
-  Result<void> check_range(std::uint64_t offset, std::uint64_t bytes, const char* verb) const;
-  Result<void> check_writable() const;
+  // One request, checked and served, but not counted.
+  Result<void> read(std::uint64_t offset, const IoVector& vector);
+  Result<void> write(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
+  Result<void> write_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags);
+  Result<void> flush();
+  Result<void> discard(std::uint64_t offset, std::uint64_t bytes);
+
+  Result<void> check_open() const;
+  Result<void> check_range(std::uint64_t offset, std::uint64_t bytes, const char* verb);
+  Result<void> check_write(std::uint64_t offset, std::uint64_t bytes, const char* verb);
+  bool aligned(std::uint64_t offset, std::uint64_t bytes) const {
+    return ((offset | bytes) & (limits_.request_alignment - 1)) == 0;
+  }
+  bool wants_zero_detection(const IoVector& vector) const;
+  void raise_length(std::uint64_t length);
+
+  // Requests of any size and alignment, in pieces that the driver takes.
+  Result<void> read_unaligned(std::uint64_t offset, const IoVector& vector);
+  Result<void> read_pieces(std::uint64_t offset, const IoVector& vector);
+  Result<void> write_unaligned(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
+  Result<void> write_pieces(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
+  Result<void> read_edge(std::uint64_t block, std::span<std::byte> memory);
+  Result<void> write_zeroes_aligned(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags);
+  Result<void> write_zero_bytes(std::uint64_t offset, std::uint64_t bytes);
 
   Graph& graph_;
   const BlockDriver* driver_;
@@ -146,18 +183,32 @@ private:
   bool read_only_ = true;
   bool force_share_ = false;
   bool follow_image_backing_ = true;
-  DetectZeroes detect_zeroes_ = DetectZeroes::unset;
+  bool cache_direct_ = false;
+  bool cache_no_flush_ = false;
+  bool discard_ = true; // discard=unmap: discards and may_unmap reach the driver
+  DetectZeroes detect_zeroes_ = DetectZeroes::off;
   Limits limits_;
-  std::shared_ptr<Node> file_;
-  std::shared_ptr<Node> backing_;
+  // What the driver last said, raised by writes that make the node grow; saves asking it each time.
+  std::atomic<std::uint64_t> length_{0};
+  std::atomic<bool> closed_{false};
+  // Keeps writes apart while one of them reads, joins and writes whole blocks. Null where every
+  // request is aligned (request_alignment 1), so that common requests take no lock at all.
+  std::unique_ptr<RangeLock> write_ranges_;
   Attachment file_attachment_;
   Attachment backing_attachment_;
+  bool file_owned_ = false; // defined within this node's options: closed with it
+  bool backing_owned_ = false;
+  Opening* opening_ = nullptr; // what the children need to know; only during open
   std::shared_ptr<void> state_;
   NodeStats stats_;
+
+  std::mutex
+      control_mutex_; // entries that are not requests run one at a time, and never after close
 
   mutable std::mutex users_mutex_;
   std::vector<User> users_;     // guarded by users_mutex_
   std::uint64_t next_user_ = 1; // guarded by users_mutex_
+  bool closing_ = false;        // guarded by users_mutex_; no new users
 };
 
 } // namespace block

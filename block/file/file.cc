@@ -1,0 +1,129 @@
+// The file protocol driver: opening and creating files.
+#include "block/file/file.h"
+
+#include "block/file/locks.h"
+#include "block/file/state.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+namespace block {
+namespace {
+
+std::string path_of(const std::string& filename) {
+  const std::string prefix = "file:";
+  return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
+}
+
+std::string quoted(const std::string& path) {
+  return "Could not open '" + path + "'";
+}
+
+Result<Locking> take_locking(Options& options) {
+  const std::string text = options.take("locking").value_or("auto");
+  if (text == "auto") return Locking::automatic;
+  if (text == "on") return Locking::on;
+  if (text == "off") return Locking::off;
+  return Error(ErrorKind::invalid_argument,
+               "Parameter 'locking' expects 'on', 'off' or 'auto', not '" + text + "'");
+}
+
+Result<void> take_aio(Options& options) {
+  const std::string text = options.take("aio").value_or("threads");
+  if (text == "threads") return {};
+  return Error(ErrorKind::unsupported, "aio=" + text + " is not supported, only aio=threads");
+}
+
+// Refuses what has no size and content of its own: directories, terminals, pipes.
+Result<bool> is_block_device(int descriptor, const std::string& path) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return Error::from_errno(errno, quoted(path));
+  if (S_ISBLK(status.st_mode)) return true;
+  if (S_ISREG(status.st_mode)) return false;
+  if (S_ISDIR(status.st_mode)) return Error::from_errno(EISDIR, quoted(path));
+  return Error(ErrorKind::invalid_argument,
+               quoted(path) + ": it is neither a regular file nor a block device");
+}
+
+// Bytes. The system tells since Linux 6.1; a page serves every file system there is.
+std::uint32_t direct_alignment(int descriptor, bool is_device) {
+#ifdef STATX_DIOALIGN
+  struct statx facts;
+  if (statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) == 0 &&
+      facts.stx_mask & STATX_DIOALIGN && facts.stx_dio_offset_align > 0)
+    return std::max(facts.stx_dio_offset_align, facts.stx_dio_mem_align);
+#endif
+  int sector_bytes = 0;
+  if (is_device && ioctl(descriptor, BLKSSZGET, &sector_bytes) == 0 && sector_bytes > 0)
+    return static_cast<std::uint32_t>(sector_bytes);
+  return 4096;
+}
+
+Result<void> file_open(Node& node, Options& options) {
+  const std::optional<std::string> filename = options.take("filename");
+  if (!filename || filename->empty())
+    return Error(ErrorKind::invalid_argument, "The 'file' block driver requires a file name");
+  const std::string path = path_of(*filename);
+  if (path.find('\0') != std::string::npos)
+    return Error(ErrorKind::invalid_argument, "The file name contains a zero byte");
+  BLOCK_TRY_ASSIGN(Locking locking, take_locking(options));
+  BLOCK_TRY(take_aio(options));
+  if (node.force_share()) locking = Locking::off;
+
+  auto file = std::make_shared<FileState>();
+  file->direct = node.cache_direct();
+  // Not blocking, so that a pipe in an image's place is refused and not waited for.
+  const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (file->direct ? O_DIRECT : 0) |
+                    (node.read_only() ? O_RDONLY : O_RDWR);
+  file->descriptor = Descriptor(::open(path.c_str(), flags));
+  if (file->descriptor.get() < 0) {
+    if (errno == EINVAL && file->direct)
+      return Error(ErrorKind::unsupported, EINVAL,
+                   quoted(path) + ": filesystem does not support O_DIRECT");
+    return Error::from_errno(errno, quoted(path));
+  }
+  BLOCK_TRY_ASSIGN(file->is_device, is_block_device(file->descriptor.get(), path));
+  BLOCK_TRY(lock_file(file->descriptor.get(), !node.read_only(), locking, path));
+  if (file->direct)
+    node.limits().request_alignment = direct_alignment(file->descriptor.get(), file->is_device);
+  node.set_filename(path);
+  node.set_state(std::move(file));
+  return {};
+}
+
+Result<void> file_create(const std::string& filename, Options&) {
+  const std::string path = path_of(filename);
+  const std::string what = "Could not create '" + path + "'";
+  // Emptied only under the locks, so that no image that someone uses is lost.
+  Descriptor descriptor(
+      ::open(path.c_str(), O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_RDWR | O_CREAT, 0644));
+  if (descriptor.get() < 0) return Error::from_errno(errno, what);
+  BLOCK_TRY_ASSIGN(const bool is_device, is_block_device(descriptor.get(), path));
+  BLOCK_TRY(lock_file(descriptor.get(), true, Locking::automatic, path));
+  if (!is_device && ftruncate(descriptor.get(), 0) != 0) return Error::from_errno(errno, what);
+  return {};
+}
+
+} // namespace
+
+const BlockDriver file_driver = {
+    .format_name = "file",
+    .is_protocol = true,
+    .grows_on_write = true,
+    .create_file = file_create,
+    .open = file_open,
+    .co_get_length = file_get_length,
+    .co_readv = file_readv,
+    .co_writev = file_writev,
+    .supports_fua = true,
+    .co_flush = file_flush,
+    .co_pwrite_zeroes = file_pwrite_zeroes,
+    .co_pdiscard = file_pdiscard,
+    .co_truncate = file_truncate,
+    .co_block_status = file_block_status,
+};
+
+} // namespace block

@@ -1,0 +1,13 @@
+// The file protocol: regular files and block devices of this machine.
+#ifndef BLOCK_FILE_FILE_H
+#define BLOCK_FILE_FILE_H
+
+#include "block/driver.h"
+
+namespace block {
+
+extern const BlockDriver file_driver;
+
+} // namespace block
+
+#endif

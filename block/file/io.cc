@@ -1,0 +1,91 @@
+// The file driver's requests for content: read, write, flush.
+#include "block/file/state.h"
+#include "block/file/transfer.h"
+#include "block/util/aligned-buffer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace block {
+namespace {
+
+// O_DIRECT wants aligned memory too; what is not goes through a buffer of this size.
+constexpr std::uint64_t bounce_bytes = 1024 * 1024;
+
+bool needs_bounce(const FileState& file, const IoVector& vector, std::uint32_t align) {
+  if (!file.direct) return false;
+  return std::any_of(vector.segments().begin(), vector.segments().end(), [&](const iovec& segment) {
+    return ((reinterpret_cast<std::uintptr_t>(segment.iov_base) | segment.iov_len) & (align - 1)) !=
+           0;
+  });
+}
+
+// The end of the file may lie within the last aligned block; nothing else may be missing.
+Result<void> expect_complete(Node& node, std::uint64_t offset, const IoVector& vector,
+                             std::uint64_t got) {
+  const std::uint64_t missing = vector.size() - got;
+  if (missing == 0) return {};
+  if (missing >= node.limits().request_alignment)
+    return Error(ErrorKind::io, "read failed: the file '" + node.filename() + "' ends at offset " +
+                                    std::to_string(offset + got));
+  vector.fill(got, missing, std::byte{0});
+  return {};
+}
+
+} // namespace
+
+Result<std::uint64_t> file_get_length(Node& node) {
+  FileState& file = file_state(node);
+  if (file.is_device) {
+    const off_t end = lseek(file.descriptor.get(), 0, SEEK_END);
+    if (end < 0) return Error::from_errno(errno, "Could not get the size of the device");
+    return static_cast<std::uint64_t>(end);
+  }
+  struct stat status;
+  if (fstat(file.descriptor.get(), &status) != 0)
+    return Error::from_errno(errno, "Could not get the size of the file");
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<void> file_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
+  FileState& file = file_state(node);
+  if (!needs_bounce(file, vector, node.limits().request_alignment)) {
+    BLOCK_TRY_ASSIGN(const std::uint64_t got, read_fully(file.descriptor.get(), offset, vector));
+    return expect_complete(node, offset, vector, got);
+  }
+  AlignedBuffer bounce(std::min(vector.size(), bounce_bytes));
+  for (std::uint64_t done = 0; done < vector.size(); done += bounce.size()) {
+    const std::uint64_t bytes = std::min<std::uint64_t>(bounce.size(), vector.size() - done);
+    const IoVector piece(bounce.data(), bytes);
+    BLOCK_TRY_ASSIGN(const std::uint64_t got,
+                     read_fully(file.descriptor.get(), offset + done, piece));
+    BLOCK_TRY(expect_complete(node, offset + done, piece, got));
+    vector.copy_from(done, bounce.span().first(bytes));
+  }
+  return {};
+}
+
+Result<void> file_writev(Node& node, std::uint64_t offset, const IoVector& vector,
+                         WriteFlags flags) {
+  FileState& file = file_state(node);
+  if (!needs_bounce(file, vector, node.limits().request_alignment))
+    return write_fully(file.descriptor.get(), offset, vector, flags.fua);
+  AlignedBuffer bounce(std::min(vector.size(), bounce_bytes));
+  for (std::uint64_t done = 0; done < vector.size(); done += bounce.size()) {
+    const std::uint64_t bytes = std::min<std::uint64_t>(bounce.size(), vector.size() - done);
+    vector.copy_to(done, bounce.span().first(bytes));
+    BLOCK_TRY(write_fully(file.descriptor.get(), offset + done, IoVector(bounce.data(), bytes),
+                          flags.fua));
+  }
+  return {};
+}
+
+Result<void> file_flush(Node& node) {
+  if (fdatasync(file_state(node).descriptor.get()) != 0)
+    return Error::from_errno(errno, "flush failed");
+  return {};
+}
+
+} // namespace block

@@ -1,0 +1,106 @@
+// A node's children while it is opened: "file", and "backing" as the user or the image asks for it.
+#include "block/node/opening.h"
+
+namespace block {
+
+Result<void> Node::open_child(const std::string& child, Options& options, Access access) {
+  return opening_->open_child(child, options, access);
+}
+
+Result<void> Node::open_backing(const std::string& filename, const std::string& format) {
+  return opening_->open_backing(filename, format);
+}
+
+Result<void> Node::Opening::open_child(const std::string& child, Options& options, Access access) {
+  const bool is_file = child == "file";
+  Attachment& attachment = is_file ? node_.file_attachment_ : node_.backing_attachment_;
+  if (attachment.node()) { // opened to be probed
+    BLOCK_TRY_ASSIGN(attachment,
+                     attach(attachment.shared_node(), "node '" + node_.name_ + "'", access));
+    return {};
+  }
+  const std::optional<std::string> reference = options.take(child);
+  Options definition = options.take_children(child);
+  if (reference && !definition.empty())
+    return Error(ErrorKind::invalid_argument,
+                 "'" + child + "' is a reference to a node and a definition at once");
+  if (!reference && definition.empty())
+    return Error(ErrorKind::invalid_argument,
+                 "A block device must be specified for \"" + child + "\"");
+  if (reference) {
+    std::shared_ptr<Node> found = node_.graph_.find(*reference);
+    if (!found)
+      return Error(ErrorKind::not_found, "Failed to find node with node-name='" + *reference + "'");
+    return keep(std::move(found), is_file, false, access);
+  }
+  auto filename = definition.entries().find("filename");
+  if (is_file && filename != definition.entries().end()) {
+    const std::string protocol = protocol_of(filename->second);
+    definition.set_default("driver", protocol.empty() ? "file" : protocol);
+  }
+  BLOCK_TRY_ASSIGN(std::shared_ptr<Node> opened,
+                   node_.graph_.open_node(std::move(definition), child_defaults(is_file), this));
+  return keep(std::move(opened), is_file, true, access);
+}
+
+Result<void> Node::Opening::open_backing(const std::string& filename, const std::string& format) {
+  if (!node_.follow_image_backing_) return {};
+  Result<void> opened = open_image_backing(filename, format);
+  if (!opened) return std::move(opened).error().context("Could not open backing file");
+  return {};
+}
+
+Result<void> Node::Opening::open_image_backing(const std::string& filename,
+                                               const std::string& format) {
+  BLOCK_TRY_ASSIGN(const std::string path, resolve_backing_filename(node_.filename_, filename));
+  BLOCK_TRY(refuse_loop(path));
+  Options definition = std::exchange(backing_changes_, {});
+  if (!format.empty() && !definition.contains("driver")) {
+    BLOCK_TRY_ASSIGN(const BlockDriver* driver, DriverRegistry::instance().find(format));
+    if (driver->is_protocol)
+      return Error(ErrorKind::invalid_argument, "'" + format + "' is not an image format");
+    definition.set("driver", format);
+  }
+  // Named here, so that nothing in the name can choose another driver.
+  definition.set("file.driver", "file");
+  definition.set("file.filename", path);
+  BLOCK_TRY_ASSIGN(std::shared_ptr<Node> opened,
+                   node_.graph_.open_node(std::move(definition), child_defaults(false), this));
+  return keep(std::move(opened), false, true, {});
+}
+
+Result<void> Node::Opening::refuse_loop(const std::string& filename) {
+  identity_ = identify_file(node_.filename_);
+  const std::optional<FileIdentity> backing = identify_file(filename);
+  if (!backing) return {};
+  for (const Opening* above = this; above; above = above->parent_)
+    if (above->identity_ == backing)
+      return Error(ErrorKind::invalid_argument,
+                   "Backing file '" + filename + "' creates an infinite loop.");
+  return {};
+}
+
+Graph::OpenDefaults Node::Opening::child_defaults(bool is_file) const {
+  Graph::OpenDefaults defaults = defaults_;
+  defaults.read_only = is_file ? node_.read_only_ : true;
+  defaults.force_share = node_.force_share_;
+  defaults.cache_direct = node_.cache_direct_;
+  defaults.cache_no_flush = node_.cache_no_flush_;
+  return defaults;
+}
+
+Result<void> Node::Opening::keep(std::shared_ptr<Node> child, bool is_file, bool owned,
+                                 Access access) {
+  Result<Attachment> attached = attach(child, "node '" + node_.name_ + "'", access);
+  if (!attached) {
+    // What closing says is of no interest next to what made it necessary.
+    if (owned) (void)node_.graph_.close(child->name()).ok();
+    return std::move(attached).error();
+  }
+  (is_file ? node_.file_attachment_ : node_.backing_attachment_) = std::move(*attached);
+  (is_file ? node_.file_owned_ : node_.backing_owned_) = owned;
+  if (is_file && node_.filename_.empty()) node_.filename_ = child->filename_;
+  return {};
+}
+
+} // namespace block

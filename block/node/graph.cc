@@ -1,0 +1,141 @@
+// Graph: the list of nodes, their opening and closing.
+#include "block/graph.h"
+#include "block/node/name-reservation.h"
+#include "block/node/opening.h"
+
+#include <algorithm>
+#include <glib.h>
+
+namespace block {
+namespace {
+
+// Nodes above each other. Far more than real backing chains have, and no more than a thread's stack
+// carries.
+constexpr unsigned max_depth = 500;
+
+} // namespace
+
+Graph::~Graph() {
+  Result<void> closed = close_all();
+  if (!closed) g_warning("%s", closed.error().message().c_str());
+}
+
+std::shared_ptr<Node> Graph::find(const std::string& node_name) const {
+  std::lock_guard hold(mutex_);
+  for (const std::shared_ptr<Node>& node : nodes_)
+    if (node->name_ == node_name) return node;
+  return nullptr;
+}
+
+std::vector<std::shared_ptr<Node>> Graph::nodes() const {
+  std::lock_guard hold(mutex_);
+  return nodes_;
+}
+
+Result<std::shared_ptr<Node>> Graph::open(Options options, OpenDefaults defaults) {
+  return open_node(std::move(options), defaults, nullptr);
+}
+
+Result<std::shared_ptr<Node>> Graph::open_node(Options options, const OpenDefaults& defaults,
+                                               const Node::Opening* parent) {
+  if (Node::Opening::depth_below(parent) > max_depth)
+    return Error(ErrorKind::invalid_argument,
+                 "More than " + std::to_string(max_depth) + " nodes above each other");
+  BLOCK_TRY_ASSIGN(NameReservation name, NameReservation::make(*this, options.take("node-name")));
+  // Which driver the first bytes call for is known only when child "file" is open; until then "raw"
+  // stands in.
+  const std::optional<std::string> driver_name = options.take("driver");
+  BLOCK_TRY_ASSIGN(const BlockDriver* driver,
+                   DriverRegistry::instance().find(driver_name.value_or("raw")));
+
+  std::shared_ptr<Node> node(new Node(*this, *driver, name.name()));
+  Node::Opening opening(*node, parent, defaults);
+  node->opening_ = &opening;
+  Result<void> opened = opening.run(options, driver_name.has_value());
+  node->opening_ = nullptr;
+  if (!opened) {
+    node->closed_ = true;
+    node->state_.reset();
+    // What closing says is of no interest next to what made it necessary.
+    (void)close_children(*node).ok();
+    return std::move(opened).error();
+  }
+  name.publish(node);
+  return node;
+}
+
+Result<void> Graph::close(const std::string& node_name) {
+  std::shared_ptr<Node> node = find(node_name);
+  if (!node)
+    return Error(ErrorKind::not_found, "Failed to find node with node-name='" + node_name + "'");
+  {
+    std::lock_guard hold(node->users_mutex_);
+    if (node->closing_)
+      return Error(ErrorKind::not_found, "Node '" + node_name + "' is being closed");
+    if (!node->users_.empty())
+      return Error(ErrorKind::busy,
+                   "Node '" + node_name + "' is in use by " + node->users_.front().name);
+    node->closing_ = true;
+  }
+  return close_node(node);
+}
+
+Result<void> Graph::close_all() {
+  Result<void> first_error;
+  // A node is opened after what it uses, so the reverse order closes users first.
+  std::vector<std::shared_ptr<Node>> all = nodes();
+  std::reverse(all.begin(), all.end());
+  for (const std::shared_ptr<Node>& node : all) {
+    {
+      std::lock_guard hold(node->users_mutex_);
+      if (node->closing_) continue;
+      node->closing_ = true;
+    }
+    Result<void> closed = close_node(node);
+    if (!closed && first_error) first_error = std::move(closed);
+  }
+  return first_error;
+}
+
+// The caller has set closing_, so that no one attaches any more.
+Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
+  Result<void> result;
+  {
+    std::lock_guard hold(node->control_mutex_);
+    if (!node->read_only_) result = node->flush();
+    if (node->driver_->close) {
+      Result<void> closed = node->driver_->close(*node);
+      if (result) result = std::move(closed);
+    }
+    node->closed_ = true;
+    node->state_.reset();
+  }
+  Result<void> children = close_children(*node);
+  if (result) result = std::move(children);
+  std::lock_guard hold(mutex_);
+  std::erase(nodes_, node);
+  if (!result) return std::move(result).error().context("Closing node '" + node->name_ + "'");
+  return {};
+}
+
+// Ends the node's use of its children; those defined within it go too, unless others use them.
+Result<void> Graph::close_children(Node& node) {
+  Result<void> first_error;
+  auto release = [&](Node::Attachment& attachment, bool owned) {
+    std::shared_ptr<Node> child = attachment.shared_node();
+    attachment = {};
+    if (!child || !owned) return;
+    {
+      std::lock_guard hold(child->users_mutex_);
+      if (child->closing_ || !child->users_.empty()) return;
+      child->closing_ = true;
+    }
+    Result<void> closed = close_node(child);
+    if (!closed && first_error) first_error = std::move(closed);
+  };
+  release(node.backing_attachment_, node.backing_owned_);
+  release(node.file_attachment_, node.file_owned_);
+  return first_error;
+}
+
+} // namespace block

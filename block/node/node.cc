@@ -1,0 +1,107 @@
+// Node: its users, and the entries that are not requests.
+#include "block/node.h"
+
+#include "block/util/range-lock.h"
+
+#include <algorithm>
+
+namespace block {
+
+Node::Node(Graph& graph, const BlockDriver& driver, std::string name)
+    : graph_(graph), driver_(&driver), name_(std::move(name)) {}
+
+Node::~Node() = default;
+
+Result<Node::Attachment> Node::attach(std::shared_ptr<Node> node, std::string user, Access access) {
+  if (access.write && node->read_only_)
+    return Error(ErrorKind::permission, "Block node '" + node->name_ + "' is read-only");
+  std::lock_guard hold(node->users_mutex_);
+  if (node->closing_)
+    return Error(ErrorKind::not_found, "Node '" + node->name_ + "' is being closed");
+  for (const User& other : node->users_) {
+    bool excluded = (access.write && !other.access.allow_other_writers) ||
+                    (other.access.write && !access.allow_other_writers);
+    if (excluded)
+      return Error(ErrorKind::busy, "Node '" + node->name_ + "' is in use by " + other.name);
+  }
+  std::uint64_t id = node->next_user_++;
+  node->users_.push_back({id, std::move(user), access});
+  return Attachment(std::move(node), id);
+}
+
+Node::Attachment& Node::Attachment::operator=(Attachment&& other) noexcept {
+  if (this != &other) {
+    Attachment ending(std::move(*this));
+    node_ = std::move(other.node_);
+    id_ = other.id_;
+  }
+  return *this;
+}
+
+Node::Attachment::~Attachment() {
+  if (!node_) return;
+  std::lock_guard hold(node_->users_mutex_);
+  std::erase_if(node_->users_, [this](const User& user) { return user.id == id_; });
+}
+
+std::vector<std::string> Node::users() const {
+  std::lock_guard hold(users_mutex_);
+  std::vector<std::string> names;
+  for (const User& user : users_)
+    names.push_back(user.name);
+  return names;
+}
+
+Result<void> Node::check_open() const {
+  if (closed_.load(std::memory_order_relaxed))
+    return Error(ErrorKind::not_found, "Node '" + name_ + "' has been closed");
+  return {};
+}
+
+Result<DriverInfo> Node::get_info() {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->get_info) return DriverInfo{};
+  return driver_->get_info(*this);
+}
+
+Result<CheckReport> Node::check(const CheckRequest& request) {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->check)
+    return Error(ErrorKind::unsupported, "This image format does not support checks");
+  if (read_only_ && (request.repair_leaks || request.repair_errors))
+    return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+  return driver_->check(*this, request);
+}
+
+namespace {
+
+Error not_dedup(const Node& node) {
+  return Error(ErrorKind::not_dedup, "Device '" + node.name() + "' is not deduplicated");
+}
+
+} // namespace
+
+Result<void> Node::pause_dedup() {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->pause_dedup) return not_dedup(*this);
+  return driver_->pause_dedup(*this);
+}
+
+Result<void> Node::resume_dedup() {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->resume_dedup) return not_dedup(*this);
+  return driver_->resume_dedup(*this);
+}
+
+Result<DedupInfo> Node::query_dedup() {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->query_dedup) return not_dedup(*this);
+  return driver_->query_dedup(*this);
+}
+
+} // namespace block

@@ -1,0 +1,206 @@
+// The entry of every request to a node: checks, choice of path, statistics.
+//
+// A request that the driver can take as it is goes straight to it: no lock, no allocation. All
+// others go through unaligned.cc.
+#include "block/node.h"
+#include "block/util/is-zero.h"
+
+#include <limits>
+
+namespace block {
+namespace {
+
+constexpr std::uint64_t max_length = std::numeric_limits<std::int64_t>::max();
+
+void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) {
+  counter.fetch_add(count, std::memory_order_relaxed);
+}
+
+} // namespace
+
+Result<std::uint64_t> Node::co_get_length() {
+  BLOCK_TRY(check_open());
+  BLOCK_TRY_ASSIGN(std::uint64_t length, driver_->co_get_length(*this));
+  if (length > max_length)
+    return Error(ErrorKind::unsupported, EFBIG, "Node '" + name_ + "' is too long");
+  return length;
+}
+
+Result<void> Node::co_readv(std::uint64_t offset, const IoVector& vector) {
+  Result<void> result = read(offset, vector);
+  if (!result) {
+    add(stats_.failed_operations, 1);
+    return result;
+  }
+  add(stats_.read_operations, 1);
+  add(stats_.read_bytes, vector.size());
+  return result;
+}
+
+Result<void> Node::co_writev(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
+  Result<void> result = write(offset, vector, flags);
+  if (!result) {
+    add(stats_.failed_operations, 1);
+    return result;
+  }
+  add(stats_.write_operations, 1);
+  add(stats_.written_bytes, vector.size());
+  return result;
+}
+
+Result<void> Node::co_pwrite_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags) {
+  Result<void> result = write_zeroes(offset, bytes, flags);
+  if (!result) {
+    add(stats_.failed_operations, 1);
+    return result;
+  }
+  add(stats_.zero_operations, 1);
+  add(stats_.zeroed_bytes, bytes);
+  return result;
+}
+
+Result<void> Node::co_pdiscard(std::uint64_t offset, std::uint64_t bytes) {
+  Result<void> result = discard(offset, bytes);
+  if (!result) {
+    add(stats_.failed_operations, 1);
+    return result;
+  }
+  add(stats_.discard_operations, 1);
+  add(stats_.discarded_bytes, bytes);
+  return result;
+}
+
+Result<void> Node::co_flush() {
+  Result<void> result = flush();
+  add(result ? stats_.flush_operations : stats_.failed_operations, 1);
+  return result;
+}
+
+Result<void> Node::check_range(std::uint64_t offset, std::uint64_t bytes, const char* verb) {
+  BLOCK_TRY(check_open());
+  std::uint64_t length = length_.load(std::memory_order_relaxed);
+  auto within = [&] { return offset <= length && bytes <= length - offset; };
+  if (within()) return {};
+  // A file that is read while another process writes it (force-share) may have grown.
+  if (driver_->grows_on_write) {
+    BLOCK_TRY_ASSIGN(length, co_get_length());
+    raise_length(length);
+    if (within()) return {};
+  }
+  return Error(ErrorKind::invalid_argument, EIO,
+               "Node '" + name_ + "': cannot " + verb + " " + std::to_string(bytes) +
+                   " bytes at offset " + std::to_string(offset) + ", beyond the end at " +
+                   std::to_string(length));
+}
+
+Result<void> Node::check_write(std::uint64_t offset, std::uint64_t bytes, const char* verb) {
+  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+  if (!driver_->grows_on_write) return check_range(offset, bytes, verb);
+  BLOCK_TRY(check_open());
+  if (offset > max_length || bytes > max_length - offset)
+    return Error(ErrorKind::invalid_argument, EFBIG,
+                 "Node '" + name_ + "': cannot " + verb + " beyond the largest offset");
+  return {};
+}
+
+void Node::raise_length(std::uint64_t length) {
+  std::uint64_t known = length_.load(std::memory_order_relaxed);
+  while (known < length &&
+         !length_.compare_exchange_weak(known, length, std::memory_order_relaxed)) {
+  }
+}
+
+bool Node::wants_zero_detection(const IoVector& vector) const {
+  if (detect_zeroes_ == DetectZeroes::off || driver_->detects_zeroes) return false;
+  for (const iovec& segment : vector.segments())
+    if (!is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len})) return false;
+  return true;
+}
+
+Result<void> Node::read(std::uint64_t offset, const IoVector& vector) {
+  const std::uint64_t bytes = vector.size();
+  BLOCK_TRY(check_range(offset, bytes, "read"));
+  if (bytes == 0) return {};
+  if (!aligned(offset, bytes)) return read_unaligned(offset, vector);
+  if (bytes > limits_.max_transfer) return read_pieces(offset, vector);
+  return driver_->co_readv(*this, offset, vector);
+}
+
+Result<void> Node::write(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
+  const std::uint64_t bytes = vector.size();
+  BLOCK_TRY(check_write(offset, bytes, "write"));
+  if (bytes == 0) return flags.fua ? flush() : Result<void>();
+  if (wants_zero_detection(vector)) {
+    ZeroFlags zero_flags;
+    zero_flags.fua = flags.fua;
+    zero_flags.may_unmap = detect_zeroes_ == DetectZeroes::unmap;
+    return write_zeroes(offset, bytes, zero_flags);
+  }
+  const bool flush_after = flags.fua && (!driver_->supports_fua || cache_no_flush_);
+  if (flush_after) flags.fua = false;
+  if (write_ranges_ || bytes > limits_.max_transfer) {
+    BLOCK_TRY(write_unaligned(offset, vector, flags));
+  } else {
+    BLOCK_TRY(driver_->co_writev(*this, offset, vector, flags));
+    if (driver_->grows_on_write) raise_length(offset + bytes);
+  }
+  return flush_after ? flush() : Result<void>();
+}
+
+Result<void> Node::flush() {
+  BLOCK_TRY(check_open());
+  if (driver_->is_protocol && cache_no_flush_) return {};
+  if (driver_->co_flush) return driver_->co_flush(*this);
+  return file() && !file()->read_only() ? file()->co_flush() : Result<void>();
+}
+
+Result<void> Node::discard(std::uint64_t offset, std::uint64_t bytes) {
+  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+  BLOCK_TRY(check_range(offset, bytes, "discard"));
+  if (!driver_->co_pdiscard || !discard_) return {};
+  // Only whole blocks can be discarded; what sticks out at either end stays.
+  const std::uint64_t align = limits_.request_alignment;
+  const std::uint64_t begin = (offset + align - 1) / align * align;
+  const std::uint64_t end = (offset + bytes) / align * align;
+  if (begin >= end) return {};
+  return driver_->co_pdiscard(*this, begin, end - begin);
+}
+
+Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation) {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+  if (!driver_->co_truncate)
+    return Error(ErrorKind::unsupported, "Image format driver does not support resize");
+  if (length > max_length)
+    return Error(ErrorKind::invalid_argument, EFBIG, "The new size is too large");
+  Result<void> truncated = driver_->co_truncate(*this, length, preallocation);
+  // Asked in any case: a failed truncation may have gone part of the way.
+  BLOCK_TRY_ASSIGN(std::uint64_t now, co_get_length());
+  length_.store(now, std::memory_order_relaxed);
+  return truncated;
+}
+
+Result<BlockStatus> Node::co_block_status(std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY(check_range(offset, bytes, "examine"));
+  if (bytes == 0) return Error(ErrorKind::invalid_argument, "block status of an empty range");
+  if (!driver_->co_block_status) {
+    BlockStatus all_data;
+    all_data.bytes = bytes;
+    all_data.allocated = all_data.data = true;
+    if (driver_->is_protocol || file()) all_data.host_offset = offset;
+    return all_data;
+  }
+  const std::uint64_t align = limits_.request_alignment;
+  const std::uint64_t begin = offset / align * align;
+  const std::uint64_t end = (offset + bytes + align - 1) / align * align;
+  BLOCK_TRY_ASSIGN(BlockStatus status, driver_->co_block_status(*this, begin, end - begin));
+  const std::uint64_t lead = offset - begin;
+  if (status.bytes <= lead)
+    return Error(ErrorKind::io, "Node '" + name_ + "': driver gave an empty block status");
+  status.bytes = std::min(status.bytes - lead, bytes);
+  if (status.host_offset) *status.host_offset += lead;
+  return status;
+}
+
+} // namespace block

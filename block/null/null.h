@@ -1,0 +1,13 @@
+// The null protocol "null-co": a disk of any size that keeps nothing.
+#ifndef BLOCK_NULL_NULL_H
+#define BLOCK_NULL_NULL_H
+
+#include "block/driver.h"
+
+namespace block {
+
+extern const BlockDriver null_driver;
+
+} // namespace block
+
+#endif
