@@ -155,13 +155,7 @@ JsonFramer::Step JsonFramer::fail_stray(unsigned char byte) {
     std::snprintf(shown, sizeof shown, "'%c'", byte);
   else
     std::snprintf(shown, sizeof shown, "0x%02x", byte);
-  const Step step = fail(std::string("stray ") + shown);
-  // A byte that ends the skipping is where the client comes back into step.
-  if (is_reset(byte)) {
-    state_ = State::between;
-    resynchronised_ = true;
-  }
-  return step;
+  return fail(std::string("stray ") + shown);
 }
 
 } // namespace qapi

@@ -1,0 +1,60 @@
+// QmpClient: one connection: a session, the bytes on their way in and those on their way out.
+//
+// Memory is bounded on both ways. Input is read only while what was read is used up and the client
+// takes its replies. Output that events pile up behind a client that does not read ends the
+// connection.
+#ifndef MONITOR_QMP_CLIENT_H
+#define MONITOR_QMP_CLIENT_H
+
+#include "monitor/glib-handle.h"
+#include "monitor/qmp-session.h"
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace monitor {
+
+// Used on the thread that iterates `context`. Does not block but in flush_until().
+class QmpClient {
+public:
+  // `gone` is called when the connection has ended and may destroy the client.
+  QmpClient(GMainContext* context, ObjectHandle<GSocket> socket, qapi::Dispatcher& dispatcher,
+            const qapi::VersionInfo& version, std::function<void(QmpClient*)> gone);
+  QmpClient(const QmpClient&) = delete;
+  QmpClient& operator=(const QmpClient&) = delete;
+
+  // Queues an event, if the client has negotiated. False: it does not read, and is to be dropped.
+  [[nodiscard]] bool send_event(std::string_view line);
+
+  // Sends what is queued, waiting for the client until `deadline` (g_get_monotonic_time()).
+  void flush_until(gint64 deadline);
+
+private:
+  static gboolean on_socket(GSocket* socket, GIOCondition condition, gpointer client);
+  static gboolean on_turn(gpointer client);
+
+  void work();
+  bool receive();
+  bool send();
+  void run_requests();
+  void arm();
+  std::size_t queued() const { return output_.size() - sent_; }
+
+  GMainContext* context_;
+  ObjectHandle<GSocket> socket_;
+  QmpSession session_;
+  std::function<void(QmpClient*)> gone_;
+  std::string input_;    // received, not yet handled
+  std::string output_;   // replies and events
+  std::size_t sent_ = 0; // bytes of output_ that are sent
+  bool end_of_input_ = false;
+  SourceHandle socket_source_; // waits for what armed_ says
+  GIOCondition armed_{};
+  SourceHandle turn_source_; // there are requests left to run
+};
+
+} // namespace monitor
+
+#endif

@@ -1,0 +1,56 @@
+// QmpListener: a listening socket for the monitor, on a Unix path or TCP.
+#ifndef MONITOR_QMP_LISTENER_H
+#define MONITOR_QMP_LISTENER_H
+
+#include "block/result.h"
+#include "monitor/glib-handle.h"
+#include "qapi/types.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace monitor {
+
+// Used on the monitor's thread. Ends with the object; a Unix socket is then removed, unless
+// something else is at its path by now.
+class QmpListener {
+public:
+  // Begins to listen. A Unix socket has mode 0600 from the moment it exists; a socket that a dead
+  // process left at the path is replaced. Errors: invalid_argument (options that contradict each
+  // other), busy (another process listens there), those of the system.
+  static block::Result<QmpListener> open(const qapi::ChardevSocketOptions& options);
+
+  GSocket* socket() const { return socket_.get(); }
+  // Port it listens on; 0 for a Unix socket.
+  std::uint16_t port() const;
+
+private:
+  // A socket in the file system; removes it.
+  class SocketFile {
+  public:
+    SocketFile(std::string path, std::uint64_t device, std::uint64_t inode)
+        : path_(std::move(path)), device_(device), inode_(inode) {}
+    SocketFile(const SocketFile&) = delete;
+    SocketFile& operator=(const SocketFile&) = delete;
+    ~SocketFile();
+
+  private:
+    const std::string path_;
+    const std::uint64_t device_, inode_; // identity of the file we made
+  };
+
+  static block::Result<QmpListener> open_unix(const std::string& path);
+  static block::Result<QmpListener> open_inet(const std::string& host, const std::string& port);
+  static block::Result<QmpListener> open_address(GInetAddress* inet, std::uint16_t port,
+                                                 const std::string& where);
+
+  explicit QmpListener(ObjectHandle<GSocket> socket) : socket_(std::move(socket)) {}
+
+  ObjectHandle<GSocket> socket_;
+  std::unique_ptr<SocketFile> file_; // null for TCP
+};
+
+} // namespace monitor
+
+#endif
