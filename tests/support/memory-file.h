@@ -1,0 +1,110 @@
+// Protocol driver "memory" for tests: a file in RAM that grows, fails when told, and remembers what
+// a power cut would lose.
+//
+//   auto memory = MemoryFile::create("disk");
+//   auto node = graph.open({{"driver", "qcow2"}, {"file.driver", "memory"}, {"file.filename",
+//   "disk"}}, {}); memory->fail(MemoryOperation::write, 3, ENOSPC); // the third write from now
+//
+// Node options: filename (of a MemoryFile that exists; create_image on "memory:NAME" empties it),
+// align (bytes, request alignment, default 1), max-transfer (bytes). Driver "memory-plain" has the
+// same files, but nothing that a driver may lack: no FUA, zero writes, discard or truncation.
+#ifndef TESTS_SUPPORT_MEMORY_FILE_H
+#define TESTS_SUPPORT_MEMORY_FILE_H
+
+#include "block/driver.h"
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace block {
+
+// A zero write counts as a write.
+enum class MemoryOperation { read, write, flush, discard, truncate };
+
+// Something that changed the file and was not flushed yet.
+struct MemoryChange {
+  enum class Kind { write, discard, truncate };
+  Kind kind;
+  std::uint64_t offset;        // bytes; of a truncation: the new length
+  std::vector<std::byte> data; // of a write
+  std::uint64_t bytes;         // of a write or discard
+  bool durable = false;        // a write with FUA
+};
+
+// All functions may be called on any thread.
+class MemoryFile {
+public:
+  using Hook = std::function<void(MemoryOperation, std::uint64_t offset, std::uint64_t bytes)>;
+
+  // A file that nodes open by its name as long as the object lives. Also makes driver "memory"
+  // known.
+  static std::shared_ptr<MemoryFile> create(const std::string& name,
+                                            std::vector<std::byte> content = {});
+  ~MemoryFile();
+
+  // What reads see, and what would be left after a power cut that loses all that was not flushed.
+  std::vector<std::byte> content() const;
+  std::vector<std::byte> durable_content() const;
+  void set_content(std::vector<std::byte> content); // counts as flushed
+  std::vector<std::byte> read(std::uint64_t offset,
+                              std::size_t bytes) const; // zeros beyond the end
+  std::vector<MemoryChange> unflushed() const;          // since the last flush, in order
+
+  // Operations that reached the file, failed ones included.
+  std::uint64_t count(MemoryOperation operation) const;
+  std::uint64_t fua_writes() const;
+
+  // The nth such operation from now fails once (1 = the next one).
+  void fail(MemoryOperation operation, std::uint64_t nth, int errno_value);
+  // Every such operation fails until heal().
+  void fail_always(MemoryOperation operation, int errno_value);
+  void heal();
+  // Writes and truncations beyond this length fail with ENOSPC.
+  void set_capacity(std::uint64_t bytes);
+  // Called before each operation on its thread, with no lock held: may wait, to stop a request
+  // midway.
+  void set_hook(Hook hook);
+
+  // --- For the driver. ---
+  static std::shared_ptr<MemoryFile> find(const std::string& name);
+  std::uint64_t length() const;
+  Result<void> driver_read(std::uint64_t offset, const IoVector& vector);
+  Result<void> driver_write(std::uint64_t offset, const IoVector& vector, bool fua);
+  Result<void> driver_zero(std::uint64_t offset, std::uint64_t bytes, bool fua);
+  Result<void> driver_discard(std::uint64_t offset, std::uint64_t bytes);
+  Result<void> driver_truncate(std::uint64_t length);
+  Result<void> driver_flush();
+
+private:
+  static constexpr std::size_t operations = 5;
+  struct Faults {
+    std::map<std::uint64_t, int> at; // by count of the operation
+    int always = 0;                  // errno value
+  };
+
+  explicit MemoryFile(std::string name, std::vector<std::byte> content);
+  Result<void> begin(MemoryOperation operation, std::uint64_t offset, std::uint64_t bytes);
+  Result<void> reserve(std::uint64_t end);
+  void log(MemoryChange change);
+  void make_durable();
+
+  const std::string name_;
+  mutable std::mutex mutex_; // guards what follows
+  std::vector<std::byte> content_;
+  std::vector<std::byte> durable_;
+  std::vector<MemoryChange> unflushed_;
+  std::array<std::uint64_t, operations> counts_{};
+  std::uint64_t fua_writes_ = 0;
+  std::array<Faults, operations> faults_;
+  std::uint64_t capacity_ = UINT64_MAX;
+  Hook hook_;
+};
+
+} // namespace block
+
+#endif
