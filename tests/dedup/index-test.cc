@@ -1,5 +1,5 @@
 // The tree index against a plain model, its bounds, and its own account of its memory.
-#include "block/dedup/index.h"
+#include "block/dedup/index-leaf.h"
 
 #include "block/util/big-endian.h"
 
@@ -121,11 +121,25 @@ TEST(Index, TakesNeighbouringFingerprintsInRisingAndFallingOrder) {
     const auto nth = [&](std::uint64_t i) { return short_fingerprint(rising ? i : count - i); };
     for (std::uint64_t i = 0; i < count; ++i)
       ASSERT_TRUE(index->insert(nth(i), HostCluster(i)));
+    EXPECT_LE(index->memory_bytes(), 16 * count);
     for (std::uint64_t i = 0; i < count; ++i)
       ASSERT_EQ(found(*index, nth(i)), Clusters{i});
     for (std::uint64_t i = 0; i < count; ++i)
       ASSERT_TRUE(index->remove(nth(i), HostCluster(i)));
     EXPECT_EQ(index->memory_bytes(), 0u);
+  }
+}
+
+TEST(Index, KeepsEqualFingerprintsTogetherWhereAFullLeafSplits) {
+  for (std::uint64_t twice = Leaf::max_entries / 2 - 4; twice < Leaf::max_entries / 2 + 4;
+       ++twice) {
+    const auto index = make_tree_index();
+    for (std::uint64_t i = 0; i < Leaf::max_entries; ++i)
+      ASSERT_TRUE(index->insert(short_fingerprint(i), HostCluster(i)));
+    ASSERT_TRUE(index->insert(short_fingerprint(twice), HostCluster(5000)));
+    ASSERT_EQ(found(*index, short_fingerprint(twice)), (Clusters{twice, 5000}));
+    ASSERT_TRUE(index->remove(short_fingerprint(twice), HostCluster(twice)));
+    ASSERT_TRUE(index->remove(short_fingerprint(twice), HostCluster(5000)));
   }
 }
 
