@@ -87,7 +87,7 @@ JsonKind Input::kind() const {
 std::string Input::path() const {
   if (!parent_) return {};
   std::string path = parent_->path();
-  if (name_.empty()) return path + '[' + std::to_string(index_) + ']';
+  if (index_) return path + '[' + std::to_string(*index_) + ']';
   if (!path.empty()) path += '.';
   return path.append(name_);
 }

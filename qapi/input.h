@@ -52,7 +52,7 @@ private:
   Form form_;
   const Input* parent_ = nullptr;
   std::string_view name_;
-  std::size_t index_ = 0;
+  std::optional<std::size_t> index_; // absent: a member
 };
 
 block::Result<void> read(const Input& input, std::string& value);

@@ -1,31 +1,14 @@
 // QmpSession: one conversation, bytes in and bytes out.
 #include "monitor/qmp-session.h"
 
-#include "qapi/json/writer.h"
+#include "test-dispatcher.h"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 namespace {
 
-// Knows "echo", which returns its arguments, and commands that fail.
-class TestDispatcher final : public qapi::Dispatcher {
-public:
-  bool knows(std::string_view command) const override {
-    return command == "echo" || command == "fail" || command == "no-device";
-  }
-  block::Result<std::string> run(std::string_view command,
-                                 const nlohmann::json& arguments) override {
-    ++runs;
-    if (command == "fail")
-      return block::Error(block::ErrorKind::not_found, "Could not open '\xFF': no such file");
-    if (command == "no-device")
-      return block::Error(block::ErrorKind::device_not_found, "Device 'x' not found");
-    return qapi::json_text(arguments);
-  }
-  int runs = 0;
-};
+using test::TestDispatcher;
 
 class QmpSession : public testing::Test {
 protected:

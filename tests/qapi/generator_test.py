@@ -1,0 +1,169 @@
+"""The generator refuses a schema that is wrong or not documented, and says where."""
+
+import json
+import pathlib
+import tempfile
+import unittest
+
+from errors import SchemaError
+from loader import load
+from reference import reference_manual
+from resolver import resolve
+
+ENUM = {"kind": "enum", "name": "Color", "doc": "A colour.", "values": [{"name": "red", "doc": "red"}]}
+
+
+def struct(name, *members, **more):
+    return {"kind": "struct", "name": name, "doc": f"A {name}.", "members": list(members), **more}
+
+
+def member(name="m", type_name="str", **more):
+    return {"name": name, "type": type_name, "doc": "a member", **more}
+
+
+def command(name="run", **more):
+    return {"kind": "command", "name": name, "doc": "Runs.", **more}
+
+
+def without(data, key):
+    return {k: v for k, v in data.items() if k != key}
+
+
+def schema_of(*definitions, text=None):
+    """The resolved schema of one file with these definitions, or with this text."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "s.json"
+        path.write_text(text or json.dumps({"title": "T", "doc": "D.", "definitions": definitions}))
+        return resolve(load([path]))
+
+
+class GeneratorTest(unittest.TestCase):
+    def refused(self, message, *definitions, text=None):
+        with self.assertRaises(SchemaError) as caught:
+            schema_of(*definitions, text=text)
+        self.assertEqual(str(caught.exception), message)
+
+    def test_a_definition_without_doc_is_refused(self):
+        self.refused("s.json: run: has no 'doc'", without(command(), "doc"))
+        self.refused("s.json: run: 'doc' is empty or not a text", command(doc=" "))
+
+    def test_a_member_without_doc_is_refused(self):
+        self.refused("s.json: run: member 'm': has no 'doc'", command(members=[without(member(), "doc")]))
+        self.refused("s.json: run: member 'm': 'doc' is empty or not a text", command(members=[member(doc="")]))
+
+    def test_an_enum_value_without_doc_is_refused(self):
+        self.refused("s.json: Color: value 'red': has no 'doc'", {**ENUM, "values": [{"name": "red"}]})
+
+    def test_a_file_without_doc_or_title_is_refused(self):
+        self.refused("s.json: has no 'doc'", text='{"title": "T", "definitions": []}')
+        self.refused("s.json: has no 'title'", text='{"doc": "D", "definitions": []}')
+
+    def test_an_unknown_type_is_refused(self):
+        self.refused("s.json: RunArguments: member 'm' uses the unknown type 'Nothing'",
+                     command(members=[member(type_name="Nothing")]))
+        self.refused("s.json: run: 'returns' uses the unknown type 'Nothing'", command(returns="[Nothing]"))
+        self.refused("s.json: run: 'arguments' uses the unknown type 'Nothing'", command(arguments="Nothing"))
+        self.refused("s.json: run: 'returns' uses the unknown type 'run'", command(returns="run"))
+
+    def test_a_name_defined_twice_is_refused(self):
+        self.refused("s.json: run: is already defined in s.json", command(), command())
+        self.refused("s.json: Run: is already defined in s.json", struct("Run"), {**ENUM, "name": "Run"})
+        self.refused("s.json: go: is already defined in s.json", command("go"), command(aliases=["go"]))
+        self.refused("s.json: RunArguments: is already defined in s.json", struct("RunArguments"),
+                     command(members=[member()]))
+
+    def test_a_member_given_twice_is_refused(self):
+        self.refused("s.json: run: member 'm' stands twice", command(members=[member(), member()]))
+        self.refused("s.json: RunArguments: 'a_b' has the same C++ name as 'a-b'",
+                     command(members=[member("a-b"), member("a_b")]))
+
+    def test_commands_with_one_handler_name_are_refused(self):
+        self.refused("s.json: go_on: has the same C++ name as go-on", command("go-on"), command("go_on"))
+
+    def test_a_key_given_twice_is_refused(self):
+        self.refused("s.json: key 'doc' stands twice in one object",
+                     text='{"title": "T", "doc": "D", "doc": "D", "definitions": []}')
+
+    def test_an_unknown_key_is_refused(self):
+        self.refused("s.json: run: key 'retruns' is not known here", command(retruns="str"))
+        self.refused("s.json: run: member 'm': key 'default' is not known here",
+                     command(members=[member(default=1)]))
+
+    def test_an_unknown_kind_is_refused(self):
+        self.refused("s.json: run: kind 'order' is not one of struct, options, enum, union, alternate, command, event",
+                     command(kind="order"))
+
+    def test_text_that_is_not_json_is_refused_with_its_line(self):
+        self.refused("s.json: Expecting value: line 2 column 1 (char 2)", text="[\nx]")
+
+    def test_names_that_are_not_in_the_style_of_their_kind_are_refused(self):
+        self.refused("s.json: Run: not a good name for a command", command("Run"))
+        self.refused("s.json: thing: not a good name for a struct", struct("thing"))
+        self.refused("s.json: run: a member has no name, or not a good one: 'Big'",
+                     command(members=[member("Big")]))
+
+    def test_an_unused_type_is_refused(self):
+        self.refused("s.json: Thing: is used by no command, event or command line", struct("Thing"))
+        schema_of(struct("Thing", **{"command-line": True}))
+
+    def test_a_type_that_contains_itself_is_refused_unless_optional(self):
+        self.refused("s.json: Thing: member 'm' makes the type contain itself",
+                     struct("Thing", member(type_name="Thing")), command(arguments="Thing"))
+        self.refused("s.json: Thing: member 'm' makes the type contain itself",
+                     struct("Thing", member(type_name="Other")),
+                     struct("Other", member(type_name="Thing")), command(arguments="Thing"))
+        schema_of(struct("Thing", member(type_name="Thing", optional=True), member("n", "[Thing]")),
+                  command(arguments="Thing"))
+
+    def test_a_type_that_goes_the_wrong_way_is_refused(self):
+        options = {"kind": "options", "name": "Free", "doc": "Free.", "members": []}
+        self.refused("s.json: Free: is sent to clients, but options can only be read", options,
+                     command(returns="Free"))
+        self.refused("s.json: RunArguments: is read from clients, but facts can only be sent",
+                     command(members=[member(type_name="facts")]))
+
+    def test_a_union_whose_branches_are_not_its_enum_is_refused(self):
+        def union(**more):
+            return {"kind": "union", "name": "Any", "doc": "Any.", "discriminator": "kind",
+                    "members": [member("kind", "Color")], "branches": [{"value": "red", "type": "Red"}], **more}
+
+        red, use = struct("Red", member("shade")), command(arguments="Any")
+        schema_of(ENUM, red, union(), use)
+        self.refused("s.json: Any: its branches are not the values of Color, in their order",
+                     ENUM, red, union(branches=[]), use)
+        self.refused("s.json: Any: discriminator 'sort' is not one of its members",
+                     ENUM, red, union(discriminator="sort"), use)
+        self.refused("s.json: Any: discriminator 'kind' is not a mandatory enum",
+                     ENUM, red, union(members=[member("kind")]), use)
+        self.refused("s.json: Any: member 'kind' of branch 'red' stands twice",
+                     ENUM, struct("Red", member("kind")), union(), use)
+        self.refused("s.json: Any: branch 'red' is not a struct",
+                     ENUM, union(branches=[{"value": "red", "type": "Color"}]), use)
+
+    def test_an_alternate_that_json_cannot_tell_apart_is_refused(self):
+        def alternate(*types):
+            return {"kind": "alternate", "name": "Either", "doc": "Either.",
+                    "alternatives": [{"type": t, "doc": "one"} for t in types]}
+
+        use = command(members=[member(type_name="Either")])
+        schema_of(alternate("str", "int", "[int]"), use)
+        self.refused("s.json: Either: two alternatives are both a JSON number", alternate("int", "number"), use)
+        self.refused("s.json: Either: two alternatives are both a JSON string",
+                     ENUM, alternate("str", "Color"), use)
+        self.refused("s.json: Either: has fewer than two alternatives", alternate("str"), use)
+
+    def test_arguments_that_are_no_object_are_refused(self):
+        self.refused("s.json: run: arguments 'Color' are not an object type", ENUM, command(arguments="Color"))
+        self.refused("s.json: run: has both 'arguments' and 'members'",
+                     command(arguments="Color", members=[member()]))
+
+    def test_the_manual_holds_every_name_and_every_doc(self):
+        schema = schema_of(ENUM, command(members=[member("shade", "Color", optional=True)], aliases=["walk"]))
+        manual = reference_manual(schema, "Manual")
+        for line in ["# Manual", "## T", "### Color (enum)", "* `red`: red", "### run (command)",
+                     "* `shade` (`Color`, optional): a member", "Also called `walk`."]:
+            self.assertIn(line, manual.splitlines())
+
+
+if __name__ == "__main__":
+    unittest.main()
