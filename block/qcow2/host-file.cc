@@ -20,6 +20,10 @@ std::string place(HostOffset offset) {
 
 } // namespace
 
+HostFile::HostFile(block::Node& file) : file_(file), end_(0) {
+  if (Result<std::uint64_t> length = file.co_get_length()) end_ = *length;
+}
+
 Result<void> HostFile::read(HostOffset offset, const IoVector& vector) {
   HostOffset file_end = end();
   if (offset >= file_end)

@@ -16,7 +16,8 @@ using block::Result;
 // A thin view of the child node "file"; does not own it. Any thread. Errors name the host offset.
 class HostFile {
 public:
-  explicit HostFile(block::Node& file) : file_(file) {}
+  // A file whose length cannot be told is taken for empty: then every read is an error.
+  explicit HostFile(block::Node& file);
 
   // What lies beyond the end of the file reads as zeros: the last cluster of a file may be cut
   // short.
