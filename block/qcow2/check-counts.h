@@ -23,9 +23,14 @@ using block::HostCluster;
 // One thread.
 class ClusterCounts {
 public:
+  ClusterCounts() = default;
+  ClusterCounts(const ClusterCounts&) = delete;
+  ClusterCounts& operator=(const ClusterCounts&) = delete;
+
   std::uint64_t get(HostCluster cluster) const;
   void add(HostCluster cluster, std::uint64_t amount = 1);
   void set(HostCluster cluster, std::uint64_t count);
+  void clear();
 
   // The counters of [first, first + counts.size()).
   void copy(HostCluster first, std::span<std::uint64_t> counts) const;

@@ -30,6 +30,9 @@ public:
   // Found and repaired.
   void corruption_fixed(const std::string& line);
   void leak_fixed(const std::string& line);
+  // So many of the corruptions, or leaks, counted before are repaired now.
+  void corruptions_repaired(std::uint64_t number);
+  void leaks_repaired(std::uint64_t number);
   // Says what is done; counts nothing.
   void note(const std::string& line);
 

@@ -17,7 +17,9 @@ public:
   References(const Header& header, std::uint64_t file_bytes);
 
   // How many references name the cluster, as far as its refcount can count.
-  std::uint64_t count(HostCluster cluster) const { return counts_.get(cluster); }
+  std::uint64_t count(HostCluster cluster) const;
+  // The same for [first, first + counts.size()).
+  void copy_counts(HostCluster first, std::span<std::uint64_t> counts) const;
   // Metadata if any metadata lies in it, else data if any L2 entry names it.
   ClusterUse use(HostCluster cluster) const;
 
@@ -30,11 +32,13 @@ public:
   // counter that would pass the largest refcount, is a finding instead.
   void add(HostOffset offset, std::uint64_t bytes, ClusterUse use, std::uint64_t times,
            CheckFindings& findings);
-  // Takes back one metadata reference to each of the clusters.
-  void remove_metadata(HostCluster first, std::uint64_t clusters);
+  // Takes back one reference of metadata that was counted with add().
+  void remove_metadata(HostCluster cluster);
 
+  // All references, also those that a refcount has no room for.
   const ClusterCounts& counts() const { return counts_; }
   std::uint64_t file_bytes() const { return file_bytes_; }
+  void file_grows_to(std::uint64_t bytes) { file_bytes_ = bytes; }
   // One beyond the last cluster that is in the file or referenced.
   HostCluster end() const;
 

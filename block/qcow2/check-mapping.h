@@ -1,0 +1,61 @@
+// MappingWalk: follows the L1 table and its L2 tables, counts what they name, and checks entries.
+#ifndef BLOCK_QCOW2_CHECK_MAPPING_H
+#define BLOCK_QCOW2_CHECK_MAPPING_H
+
+#include "block/qcow2/check-refcounts.h"
+#include "block/qcow2/check.h"
+
+namespace qcow2 {
+
+// Used in this order: load, count, check_copied. However often L1 entries name one L2 table, it is
+// read once in each pass, and its references are counted so many times. One thread; the arguments
+// of the constructor must outlive the object.
+class MappingWalk {
+public:
+  MappingWalk(HostFile& file, const Header& header, References& references,
+              CheckFindings& findings);
+
+  // Reads the L1 table.
+  Result<void> load();
+
+  // First pass: counts every reference and checks that each entry is well-formed. `step` is called
+  // after each L1 entry, here and in the second pass.
+  Result<void> count(const CheckStep& step);
+
+  // An L2 table could not be found or read, so that there may be references that nobody counted.
+  bool incomplete() const { return incomplete_; }
+
+  // Second pass: compares COPIED flags with refcounts, corrects them if `repair`, and tells the
+  // client, which may be null, of data references.
+  Result<void> check_copied(const StoredRefcounts& stored, bool repair, CheckClient* client,
+                            const CheckStep& step);
+
+private:
+  using VisitTable =
+      std::function<Result<void>(std::size_t l1_index, HostOffset table, std::uint64_t times)>;
+
+  HostOffset table_offset(std::size_t l1_index) const;
+  Result<void> for_each_table(const CheckStep& step,
+                              const std::function<void(std::size_t l1_index)>& visit_entry,
+                              const VisitTable& visit_table);
+  void check_l1_entry(std::size_t l1_index);
+  Result<void> count_table(HostOffset table, std::uint64_t times);
+  void count_compressed(L2Entry entry, std::uint64_t times);
+  Result<void> check_table_copied(std::size_t l1_index, HostOffset table,
+                                  const StoredRefcounts& stored, bool repair, CheckClient* client);
+  Result<void> store_l1();
+
+  HostFile& file_;
+  const Header& header_;
+  References& references_;
+  CheckFindings& findings_;
+  ClusterSize cluster_size_;
+  TableReader reader_;
+  std::vector<std::uint64_t> l1_;
+  std::vector<bool> changed_l1_pages_; // pages of l1_page_entries entries
+  bool incomplete_ = false;
+};
+
+} // namespace qcow2
+
+#endif

@@ -1,0 +1,59 @@
+// Reading of tables with read-ahead and without holes.
+#include "block/qcow2/check-table-reader.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+namespace {
+
+constexpr std::uint64_t window_target = 256 * 1024; // bytes of one read-ahead
+// So many bytes are read before holes are looked for, because asking costs as much as reading.
+constexpr std::uint64_t free_bytes = 16 << 20;
+constexpr std::uint64_t sector = 512;
+
+} // namespace
+
+TableReader::TableReader(HostFile& file, ClusterSize cluster_size)
+    : file_(file),
+      cluster_size_(cluster_size),
+      window_(std::max(window_target, cluster_size.bytes())) {}
+
+bool TableReader::is_hole(HostOffset offset) {
+  std::uint64_t begin = offset.value();
+  if (begin < extent_.begin || begin >= extent_.end) {
+    Result<std::uint64_t> length = file_.node().co_get_length();
+    if (!length || begin >= length.value()) return false;
+    auto status = file_.node().co_block_status(begin, length.value() - begin);
+    if (!status || status.value().bytes == 0) return false;
+    extent_ = {begin, begin + status.value().bytes, status.value().zero};
+  }
+  return extent_.hole && cluster_size_.bytes() <= extent_.end - begin;
+}
+
+Result<std::span<std::byte>> TableReader::read(HostOffset offset) {
+  std::uint64_t bytes = cluster_size_.bytes();
+  bool sequential = offset == last_ + bytes;
+  last_ = offset;
+  bool inside =
+      offset >= window_start_ && offset.value() + bytes <= window_start_.value() + window_bytes_;
+  if (!inside) {
+    if (bytes_read_ > free_bytes && is_hole(offset)) return std::span<std::byte>();
+    std::uint64_t wanted = sequential ? window_.size() : bytes;
+    window_bytes_ = 0;
+    BLOCK_TRY(file_.read(offset, window_.span().first(wanted)));
+    window_start_ = offset;
+    window_bytes_ = wanted;
+    bytes_read_ += wanted;
+  }
+  return window_.span().subspan(offset - window_start_, bytes);
+}
+
+Result<void> TableReader::store(std::uint64_t begin, std::uint64_t end) {
+  begin = begin / sector * sector;
+  end = (end + sector - 1) / sector * sector;
+  std::span<const std::byte> table =
+      window_.span().subspan(last_ - window_start_, cluster_size_.bytes());
+  return file_.write(last_ + begin, table.subspan(begin, end - begin));
+}
+
+} // namespace qcow2

@@ -1,0 +1,48 @@
+// TableReader: reads the tables of an image, one cluster each, with as few requests as it can.
+#ifndef BLOCK_QCOW2_CHECK_TABLE_READER_H
+#define BLOCK_QCOW2_CHECK_TABLE_READER_H
+
+#include "block/qcow2/host-file.h"
+#include "block/util/aligned-buffer.h"
+
+#include <optional>
+
+namespace qcow2 {
+
+using block::ClusterSize;
+
+// Neighbouring tables are read ahead in one request, and what is a hole in the file is not read at
+// all: an image file can name millions of tables and yet hold next to no bytes. One thread.
+class TableReader {
+public:
+  TableReader(HostFile& file, ClusterSize cluster_size);
+
+  // The table at `offset`, which is aligned to clusters: memory of this object, valid until the
+  // next call. Changes made there are kept for store(). An empty span: the table is a hole, all
+  // zeros.
+  Result<std::span<std::byte>> read(HostOffset offset);
+
+  // Writes the bytes [begin, end) of the table that was read last, in whole sectors.
+  Result<void> store(std::uint64_t begin, std::uint64_t end);
+
+private:
+  bool is_hole(HostOffset offset);
+
+  HostFile& file_;
+  ClusterSize cluster_size_;
+  block::AlignedBuffer window_;
+  HostOffset window_start_;
+  std::uint64_t window_bytes_ = 0; // valid bytes in window_
+  HostOffset last_;                // the table read last
+  std::uint64_t bytes_read_ = 0;   // of tables, in all
+  // The extent of the file that was asked for last.
+  struct Extent {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    bool hole = false;
+  } extent_;
+};
+
+} // namespace qcow2
+
+#endif

@@ -1,0 +1,145 @@
+// The order of a check and of its repairs.
+#include "block/qcow2/check.h"
+
+#include "block/qcow2/check-mapping.h"
+#include "block/qcow2/check-refcounts.h"
+#include "block/qcow2/repair-rebuild.h"
+#include "block/util/big-endian.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+namespace {
+
+using block::CheckReport;
+using block::CheckRequest;
+
+// What to do about a cluster in use whose refcount is 0: qemu-img takes it as a sign that the whole
+// structure is wrong.
+enum class ZeroRefcounts { rebuild, raise };
+
+class Check {
+public:
+  Check(HostFile& file, Header& header, const CheckRequest& request, CheckClient* client,
+        ZeroRefcounts zero_refcounts, std::uint64_t file_bytes)
+      : file_(file),
+        header_(header),
+        request_(request),
+        client_(client),
+        zero_refcounts_(zero_refcounts),
+        findings_(request),
+        references_(header, file_bytes),
+        mapping_(file, header, references_, findings_),
+        stored_(file, header, references_, findings_) {}
+
+  Result<CheckReport> run();
+
+private:
+  Result<void> repair_refcounts();
+  Result<void> clear_features();
+  void step();
+
+  HostFile& file_;
+  Header& header_;
+  const CheckRequest& request_;
+  CheckClient* client_;
+  ZeroRefcounts zero_refcounts_;
+  CheckFindings findings_;
+  References references_;
+  MappingWalk mapping_;
+  StoredRefcounts stored_;
+  HostCluster image_end_;
+  std::uint64_t steps_ = 0;
+  std::uint64_t total_steps_ = 0;
+};
+
+void Check::step() {
+  constexpr std::uint64_t steps_between_calls = 256;
+  if (++steps_ % steps_between_calls == 0 && request_.progress)
+    request_.progress(std::min(steps_, total_steps_), total_steps_);
+}
+
+Result<CheckReport> Check::run() {
+  BLOCK_TRY(mapping_.load());
+  BLOCK_TRY(stored_.load());
+  total_steps_ = 2 * std::uint64_t{header_.l1_entries} + stored_.table_entries();
+  CheckStep step = [this] { this->step(); };
+
+  references_.add(HostOffset(0), header_.cluster_size().bytes(), ClusterUse::metadata, 1,
+                  findings_);
+  BLOCK_TRY(mapping_.count(step));
+  stored_.count_structure();
+  if (client_) BLOCK_TRY(client_->claim_metadata(references_, findings_));
+  stored_.compare(step);
+  image_end_ = stored_.end();
+  if (request_.repair_leaks || request_.repair_errors) BLOCK_TRY(repair_refcounts());
+
+  const CheckReport& report = findings_.report();
+  bool clean = report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0;
+  bool repair_copied = request_.repair_errors || (request_.repair_leaks && clean);
+  BLOCK_TRY(mapping_.check_copied(stored_, repair_copied, client_, step));
+  if (client_) BLOCK_TRY(client_->finish(references_, findings_));
+  if (request_.repair_leaks || request_.repair_errors) BLOCK_TRY(clear_features());
+
+  findings_.report().total_clusters = header_.cluster_size().clusters_for(header_.guest_size);
+  findings_.report().image_end_offset = header_.cluster_size().start(image_end_).value();
+  if (request_.progress) request_.progress(total_steps_, total_steps_);
+  return findings_.report();
+}
+
+Result<void> Check::repair_refcounts() {
+  // What could not be followed may name clusters that look unused.
+  bool lower = request_.repair_leaks && !mapping_.incomplete();
+  bool rebuild = stored_.damaged() ||
+                 (stored_.has_zero_refcounts() && zero_refcounts_ == ZeroRefcounts::rebuild);
+  if (request_.repair_leaks && !lower && stored_.leaks() > 0)
+    findings_.note("Leaks are not repaired, because not every L2 table can be read");
+  if (!rebuild) {
+    BLOCK_TRY(stored_.repair_in_place(lower, request_.repair_errors));
+    if (lower) image_end_ = references_.counts().end();
+  } else if (request_.repair_errors) {
+    BLOCK_TRY_ASSIGN(bool done,
+                     rebuild_refcounts(file_, header_, references_, stored_, findings_, !lower));
+    if (done)
+      image_end_ = std::max(references_.counts().end(), lower ? HostCluster(0) : image_end_);
+  } else {
+    findings_.note("ERROR need to rebuild refcount structures");
+  }
+  return file_.barrier();
+}
+
+Result<void> Check::clear_features() {
+  BLOCK_TRY(file_.barrier());
+  const CheckReport& report = findings_.report();
+  std::uint64_t bits = bit(incompatible::dirty_bit) | bit(incompatible::corrupt_bit);
+  if (report.corruptions != 0 || report.check_errors != 0) return {};
+  if ((header_.incompatible_features & bits) == 0) return {};
+  std::uint64_t features = header_.incompatible_features & ~bits;
+  std::byte field[8];
+  block::store_big_endian(field, features);
+  BLOCK_TRY(file_.write(HostOffset(header_features_field), std::span<const std::byte>(field)));
+  BLOCK_TRY(file_.barrier());
+  header_.incompatible_features = features;
+  return {};
+}
+
+Result<CheckReport> run_check(HostFile& file, Header& header, const CheckRequest& request,
+                              CheckClient* client, ZeroRefcounts zero_refcounts) {
+  BLOCK_TRY_ASSIGN(std::uint64_t file_bytes, file.node().co_get_length());
+  return Check(file, header, request, client, zero_refcounts, file_bytes).run();
+}
+
+} // namespace
+
+Result<CheckReport> check(HostFile& file, Header& header, const CheckRequest& request,
+                          CheckClient* client) {
+  return run_check(file, header, request, client, ZeroRefcounts::rebuild);
+}
+
+Result<CheckReport> repair_after_crash(HostFile& file, Header& header, CheckClient* client) {
+  CheckRequest request;
+  request.repair_leaks = request.repair_errors = true;
+  return run_check(file, header, request, client, ZeroRefcounts::raise);
+}
+
+} // namespace qcow2
