@@ -1,0 +1,33 @@
+// The progress line of -p.
+#ifndef BLOCK_TOOLS_COMMON_PROGRESS_H
+#define BLOCK_TOOLS_COMMON_PROGRESS_H
+
+#include <cstdint>
+#include <mutex>
+
+namespace tools {
+
+// Writes "    (N.NN/100%)" and a carriage return to stdout whenever the value has moved by a
+// hundredth of the way, and a line feed at its end. Does nothing when not enabled. Any thread.
+class ProgressLine {
+public:
+  explicit ProgressLine(bool enabled);
+  ~ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  void update(std::uint64_t done, std::uint64_t total);
+  // Shows 100 per cent.
+  void finish();
+
+private:
+  void show(double percent);
+
+  bool enabled_;
+  std::mutex mutex_;
+  double shown_ = 0; // guarded by mutex_; per cent
+};
+
+} // namespace tools
+
+#endif

@@ -1,0 +1,257 @@
+// dedup-img convert: copies images into a new or an existing one.
+#include "block/tools/common/command-line.h"
+#include "block/tools/common/file-names.h"
+#include "block/tools/common/image.h"
+#include "block/tools/common/program.h"
+#include "block/tools/common/sizes.h"
+#include "block/tools/img/command.h"
+#include "block/tools/img/convert-job.h"
+#include "block/tools/img/create-options.h"
+
+#include <charconv>
+#include <cstdio>
+
+namespace tools::img {
+namespace {
+
+using block::Error;
+using block::ErrorKind;
+using block::Result;
+
+enum LongOption : int {
+  image_opts = 256,
+  target_image_opts,
+  target_is_zero,
+  salvage,
+  bitmaps,
+};
+
+constexpr std::uint64_t largest_sparse_block = 16 * 1024 * 1024;
+constexpr unsigned most_workers = 16;
+
+struct ConvertRequest {
+  std::vector<ImageName> inputs;
+  ImageName output;
+  std::vector<std::string> create_lists; // -o
+  std::optional<std::string> backing;    // -B
+  std::optional<std::string> backing_format;
+  bool force_share = false;
+  bool skip_create = false; // -n
+  bool target_is_zero = false;
+  bool quiet = false;
+  bool progress = false;
+  bool any_order = false; // -W
+  CacheMode cache;        // of the target
+  CacheMode source_cache;
+  ConvertPlan plan;
+};
+
+bool parse_workers(const std::string& text, unsigned& workers) {
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), workers);
+  if (error == std::errc() && stop == text.data() + text.size() && workers >= 1 &&
+      workers <= most_workers)
+    return true;
+  report_error("Invalid number of coroutines. Allowed number of coroutines is between 1 and " +
+               std::to_string(most_workers));
+  return false;
+}
+
+bool parse_sparse_block(const std::string& text, std::uint64_t& bytes) {
+  if (!parse_size_option(text, "buffer size for sparse output", bytes)) return false;
+  if (bytes % 512 == 0 && bytes <= largest_sparse_block) return true;
+  report_error("Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 "
+               "up to " +
+               std::to_string(largest_sparse_block) +
+               ". Select 0 to disable sparse detection (fully allocates output).");
+  return false;
+}
+
+// Reads the command line into the request; false, with a message on stderr, if it makes no sense.
+bool parse_request(const CommandLine& line, ConvertRequest& request) {
+  ConvertPlan& plan = request.plan;
+  if (line.has('c')) {
+    report_error("Compression not supported for this file format");
+    return false;
+  }
+  if (line.has('l') || line.has(bitmaps)) {
+    report_error("Conversion of snapshots and bitmaps is not supported");
+    return false;
+  }
+  if (line.has('C') && line.has('S')) {
+    report_error("Cannot enable copy offloading when -S is used");
+    return false;
+  }
+  if (line.has('m') && !parse_workers(*line.value('m'), plan.workers)) return false;
+  if (line.has('S') && !parse_sparse_block(*line.value('S'), plan.sparse_block)) return false;
+  if (line.has('r') && !parse_size_option(*line.value('r'), "rate limit", plan.rate)) return false;
+  if (!parse_cache_option(line.value('T'), "source cache", request.source_cache) ||
+      !parse_cache_option(line.value('t'), "cache", request.cache))
+    return false;
+
+  request.skip_create = line.has('n');
+  request.target_is_zero = line.has(target_is_zero);
+  if (request.target_is_zero && !request.skip_create) {
+    report_error("--target-is-zero requires use of -n flag");
+    return false;
+  }
+  if (line.has(target_image_opts) && !request.skip_create) {
+    report_error("--target-image-opts requires use of -n flag");
+    return false;
+  }
+  request.create_lists = line.values('o');
+  if (request.skip_create && !request.create_lists.empty()) {
+    report_error("-o has no effect when skipping image creation");
+    return false;
+  }
+  request.backing = line.value('B');
+  request.backing_format = line.value('F');
+  request.force_share = line.has('U');
+  request.quiet = line.has('q');
+  request.progress = line.has('p') && !request.quiet;
+  request.any_order = line.has('W');
+  plan.salvage = line.has(salvage);
+
+  std::vector<std::string> names = line.operands();
+  if (names.size() < 2) {
+    report_error("Must specify image file name");
+    return false;
+  }
+  bool named_format = !line.has(target_image_opts);
+  if (!parse_image_name(line, names.back(), 'O', target_image_opts, request.output)) return false;
+  if (named_format && request.output.format.empty()) request.output.format = "raw";
+  names.pop_back();
+  for (const std::string& name : names) {
+    ImageName input;
+    if (!parse_image_name(line, name, 'f', image_opts, input)) return false;
+    request.inputs.push_back(std::move(input));
+  }
+  return true;
+}
+
+// Makes the output's image. Errors are complete messages.
+Result<void> create_output(const ConvertRequest& request, CreateOptions& options,
+                           std::uint64_t size) {
+  const std::string& format = request.output.format;
+  if (options.has("backing_file") && !options.knows("backing_file"))
+    return Error(ErrorKind::invalid_argument,
+                 "Backing file not supported for file format '" + format + "'");
+  if (options.has("backing_file") && !options.has("backing_fmt"))
+    return Error(ErrorKind::invalid_argument,
+                 "Use of backing file requires explicit backing format");
+  options.set("size", std::to_string(size));
+  BLOCK_TRY(options.check());
+  BLOCK_TRY(check_protocol(request.output.name));
+  Result<void> created = block::create_image(format, request.output.name, options.given());
+  if (!created)
+    return std::move(created).error().context(request.output.name + ": error while converting " +
+                                              format);
+  return {};
+}
+
+Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::Node& target,
+                  bool with_backing) {
+  BLOCK_TRY_ASSIGN(std::uint64_t target_length, target.co_get_length());
+  if (target_length < source.length())
+    return Error(ErrorKind::invalid_argument, "output file is smaller than input file");
+  ConvertPlan& plan = request.plan;
+  plan.source = &source;
+  plan.target = &target;
+  plan.write_through = request.cache.write_through;
+  if (request.target_is_zero || (!request.skip_create && !with_backing)) {
+    plan.target_zero_from = 0;
+  } else if (!request.skip_create && target.backing()) {
+    BLOCK_TRY_ASSIGN(plan.target_zero_from, target.backing()->co_get_length());
+  }
+  if (request.any_order)
+    plan.order = WriteOrder::free;
+  else if (target.query_dedup())
+    plan.order = WriteOrder::overlapping; // hashing inside the driver then uses every core
+  {
+    ProgressLine progress(request.progress);
+    BLOCK_TRY(ConvertJob(plan, progress).run());
+    progress.finish();
+  }
+  Result<void> flushed = target.co_flush();
+  if (!flushed) return std::move(flushed).error().context("error while flushing");
+  return {};
+}
+
+Result<void> convert(block::Graph& graph, ConvertRequest& request, CreateOptions* options) {
+  bool with_backing = request.backing || (options && options->has("backing_file"));
+  if (with_backing && request.inputs.size() > 1)
+    return Error(ErrorKind::invalid_argument,
+                 "Having a backing file for the target makes no sense when concatenating multiple "
+                 "input images");
+  std::vector<Image> inputs;
+  ConvertSource source(with_backing);
+  for (const ImageName& name : request.inputs) {
+    auto image = open_image(graph, name,
+                            {.force_share = request.force_share, .cache = request.source_cache});
+    if (!image) return std::move(image).error().context("Could not open '" + name.name + "'");
+    BLOCK_TRY(source.append(image->node()));
+    inputs.push_back(std::move(*image));
+  }
+  if (options) BLOCK_TRY(create_output(request, *options, source.length()));
+  auto target = open_image(graph, request.output, {.write = true, .cache = request.cache});
+  if (!target)
+    return std::move(target).error().context("Could not open '" + request.output.name + "'");
+  return copy(request, source, target->node(), with_backing);
+}
+
+} // namespace
+
+int convert_command(int argc, char** argv) {
+  auto line = CommandLine::parse(argc, argv,
+                                 {{'B', "backing", true},
+                                  {'C', nullptr, false},
+                                  {'F', "backing-format", true},
+                                  {'O', "target-format", true},
+                                  {'S', "sparse-size", true},
+                                  {'T', "source-cache", true},
+                                  {'U', "force-share", false},
+                                  {'W', nullptr, false},
+                                  {'c', "compress", false},
+                                  {'f', "source-format", true},
+                                  {'h', "help", false},
+                                  {'l', "snapshot", true},
+                                  {'m', "num-coroutines", true},
+                                  {'n', "no-create", false},
+                                  {'o', "target-format-options", true},
+                                  {'p', "progress", false},
+                                  {'q', "quiet", false},
+                                  {'r', "rate-limit", true},
+                                  {'t', "target-cache", true},
+                                  {image_opts, "image-opts", false},
+                                  {target_image_opts, "target-image-opts", false},
+                                  {target_is_zero, "target-is-zero", false},
+                                  {salvage, "salvage", false},
+                                  {bitmaps, "bitmaps", false}});
+  if (!line) return 1;
+  if (line->has('h')) return print_help("convert");
+
+  ConvertRequest request;
+  if (!parse_request(*line, request)) return 1;
+  std::optional<CreateOptions> options;
+  Result<void> done;
+  if (!request.skip_create) {
+    auto made = CreateOptions::for_format(request.output.format);
+    if (made)
+      options = std::move(made).value();
+    else
+      done = std::move(made).error();
+    for (const std::string& list : request.create_lists)
+      if (done) done = options->add(list);
+    if (done && options->asks_for_help()) {
+      std::printf("%s", options->help().c_str());
+      return 0;
+    }
+    if (done && request.backing) options->set("backing_file", *request.backing);
+    if (done && request.backing_format) options->set("backing_fmt", *request.backing_format);
+  }
+  block::Graph graph;
+  if (done) done = convert(graph, request, options ? &*options : nullptr);
+  if (!done) report_error(done.error());
+  return close_graph(graph) && done ? 0 : 1;
+}
+
+} // namespace tools::img

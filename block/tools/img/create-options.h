@@ -1,0 +1,48 @@
+// The options of -o: collected, checked against what the drivers know, and shown.
+#ifndef BLOCK_TOOLS_IMG_CREATE_OPTIONS_H
+#define BLOCK_TOOLS_IMG_CREATE_OPTIONS_H
+
+#include "block/graph.h"
+
+#include <string>
+#include <vector>
+
+namespace tools::img {
+
+// What create -f FORMAT understands: the format's own options in its order, then those of the
+// protocol beneath that the format does not have.
+class CreateOptions {
+public:
+  // Errors: unknown format ("Unknown file format 'x'"), a format that cannot make images.
+  static block::Result<CreateOptions> for_format(const std::string& format);
+
+  const block::BlockDriver& format() const { return *format_; }
+  bool knows(const std::string& name) const;
+  // Lists them with their help, by name.
+  std::string help() const;
+
+  // Takes one -o argument. Errors: a malformed list.
+  block::Result<void> add(const std::string& list);
+  void set(const std::string& name, const std::string& value) { given_.set(name, value); }
+  bool asks_for_help() const { return given_.contains("help") || given_.contains("?"); }
+  bool has(const std::string& name) const { return given_.contains(name); }
+  // The value given, or empty.
+  std::string value(const std::string& name) const;
+
+  // Checks names and types of all that was given, and writes sizes as plain bytes.
+  block::Result<void> check();
+  // " name=value" for each option that was given or has a default.
+  std::string summary() const;
+  const block::Options& given() const { return given_; }
+
+private:
+  block::Result<void> check_value(const block::CreateOption& option, const std::string& value);
+
+  const block::BlockDriver* format_ = nullptr;
+  std::vector<block::CreateOption> known_;
+  block::Options given_;
+};
+
+} // namespace tools::img
+
+#endif

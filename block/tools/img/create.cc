@@ -1,0 +1,148 @@
+// dedup-img create: makes an empty image.
+#include "block/tools/common/command-line.h"
+#include "block/tools/common/file-names.h"
+#include "block/tools/common/image.h"
+#include "block/tools/common/program.h"
+#include "block/tools/common/sizes.h"
+#include "block/tools/img/command.h"
+#include "block/tools/img/create-options.h"
+
+#include <cstdio>
+
+namespace tools::img {
+namespace {
+
+using block::Error;
+using block::ErrorKind;
+using block::Result;
+
+struct CreateRequest {
+  std::string filename;
+  CreateOptions options;
+  std::optional<std::uint64_t> size; // bytes; the operand
+  bool backing_unchecked = false;    // -u
+  bool quiet = false;
+};
+
+// The length of the backing file, which must open and, if we were not told, have a format that is
+// written down in the image.
+Result<std::uint64_t> examine_backing(const CreateRequest& request) {
+  std::string backing = request.options.value("backing_file");
+  std::string format = request.options.value("backing_fmt");
+  ImageName name{backing, format, false};
+  if (!is_json_name(backing) && block::protocol_of(backing).empty()) {
+    BLOCK_TRY_ASSIGN(name.name, block::resolve_backing_filename(request.filename, backing));
+  }
+  block::Graph graph;
+  auto image = open_image(graph, name, ImageUse{});
+  if (!image) return std::move(image).error().with_hint("Could not open backing image.");
+  if (format.empty())
+    return Error(ErrorKind::invalid_argument, "Backing file specified without backing format")
+        .with_hint(std::string("Detected format of ") + (*image)->driver().format_name + ".");
+  return (*image)->co_get_length();
+}
+
+Result<void> settle_backing(CreateRequest& request) {
+  CreateOptions& options = request.options;
+  std::string format = options.format().format_name;
+  bool named = options.has("backing_file");
+  if (named && !options.knows("backing_file"))
+    return Error(ErrorKind::invalid_argument,
+                 "Backing file not supported for file format '" + format + "'");
+  if (options.has("backing_fmt") && !options.knows("backing_fmt"))
+    return Error(ErrorKind::invalid_argument,
+                 "Backing format not supported for file format '" + format + "'");
+  if (!named) return {};
+  if (options.value("backing_file").empty())
+    return Error(ErrorKind::invalid_argument, "Expected backing file name, got empty string");
+  if (options.value("backing_file") == request.filename)
+    return Error(ErrorKind::invalid_argument,
+                 "Error: Trying to create an image with the same filename as the backing file");
+  if (request.backing_unchecked) {
+    if (!options.has("backing_fmt"))
+      return Error(ErrorKind::invalid_argument, "Backing file specified without backing format");
+    return {};
+  }
+  BLOCK_TRY_ASSIGN(std::uint64_t length, examine_backing(request));
+  if (!options.has("size")) options.set("size", std::to_string(length));
+  return {};
+}
+
+Result<void> create(CreateRequest& request) {
+  CreateOptions& options = request.options;
+  BLOCK_TRY(check_protocol(request.filename));
+  if (request.size && options.has("size"))
+    return Error(ErrorKind::invalid_argument, "The image size must be specified only once");
+  if (request.size) options.set("size", std::to_string(*request.size));
+  BLOCK_TRY(settle_backing(request));
+  BLOCK_TRY(options.check());
+  if (!options.has("size"))
+    return Error(ErrorKind::invalid_argument, "Image creation needs a size parameter");
+  if (!request.quiet) {
+    std::printf("Formatting '%s', fmt=%s%s\n", request.filename.c_str(),
+                options.format().format_name, options.summary().c_str());
+    std::fflush(stdout); // it announces the work, so it comes before any error of it
+  }
+  return block::create_image(options.format().format_name, request.filename, options.given());
+}
+
+} // namespace
+
+int create_command(int argc, char** argv) {
+  auto line = CommandLine::parse(argc, argv,
+                                 {{'b', "backing", true},
+                                  {'f', "format", true},
+                                  {'F', "backing-format", true},
+                                  {'h', "help", false},
+                                  {'o', "options", true},
+                                  {'q', "quiet", false},
+                                  {'u', "backing-unsafe", false}});
+  if (!line) return 1;
+  if (line->has('h')) return print_help("create");
+
+  // The format decides what -o may say, so it comes first; a request for help needs no file name.
+  auto options = CreateOptions::for_format(line->value('f').value_or("raw"));
+  Result<void> collected;
+  if (options)
+    for (const std::string& list : line->values('o'))
+      if (collected) collected = options->add(list);
+  if (!collected) {
+    report_error(collected.error());
+    return 1;
+  }
+  if (options && options->asks_for_help()) {
+    std::printf("%s", options->help().c_str());
+    return 0;
+  }
+
+  const std::vector<std::string>& operands = line->operands();
+  if (operands.empty()) {
+    report_usage_error("Expecting image file name");
+    return 1;
+  }
+  if (operands.size() > 2) {
+    report_usage_error("Unexpected argument: " + operands[2]);
+    return 1;
+  }
+  std::optional<std::uint64_t> size;
+  if (operands.size() == 2) {
+    std::uint64_t bytes = 0;
+    if (!parse_size_option(operands[1], "image size", bytes)) return 1;
+    size = bytes;
+  }
+  Result<void> created;
+  if (options) {
+    if (auto backing = line->value('b')) options->set("backing_file", *backing);
+    if (auto format = line->value('F')) options->set("backing_fmt", *format);
+    CreateRequest request{operands[0], std::move(options).value(), size, line->has('u'),
+                          line->has('q')};
+    created = create(request);
+  } else {
+    created = std::move(options).error();
+  }
+  if (created) return 0;
+  report_error(std::move(created).error().context(operands[0]));
+  return 1;
+}
+
+} // namespace tools::img

@@ -1,0 +1,33 @@
+// What `info` says about one image, as text and as JSON.
+#ifndef BLOCK_TOOLS_IMG_INFO_REPORT_H
+#define BLOCK_TOOLS_IMG_INFO_REPORT_H
+
+#include "block/info.h"
+#include "block/node.h"
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+namespace tools::img {
+
+struct ImageFacts {
+  std::string filename; // as the user or the image names it
+  std::string format;
+  std::uint64_t virtual_size = 0; // bytes
+  block::DriverInfo driver;
+  std::string full_backing_filename; // seen from here; empty = none, or no name of a file
+  std::string file_name;             // of the protocol node below; empty = none
+  std::string file_driver;
+  std::optional<std::uint64_t> file_length; // bytes
+  std::optional<std::uint64_t> actual_size; // bytes on the file system
+};
+
+block::Result<ImageFacts> collect_facts(block::Node& node, const std::string& filename);
+
+std::string facts_as_text(const ImageFacts& facts);
+nlohmann::ordered_json facts_as_json(const ImageFacts& facts);
+
+} // namespace tools::img
+
+#endif

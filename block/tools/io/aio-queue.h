@@ -1,0 +1,52 @@
+// The requests of aio_read and its like, which run while further commands are read.
+#ifndef BLOCK_TOOLS_IO_AIO_QUEUE_H
+#define BLOCK_TOOLS_IO_AIO_QUEUE_H
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace tools::io {
+
+// Starts requests in the order of submission, each on a thread of its own as long as there are
+// threads left. Their reports are printed on the thread that asks for them, never in the middle of
+// another command's output.
+class AioQueue {
+public:
+  // Runs on another thread and returns the text to print.
+  using Request = std::function<std::string()>;
+
+  AioQueue() = default;
+  ~AioQueue();
+  AioQueue(const AioQueue&) = delete;
+  AioQueue& operator=(const AioQueue&) = delete;
+
+  void submit(Request request);
+  // Prints the reports of what has finished, in the order of finishing.
+  void print_finished();
+  // Waits for all requests and prints their reports.
+  void drain();
+
+private:
+  void work();
+  void print_locked();
+
+  std::mutex mutex_;
+  std::condition_variable submitted_;
+  std::condition_variable finished_changed_;
+  // Guarded by mutex_:
+  std::deque<Request> waiting_;
+  std::deque<std::string> finished_;
+  std::size_t unfinished_ = 0; // submitted and not in finished_ yet
+  std::size_t idle_threads_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+} // namespace tools::io
+
+#endif
