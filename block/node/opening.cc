@@ -23,7 +23,9 @@ Result<bool> take_discard(Options& options) {
 }
 
 Result<DetectZeroes> take_detect_zeroes(Options& options, bool discard) {
-  const std::string text = options.take("detect-zeroes").value_or("off");
+  const std::optional<std::string> said = options.take("detect-zeroes");
+  if (!said) return DetectZeroes::unset;
+  const std::string& text = *said;
   if (text == "off") return DetectZeroes::off;
   if (text == "on") return DetectZeroes::on;
   if (text != "unmap")
@@ -69,9 +71,8 @@ Result<void> Node::Opening::run(Options& options, bool driver_is_given) {
 
 Result<void> Node::Opening::take_generic_options(Options& options) {
   BLOCK_TRY_ASSIGN(node_.read_only_, options.take_bool("read-only", defaults_.read_only));
-  BLOCK_TRY_ASSIGN(node_.auto_read_only_,
-                   options.take_bool("auto-read-only", defaults_.auto_read_only));
   BLOCK_TRY_ASSIGN(node_.force_share_, options.take_bool("force-share", defaults_.force_share));
+  node_.for_check_ = defaults_.for_check && !parent_;
   if (node_.force_share_ && !node_.read_only_)
     return Error(ErrorKind::invalid_argument,
                  "force-share=on can only be used with read-only images");
@@ -92,7 +93,6 @@ Result<void> Node::Opening::probe_driver(Options& options) {
   AlignedBuffer head(std::min(length, probe_bytes));
   BLOCK_TRY(node_.file()->co_readv(0, IoVector(head.data(), head.size())));
   BLOCK_TRY_ASSIGN(node_.driver_, DriverRegistry::instance().probe(head.span()));
-  node_.probed_as_raw_ = std::string_view(node_.driver_->format_name) == "raw";
   return {};
 }
 

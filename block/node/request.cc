@@ -111,7 +111,7 @@ void Node::raise_length(std::uint64_t length) {
 }
 
 bool Node::wants_zero_detection(const IoVector& vector) const {
-  if (detect_zeroes_ == DetectZeroes::off || driver_->detects_zeroes) return false;
+  if (detect_zeroes_ <= DetectZeroes::off || driver_->detects_zeroes) return false;
   for (const iovec& segment : vector.segments())
     if (!is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len})) return false;
   return true;
@@ -138,9 +138,7 @@ Result<void> Node::write(std::uint64_t offset, const IoVector& vector, WriteFlag
   }
   const bool flush_after = flags.fua && (!driver_->supports_fua || cache_no_flush_);
   if (flush_after) flags.fua = false;
-  if (touches_guarded_head(offset)) {
-    BLOCK_TRY(write_guarded_head(offset, vector, flags));
-  } else if (write_ranges_ || bytes > limits_.max_transfer) {
+  if (write_ranges_ || bytes > limits_.max_transfer) {
     BLOCK_TRY(write_unaligned(offset, vector, flags));
   } else {
     BLOCK_TRY(driver_->co_writev(*this, offset, vector, flags));
@@ -169,7 +167,7 @@ Result<void> Node::discard(std::uint64_t offset, std::uint64_t bytes) {
 }
 
 Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation) {
-  std::lock_guard hold(truncate_mutex_);
+  std::lock_guard hold(control_mutex_);
   BLOCK_TRY(check_open());
   if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
   if (!driver_->co_truncate)

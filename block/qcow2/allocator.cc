@@ -181,7 +181,7 @@ Result<std::uint64_t> Allocator::drop_reference(HostCluster cluster) {
     return Error(ErrorKind::corrupt, "host cluster " + std::to_string(cluster.value()) +
                                          " is in use but its refcount is 0")
         .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
-  ++dropped_[cluster];
+  note_dropped(cluster);
   return left - 1;
 }
 

@@ -48,6 +48,8 @@ public:
   Result<bool> can_add_reference(HostCluster cluster, std::uint64_t limit);
   // Notes that one reference went away; returns how many are left.
   Result<std::uint64_t> drop_reference(HostCluster cluster);
+  // The same, for a caller that has just asked references() and got more than none.
+  void note_dropped(HostCluster cluster) { ++dropped_[cluster]; }
   Result<void> drop_references(HostCluster first, std::uint64_t clusters);
 
   // For the write-back: takes the noted references out; end_drop() lowers their refcounts if the L2

@@ -52,6 +52,9 @@ struct Header {
 
   ClusterSize cluster_size() const { return ClusterSize(cluster_bits); }
   unsigned refcount_bits() const { return 1u << refcount_order; }
+  std::uint64_t max_refcount() const {
+    return refcount_bits() == 64 ? UINT64_MAX : bit(refcount_bits()) - 1;
+  }
   bool dirty() const { return incompatible_features & bit(incompatible::dirty_bit); }
   bool corrupt() const { return incompatible_features & bit(incompatible::corrupt_bit); }
   bool lazy_refcounts() const { return compatible_features & bit(compatible::lazy_refcounts_bit); }

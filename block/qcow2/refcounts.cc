@@ -58,8 +58,7 @@ Refcounts::Refcounts(HostFile& file, std::size_t cache_bytes, const Header& head
       cluster_size_(header.cluster_size()),
       order_(header.refcount_order),
       block_bits_(header.cluster_bits + 3 - header.refcount_order),
-      max_(header.refcount_order == max_refcount_order ? UINT64_MAX
-                                                       : bit(header.refcount_bits()) - 1),
+      max_(header.max_refcount()),
       table_offset_(header.refcount_table_offset),
       blocks_(file, header.cluster_size().bytes(), cache_bytes) {}
 
@@ -85,20 +84,27 @@ bool Refcounts::has_block(HostCluster cluster) const {
   return index < table_.size() && table_[index] != 0;
 }
 
-Result<std::uint64_t> Refcounts::get(HostCluster cluster) {
-  if (!has_block(cluster)) return std::uint64_t{0};
+// Trims first, so that a search over many blocks stays within the cache's limit; no pointer to a
+// block outlives the function that asked for it.
+Result<Table*> Refcounts::block_for(HostCluster cluster) {
+  blocks_.trim();
   auto block = blocks_.get(HostOffset(table_[block_index(cluster)]));
   if (!block) return std::move(block).error().context("refcount block");
-  return load_refcount((*block)->bytes().data(), order_, within_block(cluster));
+  return block;
+}
+
+Result<std::uint64_t> Refcounts::get(HostCluster cluster) {
+  if (!has_block(cluster)) return std::uint64_t{0};
+  BLOCK_TRY_ASSIGN(Table * block, block_for(cluster));
+  return load_refcount(block->bytes().data(), order_, within_block(cluster));
 }
 
 Result<void> Refcounts::set(HostCluster cluster, std::uint64_t refcount) {
-  auto block = blocks_.get(HostOffset(table_[block_index(cluster)]));
-  if (!block) return std::move(block).error().context("refcount block");
+  BLOCK_TRY_ASSIGN(Table * block, block_for(cluster));
   std::size_t index = within_block(cluster);
-  store_refcount((*block)->mutable_bytes(), order_, index, refcount);
+  store_refcount(block->mutable_bytes(), order_, index, refcount);
   std::size_t first_byte = (index << order_) / 8;
-  (*block)->touch(first_byte, std::max<std::size_t>(1, (1u << order_) / 8));
+  block->touch(first_byte, std::max<std::size_t>(1, (1u << order_) / 8));
   return {};
 }
 
@@ -112,9 +118,8 @@ Result<std::uint64_t> Refcounts::count_free(HostCluster from, std::uint64_t at_m
       free += looking;
       continue;
     }
-    auto block = blocks_.get(HostOffset(table_[block_index(cluster)]));
-    if (!block) return std::move(block).error().context("refcount block");
-    const std::byte* counts = (*block)->bytes().data();
+    BLOCK_TRY_ASSIGN(Table * block, block_for(cluster));
+    const std::byte* counts = block->bytes().data();
     std::size_t index = within_block(cluster);
     for (std::uint64_t i = 0; i < looking; ++i, ++free)
       if (load_refcount(counts, order_, index + i) != 0) return free;
@@ -130,9 +135,8 @@ Result<HostCluster> Refcounts::find_free(HostCluster from, std::uint64_t cluster
     candidate += free;
     // Skip what is used, a block at a time.
     while (has_block(candidate)) {
-      auto block = blocks_.get(HostOffset(table_[block_index(candidate)]));
-      if (!block) return std::move(block).error().context("refcount block");
-      const std::byte* counts = (*block)->bytes().data();
+      BLOCK_TRY_ASSIGN(Table * block, block_for(candidate));
+      const std::byte* counts = block->bytes().data();
       std::size_t index = within_block(candidate);
       while (index < clusters_per_block() && load_refcount(counts, order_, index) != 0)
         ++index;
@@ -153,6 +157,13 @@ void Refcounts::install_block(HostCluster cluster, HostOffset place) {
     dirty_end_ = std::max(dirty_end_, index + 1);
   }
   blocks_.create(place);
+}
+
+std::vector<HostOffset> Refcounts::block_places() const {
+  std::vector<HostOffset> places;
+  for (std::uint64_t offset : table_)
+    if (offset != 0) places.push_back(HostOffset(offset));
+  return places;
 }
 
 std::vector<std::byte> Refcounts::encode_table() const {

@@ -52,9 +52,13 @@ public:
   std::vector<TableWrite> begin_table_write_back();
   void end_table_write_back(const std::vector<TableWrite>& writes, bool written);
 
+  // Places of all refcount blocks.
+  std::vector<HostOffset> block_places() const;
+
   TableCache& blocks() { return blocks_; }
 
 private:
+  Result<Table*> block_for(HostCluster cluster);
   std::size_t block_index(HostCluster cluster) const { return cluster.value() >> block_bits_; }
   std::size_t within_block(HostCluster cluster) const {
     return cluster.value() & (clusters_per_block() - 1);

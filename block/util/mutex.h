@@ -23,6 +23,8 @@ class BLOCK_THREAD_ATTRIBUTE(capability("mutex")) Mutex {
 public:
   void lock() BLOCK_THREAD_ATTRIBUTE(acquire_capability()) { mutex_.lock(); }
   void unlock() BLOCK_THREAD_ATTRIBUTE(release_capability()) { mutex_.unlock(); }
+  // Tells the analysis that the caller holds the mutex where it cannot see that: in a callback.
+  void assert_held() const BLOCK_THREAD_ATTRIBUTE(assert_capability(this)) {}
   // For std::condition_variable only.
   std::mutex& native() { return mutex_; }
 

@@ -1,0 +1,252 @@
+// DedupTable: lookups, waiting changes, and growth.
+#include "block/qcow2-dedup/dedup-table.h"
+
+#include <algorithm>
+
+namespace qcow2_dedup {
+
+using block::Error;
+using block::ErrorKind;
+using qcow2::Table;
+using qcow2::table_entry_bytes;
+using qcow2::TableWrite;
+
+namespace {
+
+// Some 100 bytes each; so many take about as much memory as 25 hash blocks.
+constexpr std::size_t max_waiting = 16 * 1024;
+
+int compare_clusters(const void* a, const void* b, void*) {
+  auto first = GPOINTER_TO_SIZE(a), second = GPOINTER_TO_SIZE(b);
+  return first < second ? -1 : first > second;
+}
+
+void* key_of(HostCluster cluster) {
+  return GSIZE_TO_POINTER(cluster.value());
+}
+
+void free_entry(void* entry) {
+  delete static_cast<Entry*>(entry);
+}
+
+HashBlock mutable_block(Table& table) {
+  return HashBlock(table.mutable_bytes(), hash_block_bytes);
+}
+ConstHashBlock const_block(const Table& table) {
+  return ConstHashBlock(table.bytes().data(), hash_block_bytes);
+}
+
+void store(Table& table, HostCluster cluster, const Entry& entry) {
+  std::size_t slot = slot_of(cluster);
+  store_entry(mutable_block(table), slot, entry);
+  table.touch(slot * entry_bytes, entry_bytes);
+}
+
+} // namespace
+
+DedupTable::DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size,
+                       std::uint64_t cache_bytes, dedup::Counters& counters, StorePlace store_place,
+                       OnReplaced on_replaced)
+    : file_(file),
+      cluster_size_(cluster_size),
+      counters_(counters),
+      store_place_(std::move(store_place)),
+      on_replaced_(std::move(on_replaced)),
+      blocks_(file, hash_block_bytes, cache_bytes),
+      waiting_(new_tree()) {}
+
+DedupTable::Tree DedupTable::new_tree() {
+  return Tree(g_tree_new_full(compare_clusters, nullptr, nullptr, free_entry));
+}
+
+Result<void> DedupTable::load(const Extension& extension) {
+  l1_offset_ = extension.table_offset;
+  l1_.assign(extension.table_offset.value() == 0 ? 0 : extension.table_entries, 0);
+  if (l1_.empty()) return {};
+  std::uint64_t bytes = l1_.size() * table_entry_bytes;
+  if (l1_offset_ >= file_.end() || bytes > file_.end() - l1_offset_)
+    return Error(ErrorKind::corrupt, "the dedup table lies outside the image file");
+  block::AlignedBuffer memory(bytes);
+  BLOCK_TRY(file_.read(l1_offset_, memory.span()));
+  for (std::size_t i = 0; i < l1_.size(); ++i) {
+    l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
+    HostOffset place(l1_[i]);
+    bool aligned = l1_[i] % std::min<std::uint64_t>(cluster_size_.bytes(), hash_block_bytes) == 0;
+    if (!aligned || (l1_[i] != 0 && place >= file_.end()))
+      return Error(ErrorKind::corrupt, "dedup table entry " + std::to_string(i) +
+                                           " does not name a place within the image file");
+  }
+  return {};
+}
+
+Entry* DedupTable::waiting(HostCluster cluster) const {
+  return static_cast<Entry*>(g_tree_lookup(waiting_.get(), key_of(cluster)));
+}
+
+bool DedupTable::is_waiting(HostCluster cluster) const {
+  return waiting(cluster) != nullptr;
+}
+
+const Table* DedupTable::cached_block(std::uint64_t index) {
+  return l1_[index] == 0 ? nullptr : blocks_.find(HostOffset(l1_[index]));
+}
+
+Result<Table*> DedupTable::block_for(std::uint64_t index) {
+  if (index >= l1_.size() || l1_[index] == 0) return nullptr;
+  HostOffset place(l1_[index]);
+  if (Table* cached = blocks_.find(place)) {
+    counters_.cache_hits.add();
+    return cached;
+  }
+  counters_.cache_misses.add();
+  return blocks_.get(place);
+}
+
+Result<Entry> DedupTable::get(HostCluster cluster) {
+  if (const Entry* entry = waiting(cluster)) return *entry;
+  BLOCK_TRY_ASSIGN(Table * table, block_for(block_index_of(cluster)));
+  if (!table) return Entry{};
+  // What the entry claims about its owner is confirmed when it is used; only its form matters here.
+  Entry entry = load_entry(const_block(*table), slot_of(cluster));
+  if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return Entry{};
+  return entry;
+}
+
+std::optional<Entry> DedupTable::replace(HostCluster cluster, const Entry& entry) {
+  if (Entry* present = waiting(cluster)) return std::exchange(*present, entry);
+  std::uint64_t index = block_index_of(cluster);
+  if (index < l1_.size() && l1_[index] != 0) {
+    if (Table* cached = blocks_.find(HostOffset(l1_[index]))) {
+      Entry former = load_entry(const_block(*cached), slot_of(cluster));
+      if (!(former == entry)) store(*cached, cluster, entry);
+      return former;
+    }
+  } else if (entry.empty()) {
+    return Entry{}; // no block: there is nothing to forget
+  }
+  g_tree_insert(waiting_.get(), key_of(cluster), new Entry(entry));
+  return std::nullopt;
+}
+
+std::size_t DedupTable::waiting_changes() const {
+  return static_cast<std::size_t>(g_tree_nnodes(waiting_.get()));
+}
+
+void DedupTable::merge_waiting(qcow2::Allocator& allocator) {
+  Tree merging = std::exchange(waiting_, new_tree());
+  for (GTreeNode* node = g_tree_node_first(merging.get()); node; node = g_tree_node_next(node)) {
+    HostCluster cluster(GPOINTER_TO_SIZE(g_tree_node_key(node)));
+    const Entry& entry = *static_cast<Entry*>(g_tree_node_value(node));
+    std::uint64_t index = block_index_of(cluster);
+    bool may_be_known = index < l1_.size() && l1_[index] != 0;
+    bool has_room = !blocks_.wants_write_back() || (may_be_known && cached_block(index));
+    if (!has_room || !merge(cluster, entry, allocator))
+      if (!has_room || may_be_known)
+        g_tree_insert(waiting_.get(), key_of(cluster), new Entry(entry));
+  }
+}
+
+Result<void> DedupTable::merge(HostCluster cluster, const Entry& entry,
+                               qcow2::Allocator& allocator) {
+  BLOCK_TRY_ASSIGN(Table * block, block_for_writing(block_index_of(cluster), allocator));
+  Entry former = load_entry(const_block(*block), slot_of(cluster));
+  if (!former.empty() && !(former.fingerprint == entry.fingerprint))
+    on_replaced_(cluster, former.fingerprint);
+  if (!(former == entry)) store(*block, cluster, entry);
+  return {};
+}
+
+Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocator& allocator) {
+  if (index >= l1_.size()) BLOCK_TRY(grow(index + 1, allocator));
+  if (l1_[index] == 0) BLOCK_TRY(allocate_blocks(index, allocator));
+  return blocks_.get(HostOffset(l1_[index]));
+}
+
+std::uint64_t DedupTable::blocks_per_cluster() const {
+  return std::max<std::uint64_t>(1, cluster_size_.bytes() / hash_block_bytes);
+}
+
+// One hash block, or all those that share its cluster: so the L1 alone tells what a cluster is used
+// for.
+Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator) {
+  std::uint64_t clusters = std::max<std::uint64_t>(1, hash_block_bytes / cluster_size_.bytes());
+  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate(clusters));
+  std::uint64_t group = blocks_per_cluster();
+  std::uint64_t first = index / group * group;
+  for (std::uint64_t i = 0; i < group && first + i < l1_.size(); ++i) {
+    HostOffset offset = cluster_size_.start(place) + i * hash_block_bytes;
+    l1_[first + i] = offset.value();
+    blocks_.create(offset);
+  }
+  std::size_t end = std::min<std::size_t>(first + group, l1_.size());
+  dirty_begin_ = dirty_begin_ == dirty_end_ ? first : std::min<std::size_t>(dirty_begin_, first);
+  dirty_end_ = std::max(dirty_end_, end);
+  return {};
+}
+
+// A larger L1 in a new place: the table first, then the header that names it. The old place is free
+// after that.
+Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& allocator) {
+  std::uint64_t per_cluster = cluster_size_.bytes() / table_entry_bytes;
+  std::uint64_t wanted = std::max<std::uint64_t>(min_entries, l1_.size() * 2);
+  std::uint64_t clusters = (wanted + per_cluster - 1) / per_cluster;
+  std::uint64_t entries = std::min<std::uint64_t>(clusters * per_cluster, max_table_entries);
+  if (min_entries > max_table_entries)
+    return Error(ErrorKind::no_space, "the dedup table has its largest size");
+  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate(clusters));
+  std::vector<std::byte> bytes(clusters << cluster_size_.bits());
+  for (std::size_t i = 0; i < l1_.size(); ++i)
+    block::store_big_endian(bytes.data() + i * table_entry_bytes, l1_[i]);
+  HostOffset offset = cluster_size_.start(place);
+  Result<void> stored = file_.write(offset, std::span<const std::byte>(bytes));
+  if (stored) stored = file_.barrier();
+  if (stored) stored = store_place_(offset, static_cast<std::uint32_t>(entries));
+  if (!stored) {
+    BLOCK_TRY(allocator.release_unused(place, clusters));
+    return stored;
+  }
+  if (!l1_.empty())
+    BLOCK_TRY(
+        allocator.drop_references(cluster_size_.containing(l1_offset_),
+                                  cluster_size_.clusters_for(l1_.size() * table_entry_bytes)));
+  l1_offset_ = offset;
+  l1_.resize(entries);
+  return {};
+}
+
+bool DedupTable::wants_write_back() const {
+  return blocks_.wants_write_back() || waiting_changes() >= max_waiting;
+}
+
+std::vector<TableWrite> DedupTable::begin_write_back() {
+  std::vector<TableWrite> writes = blocks_.begin_write_back();
+  if (dirty_begin_ == dirty_end_) return writes;
+  TableWrite l1{l1_offset_, dirty_begin_ * table_entry_bytes, {}};
+  l1.bytes.resize((dirty_end_ - dirty_begin_) * table_entry_bytes);
+  for (std::size_t i = dirty_begin_; i < dirty_end_; ++i)
+    block::store_big_endian(l1.bytes.data() + (i - dirty_begin_) * table_entry_bytes, l1_[i]);
+  dirty_begin_ = dirty_end_ = 0;
+  writes.push_back(std::move(l1));
+  return writes;
+}
+
+void DedupTable::end_write_back(const std::vector<TableWrite>& writes, bool written) {
+  blocks_.end_write_back(writes, written);
+  blocks_.trim();
+  if (written || writes.empty()) return;
+  dirty_begin_ = 0; // which pointers had changed is no longer known
+  dirty_end_ = l1_.size();
+}
+
+std::uint64_t DedupTable::clusters_used() const {
+  if (l1_.empty()) return 0;
+  std::vector<std::uint64_t> clusters;
+  for (std::uint64_t offset : l1_)
+    if (offset != 0) clusters.push_back(offset >> cluster_size_.bits());
+  auto last = std::unique(clusters.begin(), clusters.end());
+  auto distinct = static_cast<std::uint64_t>(last - clusters.begin());
+  return distinct * std::max<std::uint64_t>(1, hash_block_bytes / cluster_size_.bytes()) +
+         cluster_size_.clusters_for(l1_.size() * table_entry_bytes);
+}
+
+} // namespace qcow2_dedup

@@ -1,0 +1,102 @@
+// DedupTable: host cluster -> fingerprint and first owner, as the image stores it, through the
+// dedup block cache.
+//
+// The table only holds hints: losing an entry costs space, never data. So its order of durability
+// is free, and whatever cannot be stored is dropped. Changes to hash blocks that are not in memory
+// wait in a tree, so that forgetting a cluster never reads the disk.
+#ifndef BLOCK_QCOW2_DEDUP_DEDUP_TABLE_H
+#define BLOCK_QCOW2_DEDUP_DEDUP_TABLE_H
+
+#include "block/dedup/counters.h"
+#include "block/qcow2-dedup/block-layout.h"
+#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2/image.h"
+
+#include <functional>
+#include <glib.h>
+#include <memory>
+#include <vector>
+
+namespace qcow2_dedup {
+
+using block::GuestCluster;
+using block::GuestOffset;
+using block::HostCluster;
+using block::HostOffset;
+using block::Result;
+
+// Not synchronised: the image's metadata lock guards it.
+class DedupTable {
+public:
+  // `store_place` makes a new place of the table's L1 durable in the header: (offset, entries).
+  using StorePlace = std::function<Result<void>(HostOffset, std::uint32_t)>;
+  // Hears of an entry in the file that a waiting change replaces, when that entry is seen at last.
+  using OnReplaced = std::function<void(HostCluster, const dedup::Fingerprint&)>;
+
+  DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size, std::uint64_t cache_bytes,
+             dedup::Counters& counters, StorePlace store_place, OnReplaced on_replaced);
+
+  // Reads the L1. Errors: corrupt (it or an entry lies outside the file).
+  Result<void> load(const Extension& extension);
+
+  // The entry of a cluster; reads its hash block if that is not cached. An entry that contradicts
+  // the format is empty.
+  Result<Entry> get(HostCluster cluster);
+  // Stores an entry, which may be empty, without I/O. Returns the former entry as far as memory
+  // knows it.
+  std::optional<Entry> replace(HostCluster cluster, const Entry& entry);
+
+  // Moves waiting changes into their hash blocks, which are read or allocated; at most half a cache
+  // full of blocks at a time. What finds no room is dropped, unless a hash block holds an older
+  // entry for it: that must not survive, so the change goes on waiting.
+  void merge_waiting(qcow2::Allocator& allocator);
+  std::size_t waiting_changes() const;
+  bool wants_write_back() const;
+  std::vector<qcow2::TableWrite> begin_write_back();
+  void end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written);
+  void trim() { blocks_.trim(); }
+
+  // For loading the index and for checks: one hash block by its index, as the file and the cache
+  // hold it.
+  std::uint64_t block_count() const { return l1_.size(); }
+  HostOffset block_place(std::uint64_t index) const { return HostOffset(l1_[index]); } // 0 = none
+  const qcow2::Table* cached_block(std::uint64_t index);
+  bool is_waiting(HostCluster cluster) const;
+
+  std::uint64_t cache_bytes() const { return blocks_.memory_bytes(); }
+  // Clusters of the file that the table occupies: its L1 and its hash blocks.
+  std::uint64_t clusters_used() const;
+
+private:
+  struct FreeTree {
+    void operator()(GTree* tree) const { g_tree_unref(tree); }
+  };
+
+  using Tree = std::unique_ptr<GTree, FreeTree>;
+
+  static Tree new_tree();
+  Result<void> merge(HostCluster cluster, const Entry& entry, qcow2::Allocator& allocator);
+  Result<qcow2::Table*> block_for(std::uint64_t index);
+  Result<qcow2::Table*> block_for_writing(std::uint64_t index, qcow2::Allocator& allocator);
+  Result<void> allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator);
+  Result<void> grow(std::uint64_t min_entries, qcow2::Allocator& allocator);
+  Entry* waiting(HostCluster cluster) const;
+  // Hash blocks that share a cluster, when clusters are larger than they are.
+  std::uint64_t blocks_per_cluster() const;
+
+  qcow2::HostFile& file_;
+  block::ClusterSize cluster_size_;
+  dedup::Counters& counters_;
+  StorePlace store_place_;
+  OnReplaced on_replaced_;
+  HostOffset l1_offset_;
+  std::vector<std::uint64_t> l1_;
+  std::size_t dirty_begin_ = 0, dirty_end_ = 0; // changed entries of l1_
+  qcow2::TableCache blocks_;                    // the dedup block cache
+  // Host cluster -> Entry, for hash blocks that are not cached or do not exist yet.
+  Tree waiting_;
+};
+
+} // namespace qcow2_dedup
+
+#endif

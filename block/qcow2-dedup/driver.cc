@@ -1,0 +1,207 @@
+// The BlockDriver table of qcow2: thin entries over the requests of qcow2/ and of deduplication.
+#include "block/qcow2-dedup/driver.h"
+
+#include "block/dedup/zero.h"
+#include "block/qcow2-dedup/create.h"
+#include "block/qcow2-dedup/open-image.h"
+#include "block/qcow2-dedup/table-check.h"
+#include "block/qcow2-dedup/write.h"
+#include "block/qcow2/check.h"
+
+namespace qcow2_dedup {
+
+using block::Error;
+using block::ErrorKind;
+using block::InfoFields;
+using block::IoVector;
+using block::Node;
+
+namespace {
+
+int probe(std::span<const std::byte> head) {
+  return qcow2::has_magic(head) ? 100 : 0;
+}
+
+OpenImage& state_of(Node& node) {
+  return node.state<OpenImage>();
+}
+
+Result<void> refuse_if_only_checked(Node& node) {
+  if (!node.for_check()) return {};
+  return Error(ErrorKind::unsupported, "the image is open only to be checked");
+}
+
+Result<void> close(Node& node) {
+  OpenImage& state = state_of(node);
+  state.index_loader.reset();
+  if (node.read_only() || !state.image) return {};
+  BLOCK_TRY(state.disk->settle_copied_flags());
+  if (state.dedup && !state.dedup->status_is_stored()) BLOCK_TRY(state.image->begin_change());
+  return state.image->close();
+}
+
+Result<std::uint64_t> co_get_length(Node& node) {
+  OpenImage& state = state_of(node);
+  return state.disk ? state.disk->guest_size() : state.header.guest_size;
+}
+
+Result<void> co_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
+  BLOCK_TRY(refuse_if_only_checked(node));
+  return qcow2::read(*state_of(node).disk, GuestOffset(offset), vector);
+}
+
+bool all_zero(const IoVector& vector) {
+  for (const iovec& segment : vector.segments())
+    if (!dedup::buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len}))
+      return false;
+  return true;
+}
+
+Result<void> co_flush(Node& node) {
+  OpenImage& state = state_of(node);
+  return state.image ? state.image->flush() : Result<void>();
+}
+
+Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {
+  OpenImage& state = state_of(node);
+  if (state.dedup) return qcow2_dedup::write(*state.dedup, GuestOffset(offset), vector);
+  if (node.detect_zeroes() > block::DetectZeroes::off && all_zero(vector))
+    return qcow2::write_zeroes(*state.disk, GuestOffset(offset), vector.size(),
+                               node.detect_zeroes() == block::DetectZeroes::unmap);
+  return qcow2::write(*state.disk, GuestOffset(offset), vector);
+}
+
+Result<void> co_writev(Node& node, std::uint64_t offset, const IoVector& vector,
+                       block::WriteFlags flags) {
+  BLOCK_TRY(refuse_if_only_checked(node));
+  BLOCK_TRY(write(node, offset, vector));
+  return flags.fua ? co_flush(node) : Result<void>();
+}
+
+Result<void> co_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t bytes,
+                              block::ZeroFlags flags) {
+  BLOCK_TRY(refuse_if_only_checked(node));
+  OpenImage& state = state_of(node);
+  // A cluster that keeps its place while it reads as zeros would keep its fingerprint too.
+  bool unmap = flags.may_unmap || state.dedup;
+  BLOCK_TRY(qcow2::write_zeroes(*state.disk, GuestOffset(offset), bytes, unmap));
+  return flags.fua ? co_flush(node) : Result<void>();
+}
+
+Result<void> co_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY(refuse_if_only_checked(node));
+  return qcow2::discard(*state_of(node).disk, GuestOffset(offset), bytes);
+}
+
+Result<void> co_truncate(Node& node, std::uint64_t length, block::Preallocation preallocation) {
+  BLOCK_TRY(refuse_if_only_checked(node));
+  if (preallocation != block::Preallocation::off)
+    return Error(ErrorKind::unsupported, "Preallocation is not supported yet for qcow2 images");
+  return state_of(node).disk->grow(length);
+}
+
+Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY(refuse_if_only_checked(node));
+  OpenImage& state = state_of(node);
+  return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.extension.has_value());
+}
+
+InfoFields dedup_facts(const Extension& extension) {
+  return {
+      {"algorithm", {dedup::name_of(extension.algorithm)}},
+      {"running", {extension.has(dedup_running)}},
+      {"closed-cleanly", {!extension.has(in_use)}},
+      {"table-offset", {extension.table_offset.value()}},
+      {"table-entries", {std::uint64_t{extension.table_entries}}},
+  };
+}
+
+Result<block::DriverInfo> get_info(Node& node) {
+  OpenImage& state = state_of(node);
+  const qcow2::Header& header = state.header;
+  block::DriverInfo info;
+  info.cluster_size = header.cluster_size().bytes();
+  info.dirty = header.dirty();
+  info.corrupt = header.corrupt();
+  info.backing_filename = header.backing_file;
+  info.backing_format = header.backing_format();
+  info.format_specific = {
+      {"compat", {std::string("1.1")}},
+      {"compression-type", {std::string(header.compression_type == 0 ? "zlib" : "zstd")}},
+      {"lazy-refcounts", {header.lazy_refcounts()}},
+      {"refcount-bits", {std::uint64_t{header.refcount_bits()}}},
+      {"corrupt", {header.corrupt()}},
+      {"extended-l2", {false}},
+  };
+  if (state.extension) info.format_specific.push_back({"dedup", {dedup_facts(*state.extension)}});
+  return info;
+}
+
+Result<block::CheckReport> check(Node& node, const block::CheckRequest& request) {
+  OpenImage& state = state_of(node);
+  if (!node.for_check())
+    return Error(ErrorKind::busy,
+                 "the image is in use; it can be checked only while nobody uses it");
+  std::optional<TableCheck> table;
+  if (state.extension) table.emplace(state.host_file, state.header, *state.extension);
+  BLOCK_TRY_ASSIGN(block::CheckReport report,
+                   qcow2::check(state.host_file, state.header, request, table ? &*table : nullptr));
+  if (!table || table->extension() == *state.extension) return report;
+  state.extension = table->extension();
+  BLOCK_TRY(store_header(state.host_file, state.header, state.extension));
+  return report;
+}
+
+Result<Deduplicator*> dedup_of(Node& node) {
+  if (Deduplicator* dedup = state_of(node).dedup.get()) return dedup;
+  return Error(ErrorKind::not_dedup, "Device '" + node.name() + "' is not deduplicated");
+}
+
+Result<void> set_paused(Node& node, bool paused) {
+  BLOCK_TRY_ASSIGN(Deduplicator * dedup, dedup_of(node));
+  if (dedup->paused() == paused) return {};
+  dedup->set_paused(paused);
+  node.emit(block::NodeEvent::dedup_status_changed);
+  return {};
+}
+
+Result<void> pause_dedup(Node& node) {
+  return set_paused(node, true);
+}
+Result<void> resume_dedup(Node& node) {
+  return set_paused(node, false);
+}
+
+Result<block::DedupInfo> query_dedup(Node& node) {
+  BLOCK_TRY_ASSIGN(Deduplicator * dedup, dedup_of(node));
+  return dedup->info();
+}
+
+} // namespace
+
+const block::BlockDriver driver = {
+    .format_name = "qcow2",
+    .supports_backing = true,
+    .detects_zeroes = true,
+    .probe = probe,
+    .create_options = create_options,
+    .create = create,
+    .open = open,
+    .close = close,
+    .co_get_length = co_get_length,
+    .co_readv = co_readv,
+    .co_writev = co_writev,
+    .supports_fua = true,
+    .co_flush = co_flush,
+    .co_pwrite_zeroes = co_pwrite_zeroes,
+    .co_pdiscard = co_pdiscard,
+    .co_truncate = co_truncate,
+    .co_block_status = co_block_status,
+    .get_info = get_info,
+    .check = check,
+    .pause_dedup = pause_dedup,
+    .resume_dedup = resume_dedup,
+    .query_dedup = query_dedup,
+};
+
+} // namespace qcow2_dedup

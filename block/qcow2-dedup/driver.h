@@ -1,0 +1,20 @@
+// The qcow2 driver, with and without deduplication.
+#ifndef BLOCK_QCOW2_DEDUP_DRIVER_H
+#define BLOCK_QCOW2_DEDUP_DRIVER_H
+
+#include "block/driver.h"
+
+namespace qcow2_dedup {
+
+// Node options beside the generic ones:
+//   l2-cache-size        bytes of L2 tables kept in memory, default 32M
+//   refcount-cache-size  bytes of refcount blocks kept in memory, default 8M
+//   pass-discard-other   on|off: give freed clusters back to the file system, default off
+//   dedup-cache-size     bytes of hash blocks kept in memory, default 64M
+//   dedup-verify         on|off: compare bytes before clusters are shared, default off
+// detect-zeroes is on by default for a deduplicated image.
+extern const block::BlockDriver driver;
+
+} // namespace qcow2_dedup
+
+#endif

@@ -1,0 +1,166 @@
+// Opening: header, features, repair after an unclean end, deduplication, backing file.
+#include "block/qcow2-dedup/open-image.h"
+
+#include "block/qcow2-dedup/table-check.h"
+#include "block/qcow2/check.h"
+
+#include <glib.h>
+
+namespace qcow2_dedup {
+
+using block::Error;
+using block::ErrorKind;
+using block::Node;
+using block::Options;
+using qcow2::bit;
+using qcow2::Header;
+
+Result<void> store_header(qcow2::HostFile& file, Header& header,
+                          const std::optional<Extension>& extension) {
+  if (extension) {
+    auto bytes = encode_extension(*extension);
+    header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
+  }
+  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header.encode());
+  BLOCK_TRY(file.write(HostOffset(0), std::span<const std::byte>(bytes)));
+  return file.barrier();
+}
+
+namespace {
+
+struct OpenOptions {
+  qcow2::ImageSettings image;
+  DedupSettings dedup;
+};
+
+Result<OpenOptions> take_options(Options& options, const Node& node) {
+  OpenOptions taken;
+  BLOCK_TRY_ASSIGN(taken.image.l2_cache_bytes,
+                   options.take_size("l2-cache-size", taken.image.l2_cache_bytes));
+  BLOCK_TRY_ASSIGN(taken.image.refcount_cache_bytes,
+                   options.take_size("refcount-cache-size", taken.image.refcount_cache_bytes));
+  BLOCK_TRY_ASSIGN(taken.image.punch_freed, options.take_bool("pass-discard-other", false));
+  BLOCK_TRY_ASSIGN(taken.dedup.cache_bytes,
+                   options.take_size("dedup-cache-size", taken.dedup.cache_bytes));
+  BLOCK_TRY_ASSIGN(taken.dedup.verify, options.take_bool("dedup-verify", false));
+  taken.dedup.detect_zeroes = node.detect_zeroes() != block::DetectZeroes::off;
+  return taken;
+}
+
+// An extension that this build cannot use does not matter to a reader; a writer would make it lie.
+Result<std::optional<Extension>> find_extension(const Header& header, bool writable) {
+  const qcow2::Extension* found = header.find_extension(extension_magic);
+  if (!found) return std::optional<Extension>();
+  Result<Extension> extension = decode_extension(found->data, header.cluster_size());
+  if (extension) {
+    Result<void> usable = dedup::check_usable(extension->algorithm);
+    if (usable) return std::optional(*extension);
+    extension = std::move(usable).error();
+  }
+  if (!writable) return std::optional<Extension>();
+  return std::move(extension)
+      .error()
+      .context("deduplication")
+      .with_hint("The image can still be opened read-only.");
+}
+
+// Another program that knows nothing of deduplication has written to the image: it cleared the
+// autoclear bit, and may have taken the table's clusters for leaks and used them for something
+// else.
+bool written_by_others(const Header& header) {
+  return !(header.autoclear_features & dedup_feature_mask) &&
+         !(header.incompatible_features & dedup_feature_mask);
+}
+
+// Brings the file to a state from which it can be written: metadata consistent, no feature bit that
+// would lie.
+Result<void> prepare_for_writing(OpenImage& state) {
+  Header& header = state.header;
+  if (header.corrupt())
+    return Error(ErrorKind::corrupt, "Image is corrupt; cannot be opened read/write")
+        .with_hint("Run 'dedup-img check -r all' on it, or open it read-only.");
+  bool abandoned_table = state.extension && written_by_others(header);
+  if (abandoned_table) {
+    state.extension->table_offset = HostOffset();
+    state.extension->table_entries = 0;
+    state.extension->set(in_use, false);
+  }
+  header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
+  BLOCK_TRY(store_header(state.host_file, header, state.extension));
+  if (!header.dirty() && !abandoned_table) return {};
+
+  std::optional<TableCheck> table;
+  if (state.extension) table.emplace(state.host_file, header, *state.extension);
+  BLOCK_TRY_ASSIGN(block::CheckReport report,
+                   qcow2::repair_after_crash(state.host_file, header, table ? &*table : nullptr));
+  if (report.corruptions > 0 || report.check_errors > 0)
+    return Error(ErrorKind::corrupt,
+                 "the image was not closed cleanly and cannot be repaired by itself")
+        .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
+  if (table && !(table->extension() == *state.extension)) {
+    state.extension = table->extension();
+    BLOCK_TRY(store_header(state.host_file, header, state.extension));
+  }
+  return {};
+}
+
+Result<void> open_backing(Node& node, const Header& header) {
+  if (header.backing_file.empty() || !node.follow_image_backing()) return {};
+  return node.open_backing(header.backing_file, header.backing_format());
+}
+
+Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& settings) {
+  BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(state.extension->algorithm));
+  // The bit stands from the first change to the clean end.
+  bool trusted = !state.extension->has(in_use);
+  state.dedup = std::make_unique<Deduplicator>(*state.image, *state.disk, *state.extension, hasher,
+                                               settings, trusted);
+  BLOCK_TRY(state.dedup->load());
+  state.image->set_client(state.dedup.get());
+  state.index_loader = std::make_unique<IndexLoader>(
+      *state.dedup, [&node] { node.emit(block::NodeEvent::dedup_status_changed); });
+  return {};
+}
+
+} // namespace
+
+Result<void> open(Node& node, Options& options) {
+  bool writable = !node.read_only();
+  BLOCK_TRY_ASSIGN(OpenOptions taken, take_options(options, node));
+  block::Access access;
+  access.write = writable;
+  BLOCK_TRY(node.open_child("file", options, access));
+  BLOCK_TRY_ASSIGN(std::uint64_t length, node.file()->co_get_length());
+  auto state = std::make_shared<OpenImage>(*node.file());
+  BLOCK_TRY_ASSIGN(state->header, qcow2::read_header(state->host_file));
+  BLOCK_TRY(qcow2::check_supported(state->header, dedup_feature_mask));
+  BLOCK_TRY(qcow2::check_table_places(state->header, length));
+  BLOCK_TRY_ASSIGN(state->extension, find_extension(state->header, writable));
+  if ((state->header.incompatible_features & dedup_feature_mask) &&
+      !state->header.find_extension(extension_magic))
+    return Error(ErrorKind::corrupt, "the header says that the image is deduplicated, but its "
+                                     "deduplication extension is missing");
+  BLOCK_TRY(open_backing(node, state->header));
+  node.limits().opt_transfer = static_cast<std::uint32_t>(state->header.cluster_size().bytes());
+  if (node.for_check()) {
+    node.set_state(std::move(state));
+    return {};
+  }
+
+  if (writable) BLOCK_TRY(prepare_for_writing(*state));
+  // Deduplication always works with lazy refcounts: it changes COPIED and refcounts of clusters all
+  // over the image, and the dirty bit tells whoever opens the image after a crash to rebuild both.
+  taken.image.lazy_refcounts = state->header.lazy_refcounts() || state->extension;
+  state->image = std::make_unique<qcow2::Image>(state->host_file, state->header, taken.image);
+  BLOCK_TRY(state->image->load());
+  state->disk = std::make_unique<qcow2::Disk>(*state->image, node);
+  BLOCK_TRY(state->disk->load());
+  if (writable) {
+    BLOCK_TRY(state->image->check_overlaps());
+    if (state->extension) BLOCK_TRY(start_dedup(node, *state, taken.dedup));
+  }
+  node.set_state(std::move(state));
+  return {};
+}
+
+} // namespace qcow2_dedup

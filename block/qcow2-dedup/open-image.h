@@ -1,0 +1,38 @@
+// OpenImage: the state of an open qcow2 node, plain or deduplicated.
+#ifndef BLOCK_QCOW2_DEDUP_OPEN_IMAGE_H
+#define BLOCK_QCOW2_DEDUP_OPEN_IMAGE_H
+
+#include "block/qcow2-dedup/deduplicator.h"
+#include "block/qcow2-dedup/index-loader.h"
+
+namespace qcow2_dedup {
+
+struct OpenImage {
+  explicit OpenImage(block::Node& file) : host_file(file) {}
+
+  qcow2::HostFile host_file;
+  // As the file said at open; Image has the one that changes.
+  qcow2::Header header;
+  // What the header says of deduplication; nothing for a plain image, or one whose extension cannot
+  // be used.
+  std::optional<Extension> extension;
+  // Absent for a node that was opened only to be checked.
+  std::unique_ptr<qcow2::Image> image;
+  std::unique_ptr<qcow2::Disk> disk;
+  // Only for a deduplicated image that is open for writing. The loader ends before the
+  // deduplicator.
+  std::unique_ptr<Deduplicator> dedup;
+  std::unique_ptr<IndexLoader> index_loader;
+};
+
+// Stores the header, with the extension in it if there is one, and makes it durable. For a file
+// whose Image is not made yet.
+Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
+                          const std::optional<Extension>& extension);
+
+// For the BlockDriver table; contract there.
+Result<void> open(block::Node& node, block::Options& options);
+
+} // namespace qcow2_dedup
+
+#endif

@@ -1,0 +1,119 @@
+// TableCheck: the table's clusters, first owners, and entries of clusters that hold no data.
+#include "block/qcow2-dedup/table-check.h"
+
+namespace qcow2_dedup {
+
+namespace {
+
+constexpr std::uint64_t cache_bytes = 16u << 20;
+
+// The check neither grows the table nor keeps an index.
+Result<void> never_grows(HostOffset, std::uint32_t) {
+  return {};
+}
+void no_index(HostCluster, const dedup::Fingerprint&) {}
+
+} // namespace
+
+TableCheck::TableCheck(qcow2::HostFile& file, const qcow2::Header& header, Extension extension)
+    : file_(file),
+      cluster_size_(header.cluster_size()),
+      extension_(extension),
+      table_(file, header.cluster_size(), cache_bytes, counters_, never_grows, no_index) {}
+
+bool TableCheck::claim_all(qcow2::References& references) {
+  std::vector<std::pair<HostOffset, std::uint64_t>> claimed;
+  auto claim = [&](HostOffset offset, std::uint64_t bytes) {
+    if (!references.claim(offset, bytes)) return false;
+    claimed.emplace_back(offset, bytes);
+    return true;
+  };
+  bool all = claim(extension_.table_offset,
+                   extension_.table_entries * std::uint64_t{qcow2::table_entry_bytes});
+  HostCluster last_shared;
+  for (std::uint64_t index = 0; all && index < table_.block_count(); ++index) {
+    HostOffset place = table_.block_place(index);
+    if (place == HostOffset()) continue;
+    // Blocks that share a cluster are neighbours in the table.
+    HostCluster cluster = cluster_size_.containing(place);
+    if (cluster_size_.bytes() > hash_block_bytes && cluster == last_shared) continue;
+    last_shared = cluster;
+    all = claim(place, hash_block_bytes);
+  }
+  if (all) return true;
+  for (auto [offset, bytes] : claimed)
+    for (std::uint64_t i = 0; i < cluster_size_.clusters_for(bytes); ++i)
+      references.remove_metadata(cluster_size_.containing(offset) + i);
+  return false;
+}
+
+Result<void> TableCheck::claim_metadata(qcow2::References& references,
+                                        qcow2::CheckFindings& findings) {
+  repairs_ = findings.repairs_errors();
+  if (extension_.table_offset == HostOffset()) return {};
+  Result<void> loaded = table_.load(extension_);
+  usable_ = loaded && claim_all(references);
+  if (usable_) return {};
+  std::string why = loaded ? "it overlaps other clusters" : loaded.error().message();
+  if (!repairs_) {
+    findings.corruption("ERROR dedup table is unusable: " + why);
+    return {};
+  }
+  findings.corruption_fixed("Dropping the dedup table: " + why);
+  extension_.table_offset = HostOffset();
+  extension_.table_entries = 0;
+  return {};
+}
+
+void TableCheck::clear(HostCluster cluster) {
+  ++wrong_entries_;
+  if (repairs_) table_.replace(cluster, Entry{});
+}
+
+Result<void> TableCheck::write_back() {
+  std::vector<qcow2::TableWrite> writes = table_.begin_write_back();
+  Result<void> written = qcow2::write_tables(file_, writes);
+  table_.end_write_back(writes, written.ok());
+  return written;
+}
+
+// A cluster with one owner carries COPIED, so its owner may overwrite it in place. Whoever shares
+// it later clears that flag where the table says it stands: the entry must name the owner truly, or
+// not exist.
+void TableCheck::data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) {
+  if (!usable_ || references != 1) return;
+  Result<Entry> entry = table_.get(host);
+  if (entry && !entry->empty() && entry->first_owner != guest) clear(host);
+  table_.trim();
+  // What cannot be written now is tried again in finish(), which reports it.
+  if (table_.wants_write_back()) (void)write_back().ok();
+}
+
+Result<void> TableCheck::finish(const qcow2::References& references,
+                                qcow2::CheckFindings& findings) {
+  if (!usable_) return {};
+  for (std::uint64_t index = 0; index < table_.block_count(); ++index) {
+    if (table_.block_place(index) == HostOffset()) continue;
+    for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
+      HostCluster cluster = cluster_at(index, slot);
+      BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
+      if (!entry.empty() && references.use(cluster) != qcow2::ClusterUse::data) clear(cluster);
+    }
+    table_.trim();
+    if (table_.wants_write_back()) BLOCK_TRY(write_back());
+  }
+  BLOCK_TRY(write_back());
+  if (wrong_entries_ == 0) return {};
+  std::string line =
+      std::to_string(wrong_entries_) + " entries of the dedup table do not fit their clusters";
+  // Without a clean close such entries are to be expected, and nobody trusts them.
+  if (extension_.has(in_use))
+    findings.note(line + (repairs_ ? "; they are emptied" : ""));
+  else if (repairs_)
+    findings.corruption_fixed("Repairing: " + line);
+  else
+    findings.corruption("ERROR " + line);
+  return {};
+}
+
+} // namespace qcow2_dedup

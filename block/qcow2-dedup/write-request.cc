@@ -1,0 +1,253 @@
+// WriteRequest: the steps of a deduplicated write, in the order in which run() calls them.
+#include "block/qcow2-dedup/write-request.h"
+
+#include "block/dedup/zero.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace qcow2_dedup {
+
+using block::AlignedBuffer;
+using block::IoVector;
+using block::MutexGuard;
+using qcow2::L2Entry;
+
+WriteRequest::WriteRequest(Deduplicator& dedup, GuestOffset offset, const IoVector& vector)
+    : dedup_(dedup), image_(dedup.image()), disk_(dedup.disk()), offset_(offset), vector_(vector) {}
+
+Result<void> WriteRequest::run() {
+  BLOCK_TRY(gather());
+  fingerprint();
+  do {
+    Result<void> done = image_.begin_change();
+    if (done) done = resolve();
+    if (done && dedup_.confirms_matches()) done = confirm();
+    if (done) done = store();
+    if (done) done = link();
+    if (!done) {
+      abandon();
+      return done;
+    }
+  } while (wait_for_others());
+  return {};
+}
+
+Result<void> WriteRequest::gather() {
+  block::ClusterSize size = image_.cluster_size();
+  auto range = qcow2::ClusterRange::touched(size, offset_, vector_.size());
+  slots_.resize(range.count());
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    slot.guest = range.first + i;
+    GuestOffset start = size.start(slot.guest);
+    bool whole = start >= offset_ && (start + size.bytes()) - offset_ <= vector_.size();
+    if (whole) slot.data = vector_.contiguous(start - offset_, size.bytes());
+    if (slot.data) continue;
+    AlignedBuffer& buffer = joined_.emplace_back(size.bytes());
+    slot.data = buffer.data();
+    if (whole) {
+      vector_.copy_to(start - offset_, buffer.span());
+      continue;
+    }
+    dedup_.counters().missing_data_reads.add();
+    BLOCK_TRY(qcow2::read_and_join(disk_, slot.guest, offset_, vector_, buffer.span()));
+  }
+  return {};
+}
+
+void WriteRequest::fingerprint() {
+  std::size_t bytes = image_.cluster_size().bytes();
+  std::vector<Slot*> content;
+  std::vector<const std::byte*> clusters;
+  for (Slot& slot : slots_) {
+    if (dedup_.detects_zeroes() && dedup::buffer_is_zero({slot.data, bytes})) {
+      slot.state = State::zero;
+      continue;
+    }
+    content.push_back(&slot);
+    clusters.push_back(slot.data);
+  }
+  std::vector<dedup::Fingerprint> fingerprints(clusters.size());
+  dedup_.hasher().fingerprint(clusters, bytes, fingerprints);
+  for (std::size_t i = 0; i < content.size(); ++i)
+    content[i]->fingerprint = fingerprints[i];
+}
+
+Result<void> WriteRequest::resolve() {
+  MutexGuard hold(image_.metadata_mutex);
+  BLOCK_TRY(disk_.mapping().prepare(slots_.front().guest, slots_.size()));
+  for (Slot& slot : slots_)
+    if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot));
+  BLOCK_TRY(allocate());
+  image_.trim_caches();
+  return {};
+}
+
+Result<void> WriteRequest::resolve_slot(Slot& slot) {
+  // Looked up anew for each slot: sharing for an earlier one may have cleared this one's COPIED.
+  BLOCK_TRY_ASSIGN(L2Entry old, disk_.mapping().entry(slot.guest));
+  std::optional<HostCluster> old_host;
+  if (old.is_data()) old_host = image_.cluster_size().containing(*old.host_offset());
+  if (!slot.lonely) {
+    if (old_host) {
+      BLOCK_TRY_ASSIGN(bool same, dedup_.holds(*old_host, slot.fingerprint));
+      if (same) {
+        slot.state = State::same;
+        slot.host = *old_host;
+        return {};
+      }
+    }
+    BLOCK_TRY_ASSIGN(std::optional<HostCluster> shared, dedup_.share(slot.fingerprint));
+    if (shared) {
+      slot.state = State::shared;
+      slot.host = *shared;
+      return {};
+    }
+    auto begun = dedup_.in_flight().begin(slot.fingerprint);
+    if (auto* other = std::get_if<dedup::InFlight::Handle>(&begun)) {
+      slot.state = State::waiting;
+      slot.writer = std::move(*other);
+      return {};
+    }
+    slot.ticket = std::move(std::get<dedup::InFlight::Ticket>(begun));
+  }
+  slot.state = State::stored;
+  if (old_host && old.copied()) {
+    dedup_.content_changes(*old_host);
+    slot.host = *old_host;
+  } else {
+    slot.fresh = true;
+  }
+  return {};
+}
+
+Result<void> WriteRequest::allocate() {
+  std::vector<Slot*> wanting;
+  for (Slot& slot : slots_)
+    if (slot.state == State::stored && slot.fresh && slot.host == HostCluster())
+      wanting.push_back(&slot);
+  for (std::size_t done = 0; done < wanting.size();) {
+    BLOCK_TRY_ASSIGN(auto run, image_.allocator().allocate_up_to(wanting.size() - done));
+    for (std::uint64_t i = 0; i < run.clusters; ++i)
+      wanting[done++]->host = run.first + i;
+  }
+  return {};
+}
+
+Result<bool> WriteRequest::holds_same_bytes(HostCluster host, const std::byte* data) {
+  dedup_.counters().verify_reads.add();
+  AlignedBuffer stored(image_.cluster_size().bytes());
+  BLOCK_TRY(image_.file().read(image_.cluster_size().start(host), stored.span()));
+  return std::memcmp(stored.data(), data, stored.size()) == 0;
+}
+
+// A reference is held on what is compared, or it is mapped at a guest cluster that this request has
+// taken; so nobody frees or overwrites it meanwhile.
+Result<void> WriteRequest::confirm() {
+  bool mismatch = false;
+  for (Slot& slot : slots_) {
+    if ((slot.state != State::shared && slot.state != State::same) || slot.confirmed) continue;
+    Result<bool> same = holds_same_bytes(slot.host, slot.data);
+    slot.confirmed = same && *same;
+    if (slot.confirmed) continue;
+    // A candidate that cannot be read is no candidate.
+    if (same) dedup_.counters().verify_mismatches.add();
+    mismatch = true;
+    MutexGuard hold(image_.metadata_mutex);
+    if (slot.state == State::shared) dedup_.unshare(slot.host);
+    if (same) dedup_.refute(slot.host);
+    slot.state = State::unresolved;
+    slot.lonely = true;
+    slot.host = HostCluster();
+  }
+  // Resolved again at once, because nothing else may be decided in between for the clusters that
+  // stay.
+  return mismatch ? resolve() : Result<void>();
+}
+
+Result<void> WriteRequest::store() {
+  std::size_t bytes = image_.cluster_size().bytes();
+  std::vector<qcow2::DataWrite> writes;
+  for (const Slot& slot : slots_)
+    if (slot.state == State::stored)
+      writes.push_back({image_.cluster_size().start(slot.host), IoVector(slot.data, bytes)});
+  std::size_t stored = writes.size();
+  BLOCK_TRY(qcow2::write_data(image_.file(), std::move(writes)));
+  dedup_.counters().stored_bytes.add(stored * bytes);
+  return {};
+}
+
+Result<void> WriteRequest::link() {
+  MutexGuard hold(image_.metadata_mutex);
+  for (Slot& slot : slots_)
+    BLOCK_TRY(link_slot(slot));
+  image_.trim_caches();
+  return {};
+}
+
+Result<void> WriteRequest::link_slot(Slot& slot) {
+  dedup::Counters& counters = dedup_.counters();
+  HostOffset offset = image_.cluster_size().start(slot.host);
+  switch (slot.state) {
+  case State::unresolved:
+  case State::waiting:
+  case State::done:
+    return {};
+  case State::same:
+    counters.deduplicated_clusters.add();
+    break;
+  case State::zero:
+    BLOCK_TRY(qcow2::replace_entry(disk_, slot.guest, L2Entry::zeros()));
+    counters.zero_clusters.add();
+    break;
+  case State::shared:
+    BLOCK_TRY(qcow2::replace_entry(disk_, slot.guest, L2Entry::data(offset, false)));
+    counters.deduplicated_clusters.add();
+    break;
+  case State::stored:
+    if (slot.fresh) BLOCK_TRY(qcow2::replace_entry(disk_, slot.guest, L2Entry::data(offset, true)));
+    if (!slot.lonely) dedup_.remember(slot.host, slot.fingerprint, slot.guest);
+    if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), true);
+    slot.ticket.reset();
+    counters.undeduplicated_clusters.add();
+    break;
+  }
+  slot.state = State::done;
+  return {};
+}
+
+void WriteRequest::abandon() {
+  MutexGuard hold(image_.metadata_mutex);
+  for (Slot& slot : slots_) {
+    // What cannot be given back is a leak, which check finds; the error that led here is the one to
+    // report.
+    if (slot.state == State::shared) dedup_.unshare(slot.host);
+    if (slot.state == State::stored && slot.fresh && slot.host != HostCluster())
+      (void)image_.allocator().release_unused(slot.host,
+                                              1); // at worst a leak; the first error counts
+    if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), false);
+    slot.ticket.reset();
+  }
+}
+
+bool WriteRequest::wait_for_others() {
+  auto waiting = std::find_if(slots_.begin(), slots_.end(),
+                              [](const Slot& slot) { return slot.state == State::waiting; });
+  if (waiting == slots_.end()) return false;
+  MutexGuard hold(image_.metadata_mutex);
+  {
+    std::unique_lock<std::mutex> held(image_.metadata_mutex.native(), std::adopt_lock);
+    // Whether it succeeded does not matter here: the slot is resolved anew either way.
+    (void)dedup_.in_flight().wait(*waiting->writer, held);
+    held.release();
+  }
+  for (Slot& slot : slots_)
+    if (slot.state == State::waiting) {
+      slot.state = State::unresolved;
+      slot.writer.reset();
+    }
+  return true;
+}
+
+} // namespace qcow2_dedup

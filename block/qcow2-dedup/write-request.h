@@ -1,0 +1,75 @@
+// WriteRequest: one piece of a deduplicated write, from its bytes to its L2 entries.
+//
+// Every cluster of the piece goes through these states:
+//
+//     unresolved --> same      the guest cluster holds this content already: nothing to do
+//                --> zero      becomes a zero entry
+//                --> shared    a stored cluster has this content; a reference is taken
+//                --> stored    new content, written in place or to a newly allocated cluster
+//                --> waiting   another request is just writing this content
+//
+// resolve() decides under the metadata lock, confirm() and store() do data I/O without it, link()
+// enters the results under the lock. A request finishes everything it stores itself before it waits
+// for another (see dedup/in-flight.h); what it waited for is resolved again.
+#ifndef BLOCK_QCOW2_DEDUP_WRITE_REQUEST_H
+#define BLOCK_QCOW2_DEDUP_WRITE_REQUEST_H
+
+#include "block/qcow2-dedup/deduplicator.h"
+
+#include <optional>
+#include <vector>
+
+namespace qcow2_dedup {
+
+class WriteRequest {
+public:
+  // Takes no locks itself: the guest clusters have been taken by the caller, and the vector
+  // outlives the request.
+  WriteRequest(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector);
+
+  Result<void> run();
+
+private:
+  enum class State { unresolved, same, zero, shared, stored, waiting, done };
+
+  struct Slot {
+    GuestCluster guest;
+    const std::byte* data = nullptr; // the whole cluster
+    dedup::Fingerprint fingerprint;
+    State state = State::unresolved;
+    HostCluster host;
+    bool fresh = false;     // stored: allocated for this request
+    bool lonely = false;    // a match proved false: stored without a fingerprint
+    bool confirmed = false; // same, shared: the bytes were compared
+    std::optional<dedup::InFlight::Ticket> ticket; // stored: others may wait for it
+    std::optional<dedup::InFlight::Handle> writer; // waiting: for whom
+  };
+
+  Result<void> gather();
+  void fingerprint();
+  Result<void> resolve() EXCLUDES(image_.metadata_mutex);
+  Result<void> resolve_slot(Slot& slot) REQUIRES(image_.metadata_mutex);
+  Result<void> allocate() REQUIRES(image_.metadata_mutex);
+  Result<void> confirm() EXCLUDES(image_.metadata_mutex);
+  Result<bool> holds_same_bytes(HostCluster host, const std::byte* data);
+  Result<void> store();
+  Result<void> link() EXCLUDES(image_.metadata_mutex);
+  Result<void> link_slot(Slot& slot) REQUIRES(image_.metadata_mutex);
+  // After an error: gives back what was taken for slots that are not linked.
+  void abandon() EXCLUDES(image_.metadata_mutex);
+  // Waits for one other request, if any slot must; false if none must.
+  bool wait_for_others() EXCLUDES(image_.metadata_mutex);
+
+  Deduplicator& dedup_;
+  qcow2::Image& image_;
+  qcow2::Disk& disk_;
+  const GuestOffset offset_;
+  const block::IoVector& vector_;
+  std::vector<block::AlignedBuffer>
+      joined_; // clusters that the request covers in part or in pieces
+  std::vector<Slot> slots_;
+};
+
+} // namespace qcow2_dedup
+
+#endif

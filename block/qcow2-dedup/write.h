@@ -1,0 +1,16 @@
+// The deduplicating write path.
+#ifndef BLOCK_QCOW2_DEDUP_WRITE_H
+#define BLOCK_QCOW2_DEDUP_WRITE_H
+
+#include "block/qcow2-dedup/deduplicator.h"
+
+namespace qcow2_dedup {
+
+// Writes a range that lies within the disk and is not empty: content that is stored already is
+// shared, zeros become zero entries, the rest is written. While deduplication is paused, the plain
+// qcow2 path. Any thread.
+Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector);
+
+} // namespace qcow2_dedup
+
+#endif

@@ -1,0 +1,126 @@
+// Disk: its root, and growing it.
+#include "block/qcow2/disk.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+
+using block::MutexGuard;
+using block::RangeLock;
+
+Disk::Disk(Image& image_, const block::Node& node)
+    : image(image_),
+      node_(node),
+      mapping_(image_.file(), image_.unguarded_l2_tables(), image_.unguarded_allocator(),
+               image_.cluster_size()) {}
+
+Result<void> Disk::load() {
+  {
+    MutexGuard hold(image.metadata_mutex);
+    const Header& header = image.header();
+    BLOCK_TRY(mapping_.load(header.l1_offset, header.l1_entries, header.guest_size));
+    guest_size_ = header.guest_size;
+  }
+  image.add_mapping(&mapping_);
+  return {};
+}
+
+void Disk::note_lonely(HostCluster cluster) {
+  if (lonely_.size() < max_lonely)
+    lonely_.insert(cluster);
+  else
+    too_many_lonely_ = true;
+}
+
+Result<void> Disk::settle_copied_flags() {
+  RangeLock::Guard alone(requests, 0, UINT64_MAX, RangeLock::Mode::exclusive);
+  std::uint64_t clusters = cluster_size().clusters_for(guest_size());
+  std::uint64_t per_l2 = cluster_size().bytes() / table_entry_bytes;
+  for (std::uint64_t first = 0; first < clusters; first += per_l2) {
+    BLOCK_TRY(image.begin_change());
+    MutexGuard hold(image.metadata_mutex);
+    if (lonely_.empty()) return {};
+    BLOCK_TRY(settle_copied_flags(GuestCluster(first), std::min(per_l2, clusters - first)));
+    image.trim_caches();
+  }
+  return {};
+}
+
+Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t clusters) {
+  for (std::uint64_t done = 0; done < clusters;) {
+    BLOCK_TRY_ASSIGN(MappedRun run, mapping_.run(first + done, clusters - done));
+    for (std::uint64_t i = 0; run.first.is_data() && i < run.clusters; ++i) {
+      GuestCluster guest = first + (done + i);
+      BLOCK_TRY_ASSIGN(L2Entry entry, mapping_.entry(guest));
+      HostCluster host = cluster_size().containing(*entry.host_offset());
+      if (entry.copied() || (!too_many_lonely_ && !lonely_.contains(host))) continue;
+      BLOCK_TRY_ASSIGN(std::uint64_t references, image.allocator().references(host));
+      if (references != 1) continue;
+      BLOCK_TRY(mapping_.set_entry(guest, entry.with_copied(true)));
+      if (image.client()) image.client()->became_only_owner(guest, host);
+    }
+    done += run.clusters;
+  }
+  return {};
+}
+
+Result<void> Disk::grow(std::uint64_t bytes) {
+  RangeLock::Guard alone(requests, 0, UINT64_MAX, RangeLock::Mode::exclusive);
+  std::uint64_t old_size = guest_size();
+  if (bytes < old_size)
+    return Error(ErrorKind::unsupported, "qcow2 images cannot be made smaller yet");
+  if (bytes == old_size) return {};
+  BLOCK_TRY(image.begin_change());
+  // Everything that the present L1 table will say is in the file before it is copied.
+  BLOCK_TRY(image.flush());
+  // What a former, larger content left in the last cluster, or lies in the backing file there, must
+  // not appear.
+  std::uint64_t backing_end = 0;
+  if (backing()) {
+    BLOCK_TRY_ASSIGN(backing_end, backing()->co_get_length());
+  }
+  std::uint64_t cluster_end = cluster_size().clusters_for(old_size) << cluster_size().bits();
+  std::uint64_t stale_end = std::min(std::max(cluster_end, backing_end), bytes);
+  {
+    MutexGuard hold(image.metadata_mutex);
+    std::uint64_t entries = mapping_.l1_entries_for(bytes);
+    if (entries * table_entry_bytes > max_l1_bytes)
+      return Error(ErrorKind::invalid_argument, EFBIG,
+                   "the disk is too large for this cluster size: its L1 table would be larger "
+                   "than 32 MiB");
+    Header& header = image.header();
+    Header former = header;
+    header.guest_size = bytes;
+    HostOffset old_l1 = mapping_.l1_offset();
+    std::uint64_t old_entries = mapping_.l1_entries();
+    bool moves = entries > old_entries;
+    HostCluster place;
+    std::uint64_t clusters = cluster_size().clusters_for(entries * table_entry_bytes);
+    if (moves) {
+      BLOCK_TRY_ASSIGN(place, image.allocator().allocate(clusters));
+      std::vector<std::byte> table = mapping_.encode_l1(entries);
+      table.resize(clusters << cluster_size().bits());
+      BLOCK_TRY(image.file().write(cluster_size().start(place), table));
+      BLOCK_TRY(image.file().barrier());
+      header.l1_offset = cluster_size().start(place);
+      header.l1_entries = static_cast<std::uint32_t>(entries);
+    }
+    if (Result<void> stored = image.store_header(); !stored) {
+      header = former;
+      return std::move(stored).error().context("resizing");
+    }
+    mapping_.set_guest_size(bytes);
+    if (moves) {
+      mapping_.install_l1(entries, cluster_size().start(place));
+      BLOCK_TRY(image.allocator().drop_references(
+          cluster_size().containing(old_l1),
+          cluster_size().clusters_for(old_entries * table_entry_bytes)));
+    }
+    guest_size_ = bytes;
+  }
+  if (stale_end > old_size)
+    return write_zeroes_taken(*this, GuestOffset(old_size), stale_end - old_size, true);
+  return {};
+}
+
+} // namespace qcow2

@@ -1,0 +1,111 @@
+// Disk: one virtual disk of an image with its requests: read, write, write zeroes, discard, status,
+// resize.
+//
+// A request takes its guest clusters in Disk::requests (readers share, writers exclude), looks up
+// or changes the mapping under the image's metadata lock, and reads or writes data with that lock
+// released. Because its guest clusters are taken, no host cluster that they name can be freed, or
+// overwritten, meanwhile.
+#ifndef BLOCK_QCOW2_DISK_H
+#define BLOCK_QCOW2_DISK_H
+
+#include "block/qcow2/image.h"
+
+#include <unordered_set>
+
+namespace qcow2 {
+
+class Disk {
+public:
+  // The node is asked for its backing file at each request; image and node outlive the disk.
+  Disk(Image& image, const block::Node& node);
+
+  // Reads the L1 table that the image's header names, and takes part in the image's write-backs.
+  Result<void> load() EXCLUDES(image.metadata_mutex);
+
+  std::uint64_t guest_size() const { return guest_size_.load(std::memory_order_relaxed); } // bytes
+  ClusterSize cluster_size() const { return image.cluster_size(); }
+  block::Node* backing() const { return node_.backing(); } // null = none
+  Mapping& mapping() REQUIRES(image.metadata_mutex) { return mapping_; }
+
+  // Clusters that were shared and have one owner left lack COPIED, because nothing says which owner
+  // that is. This finds them by a walk over the L2 tables, if there are any, and sets the flag:
+  // before a clean close.
+  Result<void> settle_copied_flags() EXCLUDES(image.metadata_mutex);
+  // Notes such a cluster.
+  void note_lonely(HostCluster cluster) REQUIRES(image.metadata_mutex);
+
+  // Makes room for `bytes` of guest data, at least the present size; new space reads as zeros. No
+  // other request but reads may run meanwhile. Errors: unsupported (smaller than now), no_space.
+  Result<void> grow(std::uint64_t bytes) EXCLUDES(image.metadata_mutex);
+
+  Image& image;
+  block::RangeLock requests; // by guest cluster number
+
+private:
+  Result<void> settle_copied_flags(GuestCluster first, std::uint64_t clusters)
+      REQUIRES(image.metadata_mutex);
+
+  const block::Node& node_;
+  Mapping mapping_ GUARDED_BY(image.metadata_mutex);
+  // Shared clusters that may have one owner left; beyond max_lonely the walk looks at all clusters
+  // instead.
+  static constexpr std::size_t max_lonely = 256 * 1024;
+  std::unordered_set<HostCluster> lonely_ GUARDED_BY(image.metadata_mutex);
+  bool too_many_lonely_ GUARDED_BY(image.metadata_mutex) = false;
+  std::atomic<std::uint64_t> guest_size_{0};
+};
+
+// Guest clusters that a request touches.
+struct ClusterRange {
+  GuestCluster first;
+  GuestCluster end; // the one after the last
+
+  static ClusterRange touched(ClusterSize size, GuestOffset offset, std::uint64_t bytes) {
+    return {size.containing(offset), size.containing(offset + (bytes - 1)) + 1};
+  }
+  std::uint64_t count() const { return end - first; }
+};
+
+// All with the contract of the BlockDriver entries of that name: the range lies within the disk and
+// is not empty.
+Result<void> read(Disk& disk, GuestOffset offset, const IoVector& vector);
+// Plain qcow2: overwrites clusters that belong to this disk alone in place, and allocates for all
+// others.
+Result<void> write(Disk& disk, GuestOffset offset, const IoVector& vector);
+// Whole clusters become zero entries, partial ones are written. `unmap`: the clusters lose their
+// allocation.
+Result<void> write_zeroes(Disk& disk, GuestOffset offset, std::uint64_t bytes, bool unmap);
+// Whole clusters lose their allocation and read as zeros; partial ones are left alone.
+Result<void> discard(Disk& disk, GuestOffset offset, std::uint64_t bytes);
+// `count_owners`: tell how many references each cluster of the run has.
+Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uint64_t bytes,
+                                        bool count_owners);
+
+// Parts of the above for a write path that decides more (deduplication). The caller has taken the
+// guest clusters. Reads with the request range already taken.
+Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector);
+// The write path of write(), for taken clusters.
+Result<void> write_taken(Disk& disk, GuestOffset offset, const IoVector& vector);
+Result<void> write_zeroes_taken(Disk& disk, GuestOffset offset, std::uint64_t bytes, bool unmap);
+// Stores the entry of a guest cluster and drops the reference that its former entry held. After an
+// error nothing has changed.
+Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry)
+    REQUIRES(disk.image.metadata_mutex);
+// Makes zero entries of taken whole clusters.
+Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters, bool unmap)
+    EXCLUDES(disk.image.metadata_mutex);
+// The part of a request that covers one guest cluster, joined with what the rest of the cluster
+// holds now.
+Result<void> read_and_join(Disk& disk, GuestCluster cluster, GuestOffset offset,
+                           const IoVector& vector, std::span<std::byte> whole_cluster);
+
+// A piece of data and where it goes; write_data() joins neighbours into one request.
+struct DataWrite {
+  HostOffset offset;
+  IoVector data;
+};
+Result<void> write_data(HostFile& file, std::vector<DataWrite> writes);
+
+} // namespace qcow2
+
+#endif

@@ -1,0 +1,232 @@
+// Image: the order of durability. See the steps in write_changes().
+#include "block/qcow2/image.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+
+using block::MutexGuard;
+
+// Everything that one write-back writes, copied out under the metadata lock.
+struct Image::Changes {
+  std::vector<TableWrite> refcount_blocks;
+  std::vector<TableWrite> refcount_table;
+  std::vector<TableWrite> client_tables;
+  std::vector<TableWrite> l2_tables;
+  std::vector<std::pair<Mapping*, std::vector<TableWrite>>> l1_tables;
+};
+
+Result<Header> read_header(HostFile& file) {
+  std::size_t bytes = std::min<std::uint64_t>(file.end().value(), bit(max_cluster_bits));
+  // Headers are short and clusters rarely longer than 64 KiB: read more only for larger ones.
+  std::size_t first_read = std::min<std::size_t>(bytes, 64 * 1024);
+  block::AlignedBuffer memory(std::max<std::size_t>(bytes, 1));
+  if (first_read > 0) BLOCK_TRY(file.read(HostOffset(0), memory.span().first(first_read)));
+  if (first_read < bytes && has_magic(memory.span()) &&
+      block::load_big_endian<std::uint32_t>(memory.data() + 20) > 16)
+    BLOCK_TRY(file.read(HostOffset(first_read), memory.span().subspan(first_read)));
+  else
+    bytes = first_read;
+  return decode_header(memory.span().first(bytes));
+}
+
+Image::Image(HostFile& file, Header header, ImageSettings settings)
+    : file_(file),
+      cluster_size_(header.cluster_size()),
+      settings_(settings),
+      max_refcount_(header.max_refcount()),
+      header_(std::move(header)),
+      refcounts_(file, settings.refcount_cache_bytes, header_),
+      allocator_(file, refcounts_, cluster_size_,
+                 [this](HostOffset offset, std::uint32_t clusters) {
+                   metadata_mutex.assert_held(); // whoever allocates holds it
+                   header_.refcount_table_offset = offset;
+                   header_.refcount_table_clusters = clusters;
+                   return store_header();
+                 }),
+      l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes) {}
+
+Result<void> Image::load() {
+  MutexGuard hold(metadata_mutex);
+  stored_header_.resize(cluster_size_.bytes());
+  BLOCK_TRY(file_.read(HostOffset(0), std::span(stored_header_)));
+  return refcounts_.load(header_);
+}
+
+void Image::add_mapping(Mapping* mapping) {
+  MutexGuard hold(metadata_mutex);
+  mappings_.push_back(mapping);
+}
+
+// Two structures at one place would destroy each other with the next write.
+Result<void> Image::check_overlaps() {
+  MutexGuard hold(metadata_mutex);
+  std::vector<HostCluster> places;
+  auto add = [&](HostOffset offset, std::uint64_t bytes) {
+    for (std::uint64_t i = 0; i < cluster_size_.clusters_for(bytes); ++i)
+      places.push_back(cluster_size_.containing(offset) + i);
+  };
+  add(HostOffset(0), 1);
+  add(header_.refcount_table_offset,
+      std::uint64_t{header_.refcount_table_clusters} << cluster_size_.bits());
+  for (HostOffset block : refcounts_.block_places())
+    add(block, 1);
+  for (Mapping* mapping : mappings_) {
+    add(mapping->l1_offset(), std::uint64_t{mapping->l1_entries()} * table_entry_bytes);
+    for (HostOffset table : mapping->l2_tables())
+      add(table, 1);
+  }
+  std::sort(places.begin(), places.end());
+  auto twice = std::adjacent_find(places.begin(), places.end());
+  if (twice == places.end()) return {};
+  return Error(ErrorKind::corrupt, "metadata overlaps at host cluster " +
+                                       std::to_string(twice->value()) +
+                                       "; the image cannot be written to")
+      .with_hint("Run 'dedup-img check' on the image; it can still be opened read-only.");
+}
+
+Result<void> Image::store_header() {
+  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header_.encode());
+  constexpr std::size_t sector = 512;
+  auto first = std::mismatch(bytes.begin(), bytes.end(), stored_header_.begin()).first;
+  if (first == bytes.end()) return {};
+  auto last = std::mismatch(bytes.rbegin(), bytes.rend(), stored_header_.rbegin()).first;
+  std::size_t begin = static_cast<std::size_t>(first - bytes.begin()) / sector * sector;
+  std::size_t end = (static_cast<std::size_t>(bytes.rend() - last) + sector - 1) / sector * sector;
+  Result<void> written =
+      file_.write(HostOffset(begin), std::span(bytes).subspan(begin, end - begin));
+  if (written) written = file_.barrier();
+  if (!written) return std::move(written).error().context("image header");
+  stored_header_ = std::move(bytes);
+  return {};
+}
+
+bool Image::wants_write_back() {
+  MutexGuard hold(metadata_mutex);
+  return l2_tables_.wants_write_back() || refcounts_.blocks().wants_write_back() ||
+         allocator_.wants_write_back() || (client_ && client_->wants_write_back());
+}
+
+Result<void> Image::begin_change() {
+  if (!changed_.load(std::memory_order_acquire)) BLOCK_TRY(mark_changed());
+  if (!wants_write_back()) return {};
+  MutexGuard serial(write_back_mutex_);
+  if (!wants_write_back()) return {}; // another request has just done it
+  return write_back(Scope::everything);
+}
+
+Result<void> Image::mark_changed() {
+  MutexGuard serial(write_back_mutex_);
+  if (changed_.load(std::memory_order_relaxed)) return {};
+  MutexGuard hold(metadata_mutex);
+  if (client_) BLOCK_TRY(client_->before_first_change(header_));
+  if (settings_.lazy_refcounts) header_.incompatible_features |= bit(incompatible::dirty_bit);
+  BLOCK_TRY(store_header());
+  changed_.store(true, std::memory_order_release);
+  return {};
+}
+
+Result<void> Image::flush() {
+  // A write-back that begins after this line covers everything that was linked before it.
+  std::uint64_t asked = flushes_asked_.fetch_add(1) + 1;
+  MutexGuard serial(write_back_mutex_);
+  if (flushes_done_ >= asked) return {};
+  std::uint64_t covered = flushes_asked_.load();
+  BLOCK_TRY(write_back(Scope::needed_for_flush));
+  flushes_done_ = covered;
+  return {};
+}
+
+Result<void> Image::write_back(Scope scope) {
+  Changes changes;
+  {
+    MutexGuard hold(metadata_mutex);
+    bool client_tables = client_ && scope == Scope::everything;
+    if (client_tables) client_->prepare_write_back();
+    // With lazy refcounts the file's counts are not believed after a crash, so a flush need not
+    // write them.
+    if (scope == Scope::everything || !settings_.lazy_refcounts) {
+      changes.refcount_blocks = refcounts_.blocks().begin_write_back();
+      changes.refcount_table = refcounts_.begin_table_write_back();
+    }
+    if (client_tables) changes.client_tables = client_->begin_write_back();
+    changes.l2_tables = l2_tables_.begin_write_back();
+    for (Mapping* mapping : mappings_)
+      changes.l1_tables.emplace_back(mapping, mapping->begin_l1_write_back());
+    allocator_.begin_drop();
+  }
+  Result<void> written = write_changes(changes);
+  MutexGuard hold(metadata_mutex);
+  bool durable = written.ok();
+  refcounts_.blocks().end_write_back(changes.refcount_blocks, durable);
+  refcounts_.end_table_write_back(changes.refcount_table, durable);
+  if (client_) client_->end_write_back(changes.client_tables, durable);
+  l2_tables_.end_write_back(changes.l2_tables, durable);
+  for (auto& [mapping, writes] : changes.l1_tables)
+    mapping->end_l1_write_back(writes, durable);
+  std::vector<HostCluster> freed;
+  Result<void> dropped = allocator_.end_drop(durable, [&](HostCluster cluster) {
+    if (settings_.punch_freed) freed.push_back(cluster);
+  });
+  trim_caches();
+  punch(std::move(freed));
+  return written ? std::move(dropped) : std::move(written);
+}
+
+// 1. Refcounts that went up, before any entry that relies on them. Data was written before it was
+// linked, so the same
+//    barrier makes it durable before the L2 entry that names it.
+// 2. The refcount table, after the blocks that it points to.
+// 3. L2 and L1 entries. A new L2 table was written as zeros before step 1, so L1 may become durable
+// before it. Only after that end_drop() lowers refcounts.
+Result<void> Image::write_changes(const Changes& changes) {
+  BLOCK_TRY(write_tables(file_, changes.refcount_blocks));
+  BLOCK_TRY(write_tables(file_, changes.client_tables));
+  BLOCK_TRY(file_.barrier());
+  if (!changes.refcount_table.empty()) {
+    BLOCK_TRY(write_tables(file_, changes.refcount_table));
+    BLOCK_TRY(file_.barrier());
+  }
+  BLOCK_TRY(write_tables(file_, changes.l2_tables));
+  for (const auto& [mapping, writes] : changes.l1_tables)
+    BLOCK_TRY(write_tables(file_, writes));
+  return file_.barrier();
+}
+
+// Under the metadata lock, so that nobody is given a cluster that is just being punched. A failure
+// costs space only.
+void Image::punch(std::vector<HostCluster> freed) {
+  std::sort(freed.begin(), freed.end());
+  for (std::size_t first = 0; first < freed.size();) {
+    std::size_t next = first + 1;
+    while (next < freed.size() && freed[next] == freed[first] + (next - first))
+      ++next;
+    (void)file_.punch(cluster_size_.start(freed[first]), (next - first) << cluster_size_.bits());
+    first = next;
+  }
+}
+
+Result<void> Image::close() {
+  if (!changed_.load()) return {};
+  MutexGuard serial(write_back_mutex_);
+  // Until the client has stored all it can; each also lets go of dropped references. The last
+  // stores the refcounts that this lowered.
+  for (std::size_t before = SIZE_MAX, waiting = SIZE_MAX - 1; waiting < before;) {
+    BLOCK_TRY(write_back(Scope::everything));
+    before = waiting;
+    MutexGuard hold(metadata_mutex);
+    waiting = client_ ? client_->waiting_changes() : 0;
+  }
+  BLOCK_TRY(write_back(Scope::everything));
+  MutexGuard hold(metadata_mutex);
+  if (client_) client_->at_clean_close(header_);
+  if (settings_.lazy_refcounts) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
+  return store_header();
+}
+
+void Image::trim_caches() {
+  l2_tables_.trim();
+  refcounts_.blocks().trim();
+}
+
+} // namespace qcow2

@@ -1,0 +1,140 @@
+// Image: what all disks of one qcow2 file share: header, refcounts, allocator, table caches, and
+// the write-back that decides in which order metadata becomes durable.
+#ifndef BLOCK_QCOW2_IMAGE_H
+#define BLOCK_QCOW2_IMAGE_H
+
+#include "block/qcow2/mapping.h"
+#include "block/util/mutex.h"
+
+#include <atomic>
+
+namespace qcow2 {
+
+// What sits on an image and keeps facts about its data clusters (deduplication). All are called
+// with the metadata lock held.
+class ImageClient {
+public:
+  virtual ~ImageClient() = default;
+  // The cluster is about to be overwritten in place: facts about its content end now, before the
+  // first byte changes.
+  virtual void content_changes(HostCluster cluster) = 0;
+  // The guest cluster no longer refers to the host cluster, which has `left` references now. With
+  // none left it may be used for something else after the next write-back.
+  virtual void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) = 0;
+  // The guest cluster's entry has got COPIED: it is the host cluster's only owner.
+  virtual void became_only_owner(GuestCluster guest, HostCluster host) = 0;
+  // The image is about to change for the first time since open: mark whatever must tell of an
+  // unclean end.
+  virtual Result<void> before_first_change(Header& header) = 0;
+  // Tables that only hold hints: written back when they take too much memory, and before a clean
+  // close.
+  virtual bool wants_write_back() const = 0;
+  // Before begin_write_back(): may still allocate.
+  virtual void prepare_write_back() = 0;
+  // Changes that the last write-back had no room for.
+  virtual std::size_t waiting_changes() const = 0;
+  virtual std::vector<TableWrite> begin_write_back() = 0;
+  virtual void end_write_back(const std::vector<TableWrite>& writes, bool written) = 0;
+  // The image is closed cleanly and all tables are durable: take back what before_first_change()
+  // marked.
+  virtual void at_clean_close(Header& header) = 0;
+};
+
+struct ImageSettings {
+  std::uint64_t l2_cache_bytes = 32u << 20;
+  std::uint64_t refcount_cache_bytes = 8u << 20;
+  // Refcounts are not kept up to date in the file; the dirty bit tells the next opener to rebuild
+  // them.
+  bool lazy_refcounts = false;
+  // Give freed clusters back to the file system.
+  bool punch_freed = false;
+};
+
+// Locks, in the order in which they may be taken:
+//   1. Disk::requests           guest ranges of requests in flight
+//   2. write_back_mutex_        one write-back at a time; held over its I/O
+//   3. metadata_mutex           everything below; never held over data I/O. It is held over reads
+//   of single
+//                               metadata tables, because they are short and a miss is rare.
+class Image {
+public:
+  // `file` outlives the image. The header has been decoded and found supported.
+  Image(HostFile& file, Header header, ImageSettings settings);
+
+  // Reads the refcount table.
+  Result<void> load() EXCLUDES(metadata_mutex);
+  // Before writing, with all mappings added. Error: corrupt, if metadata overlaps.
+  Result<void> check_overlaps() EXCLUDES(metadata_mutex);
+  // Whoever sits on top; before the first request. Not owned.
+  void set_client(ImageClient* client) { client_ = client; }
+  ImageClient* client() const { return client_; }
+  // Takes part in write-backs; before the first request. Not owned; there are no two disks of one
+  // root.
+  void add_mapping(Mapping* mapping) EXCLUDES(metadata_mutex);
+
+  // Every request that changes metadata begins with this, holding no lock but its request range:
+  // marks the image dirty if refcounts are lazy, and writes back if the caches hold too many
+  // changes.
+  Result<void> begin_change() EXCLUDES(metadata_mutex);
+  // Makes everything that was linked before the call durable.
+  Result<void> flush() EXCLUDES(metadata_mutex);
+  // Writes everything back and marks the image clean. After an error the image stays dirty, if it
+  // was.
+  Result<void> close() EXCLUDES(metadata_mutex);
+
+  // Drops what the caches hold beyond their limits. Ends the life of Table pointers.
+  void trim_caches() REQUIRES(metadata_mutex);
+  // Writes what changed in the header since it was last stored. The change lies in one sector if
+  // the caller changed one field.
+  Result<void> store_header() REQUIRES(metadata_mutex);
+
+  HostFile& file() { return file_; }
+  ClusterSize cluster_size() const { return cluster_size_; }
+  // The largest refcount this image can store.
+  std::uint64_t max_refcount() const { return max_refcount_; }
+  Header& header() REQUIRES(metadata_mutex) { return header_; }
+  Refcounts& refcounts() REQUIRES(metadata_mutex) { return refcounts_; }
+  Allocator& allocator() REQUIRES(metadata_mutex) { return allocator_; }
+  TableCache& l2_tables() REQUIRES(metadata_mutex) { return l2_tables_; }
+  // For the construction of a Mapping, which is guarded as these are.
+  TableCache& unguarded_l2_tables() { return l2_tables_; }
+  Allocator& unguarded_allocator() { return allocator_; }
+
+  block::Mutex metadata_mutex;
+
+private:
+  enum class Scope { needed_for_flush, everything };
+  struct Changes;
+
+  Result<void> write_back(Scope scope) REQUIRES(write_back_mutex_) EXCLUDES(metadata_mutex);
+  Result<void> write_changes(const Changes& changes);
+  Result<void> mark_changed() EXCLUDES(metadata_mutex);
+  bool wants_write_back() EXCLUDES(metadata_mutex);
+  void punch(std::vector<HostCluster> freed) REQUIRES(metadata_mutex);
+
+  HostFile& file_;
+  const ClusterSize cluster_size_;
+  const ImageSettings settings_;
+  const std::uint64_t max_refcount_;
+  ImageClient* client_ = nullptr;
+
+  block::Mutex write_back_mutex_;
+  std::atomic<std::uint64_t> flushes_asked_{0};
+  std::uint64_t flushes_done_ GUARDED_BY(write_back_mutex_) =
+      0;                             // of flushes_asked_, those that a write-back covered
+  std::atomic<bool> changed_{false}; // since open; set once, under write_back_mutex_
+
+  Header header_ GUARDED_BY(metadata_mutex);
+  std::vector<std::byte> stored_header_ GUARDED_BY(metadata_mutex);
+  Refcounts refcounts_ GUARDED_BY(metadata_mutex);
+  Allocator allocator_ GUARDED_BY(metadata_mutex);
+  TableCache l2_tables_ GUARDED_BY(metadata_mutex);
+  std::vector<Mapping*> mappings_ GUARDED_BY(metadata_mutex);
+};
+
+// Reads and decodes the header of an image file. Errors: those of decode_header() and of the read.
+Result<Header> read_header(HostFile& file);
+
+} // namespace qcow2
+
+#endif

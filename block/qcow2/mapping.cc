@@ -1,0 +1,178 @@
+// Lookups and changes in L1 and L2 tables.
+#include "block/qcow2/mapping.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+
+Mapping::Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator,
+                 ClusterSize cluster_size)
+    : file_(file), l2_tables_(l2_tables), allocator_(allocator), cluster_size_(cluster_size) {}
+
+Result<void> Mapping::load(HostOffset l1_offset, std::uint32_t l1_entries,
+                           std::uint64_t guest_size) {
+  l1_offset_ = l1_offset;
+  guest_size_ = guest_size;
+  l1_.resize(l1_entries);
+  if (l1_entries == 0) return {};
+  block::AlignedBuffer memory(std::size_t{l1_entries} * table_entry_bytes);
+  if (Result<void> read = file_.read(l1_offset, memory.span()); !read)
+    return std::move(read).error().context("L1 table");
+  for (std::size_t i = 0; i < l1_.size(); ++i) {
+    l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
+    HostOffset table(l1_[i] & offset_mask);
+    if ((l1_[i] & l1_reserved_mask) != 0 || !cluster_size_.aligned(table) || table >= file_.end())
+      return Error(ErrorKind::corrupt, "L1 entry " + std::to_string(i) +
+                                           " does not name an L2 table within the image file");
+  }
+  return {};
+}
+
+Result<Table*> Mapping::l2_table(GuestCluster cluster) {
+  std::uint64_t raw = l1_[l1_index(cluster)];
+  if ((raw & offset_mask) == 0) return nullptr;
+  auto table = l2_tables_.get(HostOffset(raw & offset_mask));
+  if (!table) return std::move(table).error().context("L2 table");
+  return table;
+}
+
+Result<Table*> Mapping::l2_table_for_writing(GuestCluster cluster) {
+  std::size_t index = l1_index(cluster);
+  if ((l1_[index] & offset_mask) == 0) {
+    BLOCK_TRY_ASSIGN(HostCluster place, allocator_.allocate(1));
+    HostOffset offset = cluster_size_.start(place);
+    Table* table = l2_tables_.create(offset);
+    // Zeros in the file before the L1 entry can point there; a write-back sets a barrier in
+    // between.
+    if (Result<void> written = file_.write(offset, table->bytes()); !written) {
+      l2_tables_.forget(offset);
+      BLOCK_TRY(allocator_.release_unused(place, 1));
+      return std::move(written).error().context("new L2 table");
+    }
+    l1_[index] = offset.value() | copied_flag;
+    touch_l1(index, index + 1);
+    return table;
+  }
+  if ((l1_[index] & copied_flag) == 0) {
+    BLOCK_TRY_ASSIGN(std::uint64_t references, allocator_.references(cluster_size_.containing(
+                                                   HostOffset(l1_[index] & offset_mask))));
+    if (references != 1)
+      return Error(ErrorKind::unsupported, "L2 tables that are shared cannot be changed yet");
+    l1_[index] |= copied_flag;
+    touch_l1(index, index + 1);
+  }
+  return l2_table(cluster);
+}
+
+Result<void> Mapping::check_entry(GuestCluster cluster, L2Entry entry) const {
+  auto guest = [&] {
+    return " (guest offset " + std::to_string(cluster_size_.start(cluster).value()) + ")";
+  };
+  if (entry.compressed())
+    return Error(ErrorKind::unsupported, "Compressed clusters are not supported yet" + guest());
+  std::optional<HostOffset> host = entry.host_offset();
+  if ((entry.raw() & l2_reserved_mask) != 0 ||
+      (host && (!cluster_size_.aligned(*host) || *host >= file_.end())))
+    return Error(ErrorKind::corrupt, "L2 entry does not name a cluster of the image file" + guest())
+        .with_hint("Run 'dedup-img check' on the image.");
+  return {};
+}
+
+Result<L2Entry> Mapping::entry(GuestCluster cluster) {
+  BLOCK_TRY_ASSIGN(Table * table, l2_table(cluster));
+  if (!table) return L2Entry();
+  L2Entry found(table->entry(l2_index(cluster)));
+  BLOCK_TRY(check_entry(cluster, found));
+  return found;
+}
+
+Result<MappedRun> Mapping::run(GuestCluster first, std::uint64_t at_most) {
+  std::size_t index = l2_index(first);
+  at_most = std::min(at_most, entries_per_l2() - index);
+  BLOCK_TRY_ASSIGN(Table * table, l2_table(first));
+  if (!table) return MappedRun{L2Entry(), at_most};
+  MappedRun run{L2Entry(table->entry(index)), 1};
+  BLOCK_TRY(check_entry(first, run.first));
+  for (; run.clusters < at_most; ++run.clusters) {
+    L2Entry next(table->entry(index + run.clusters));
+    bool follows = run.first.is_data()
+                       ? next.is_data() &&
+                             *next.host_offset() ==
+                                 *run.first.host_offset() + (run.clusters << cluster_size_.bits())
+                       : !next.is_data() && !next.compressed() &&
+                             next.reads_as_zeros() == run.first.reads_as_zeros();
+    if (!follows || !check_entry(first + run.clusters, next)) break;
+  }
+  return run;
+}
+
+Result<void> Mapping::set_entry(GuestCluster cluster, L2Entry entry) {
+  BLOCK_TRY_ASSIGN(Table * table, l2_table_for_writing(cluster));
+  table->set_entry(l2_index(cluster), entry.raw());
+  return {};
+}
+
+Result<void> Mapping::prepare(GuestCluster first, std::uint64_t clusters) {
+  for (GuestCluster cluster = first; cluster < first + clusters;
+       cluster += entries_per_l2() - l2_index(cluster))
+    BLOCK_TRY(l2_table_for_writing(cluster));
+  return {};
+}
+
+Result<bool> Mapping::clear_copied(GuestCluster cluster, HostCluster expected) {
+  if (cluster.value() >= guest_clusters()) return false;
+  BLOCK_TRY_ASSIGN(Table * table, l2_table(cluster));
+  if (!table) return false;
+  L2Entry found(table->entry(l2_index(cluster)));
+  if (!found.host_offset() || *found.host_offset() != cluster_size_.start(expected)) return false;
+  if (found.copied()) table->set_entry(l2_index(cluster), found.with_copied(false).raw());
+  return true;
+}
+
+std::uint64_t Mapping::l1_entries_for(std::uint64_t guest_bytes) const {
+  std::uint64_t clusters = cluster_size_.clusters_for(guest_bytes);
+  return (clusters + entries_per_l2() - 1) / entries_per_l2();
+}
+
+std::vector<std::byte> Mapping::encode_l1(std::uint64_t entries) const {
+  std::vector<std::byte> bytes(entries * table_entry_bytes);
+  for (std::size_t i = 0; i < l1_.size(); ++i)
+    block::store_big_endian(bytes.data() + i * table_entry_bytes, l1_[i]);
+  return bytes;
+}
+
+void Mapping::install_l1(std::uint64_t entries, HostOffset place) {
+  l1_.resize(entries);
+  l1_offset_ = place;
+}
+
+void Mapping::touch_l1(std::size_t begin, std::size_t end) {
+  dirty_begin_ = l1_has_changes() ? std::min(dirty_begin_, begin) : begin;
+  dirty_end_ = std::max(dirty_end_, end);
+}
+
+std::vector<TableWrite> Mapping::begin_l1_write_back() {
+  if (!l1_has_changes()) return {};
+  TableWrite write{l1_offset_, dirty_begin_ * table_entry_bytes, {}};
+  write.bytes.resize((dirty_end_ - dirty_begin_) * table_entry_bytes);
+  for (std::size_t i = dirty_begin_; i < dirty_end_; ++i)
+    block::store_big_endian(write.bytes.data() + (i - dirty_begin_) * table_entry_bytes, l1_[i]);
+  dirty_begin_ = dirty_end_ = 0;
+  return {std::move(write)};
+}
+
+void Mapping::end_l1_write_back(const std::vector<TableWrite>& writes, bool written) {
+  if (written) return;
+  for (const TableWrite& write : writes)
+    touch_l1(write.first_byte / table_entry_bytes,
+             (write.first_byte + write.bytes.size()) / table_entry_bytes);
+}
+
+std::vector<HostOffset> Mapping::l2_tables() const {
+  std::vector<HostOffset> tables;
+  for (std::uint64_t raw : l1_)
+    if ((raw & offset_mask) != 0) tables.push_back(HostOffset(raw & offset_mask));
+  return tables;
+}
+
+} // namespace qcow2

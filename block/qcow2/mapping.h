@@ -1,0 +1,88 @@
+// Mapping: one virtual disk of an image, an L1 root with its size: guest cluster -> L2 entry.
+//
+// The image (allocator, refcounts, caches) is a separate object, because one image may carry
+// several such roots that share clusters: snapshots, later further disks.
+#ifndef BLOCK_QCOW2_MAPPING_H
+#define BLOCK_QCOW2_MAPPING_H
+
+#include "block/qcow2/allocator.h"
+#include "block/util/range-lock.h"
+
+namespace qcow2 {
+
+// A run of guest clusters whose entries say the same, with data at neighbouring host clusters.
+struct MappedRun {
+  L2Entry first;              // the entry of the first cluster
+  std::uint64_t clusters = 0; // at least 1
+};
+
+// Not synchronised, but for `requests`: the image's metadata lock guards it.
+class Mapping {
+public:
+  // The L2 tables come from the image's cache. `guest_size` in bytes.
+  Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator, ClusterSize cluster_size);
+
+  // Reads the L1 table. Errors: corrupt (an entry that names no cluster of the file), those of the
+  // read.
+  Result<void> load(HostOffset l1_offset, std::uint32_t l1_entries, std::uint64_t guest_size);
+
+  std::uint64_t guest_size() const { return guest_size_; }
+  std::uint64_t guest_clusters() const { return cluster_size_.clusters_for(guest_size_); }
+
+  // The entry of a cluster below guest_clusters(). Errors: corrupt (unaligned, reserved bits,
+  // beyond the file), unsupported (compressed), those of reading the L2 table.
+  Result<L2Entry> entry(GuestCluster cluster);
+  // How far the first cluster's answer holds, at most `at_most` clusters and not beyond its L2
+  // table.
+  Result<MappedRun> run(GuestCluster first, std::uint64_t at_most);
+  // Stores an entry; allocates the L2 table if there is none. References are the caller's matter.
+  Result<void> set_entry(GuestCluster cluster, L2Entry entry);
+  // Makes sure that set_entry() on these clusters needs no further space. Errors: no_space and
+  // others of allocation.
+  Result<void> prepare(GuestCluster first, std::uint64_t clusters);
+  // Clears COPIED of the entry if it names that host cluster; returns whether it does.
+  Result<bool> clear_copied(GuestCluster cluster, HostCluster expected);
+
+  // Sets the size; the L1 table must hold it.
+  void set_guest_size(std::uint64_t bytes) { guest_size_ = bytes; }
+  std::uint64_t l1_entries_for(std::uint64_t guest_bytes) const;
+  std::uint32_t l1_entries() const { return static_cast<std::uint32_t>(l1_.size()); }
+  HostOffset l1_offset() const { return l1_offset_; }
+  // For growing: the table with more entries, as stored; then the move to its new place.
+  std::vector<std::byte> encode_l1(std::uint64_t entries) const;
+  void install_l1(std::uint64_t entries, HostOffset place);
+
+  // Changed L1 entries for a write-back, like TableCache's.
+  std::vector<TableWrite> begin_l1_write_back();
+  void end_l1_write_back(const std::vector<TableWrite>& writes, bool written);
+  bool l1_has_changes() const { return dirty_begin_ < dirty_end_; }
+
+  // Places of all L2 tables, in guest order.
+  std::vector<HostOffset> l2_tables() const;
+
+  // Requests on the same guest clusters wait for each other here, by guest cluster numbers. Taken
+  // before the metadata lock.
+  block::RangeLock requests;
+
+private:
+  std::uint64_t entries_per_l2() const { return cluster_size_.bytes() / table_entry_bytes; }
+  std::size_t l1_index(GuestCluster cluster) const { return cluster.value() / entries_per_l2(); }
+  std::size_t l2_index(GuestCluster cluster) const { return cluster.value() % entries_per_l2(); }
+  Result<Table*> l2_table(GuestCluster cluster); // null if there is none
+  Result<Table*> l2_table_for_writing(GuestCluster cluster);
+  Result<void> check_entry(GuestCluster cluster, L2Entry entry) const;
+  void touch_l1(std::size_t begin, std::size_t end);
+
+  HostFile& file_;
+  TableCache& l2_tables_;
+  Allocator& allocator_;
+  ClusterSize cluster_size_;
+  std::uint64_t guest_size_ = 0;
+  HostOffset l1_offset_;
+  std::vector<std::uint64_t> l1_;               // raw entries
+  std::size_t dirty_begin_ = 0, dirty_end_ = 0; // changed entries of l1_
+};
+
+} // namespace qcow2
+
+#endif

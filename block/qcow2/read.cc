@@ -1,0 +1,96 @@
+// Reading: look the whole request up first, then read from the file, from the backing file, or give
+// zeros.
+#include "block/qcow2/disk.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+namespace {
+
+struct Piece {
+  L2Entry entry;   // of the first byte's cluster
+  HostOffset host; // of the first byte, for data
+  GuestOffset guest;
+  std::uint64_t bytes;
+};
+
+Result<std::vector<Piece>> look_up(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
+  ClusterSize size = disk.cluster_size();
+  std::vector<Piece> pieces;
+  block::MutexGuard hold(disk.image.metadata_mutex);
+  for (GuestOffset at = offset, end = offset + bytes; at < end;) {
+    GuestCluster cluster = size.containing(at);
+    std::uint64_t wanted = size.clusters_for(size.within(at) + (end - at));
+    BLOCK_TRY_ASSIGN(MappedRun run, disk.mapping().run(cluster, wanted));
+    std::uint64_t covered = std::min((run.clusters << size.bits()) - size.within(at), end - at);
+    HostOffset host =
+        run.first.is_data() ? *run.first.host_offset() + size.within(at) : HostOffset();
+    Piece* last = pieces.empty() ? nullptr : &pieces.back();
+    // A run ends with its L2 table; what follows may well continue it.
+    bool continues = last && last->entry.is_data() == run.first.is_data() &&
+                     last->entry.reads_as_zeros() == run.first.reads_as_zeros() &&
+                     (!run.first.is_data() || last->host + last->bytes == host);
+    if (continues)
+      last->bytes += covered;
+    else
+      pieces.push_back({run.first, host, at, covered});
+    at += covered;
+  }
+  disk.image.trim_caches();
+  return pieces;
+}
+
+Result<void> read_backing(block::Node& backing, GuestOffset offset, const IoVector& vector) {
+  BLOCK_TRY_ASSIGN(std::uint64_t end, backing.co_get_length());
+  std::uint64_t available =
+      offset.value() < end ? std::min(end - offset.value(), vector.size()) : 0;
+  if (available < vector.size()) vector.fill(available, vector.size() - available, std::byte{0});
+  if (available == 0) return {};
+  Result<void> done = backing.co_readv(offset.value(), vector.slice(0, available));
+  if (!done) return std::move(done).error().context("backing file");
+  return {};
+}
+
+} // namespace
+
+Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector) {
+  BLOCK_TRY_ASSIGN(std::vector<Piece> pieces, look_up(disk, offset, vector.size()));
+  for (const Piece& piece : pieces) {
+    IoVector target = pieces.size() == 1 ? vector : vector.slice(piece.guest - offset, piece.bytes);
+    if (piece.entry.is_data())
+      BLOCK_TRY(disk.image.file().read(piece.host, target));
+    else if (piece.entry.unallocated() && disk.backing())
+      BLOCK_TRY(read_backing(*disk.backing(), piece.guest, target));
+    else
+      target.fill(0, piece.bytes, std::byte{0});
+  }
+  return {};
+}
+
+Result<void> read(Disk& disk, GuestOffset offset, const IoVector& vector) {
+  ClusterRange range = ClusterRange::touched(disk.cluster_size(), offset, vector.size());
+  block::RangeLock::Guard taken(disk.requests, range.first.value(), range.end.value(),
+                                block::RangeLock::Mode::shared);
+  return read_taken(disk, offset, vector);
+}
+
+Result<void> read_and_join(Disk& disk, GuestCluster cluster, GuestOffset offset,
+                           const IoVector& vector, std::span<std::byte> whole_cluster) {
+  ClusterSize size = disk.cluster_size();
+  GuestOffset start = size.start(cluster);
+  // The last cluster may reach beyond the end of the disk; that part is zeros.
+  std::uint64_t on_disk = std::min(size.bytes(), disk.guest_size() - start.value());
+  GuestOffset new_begin = std::max(offset, start);
+  GuestOffset new_end = std::min(offset + vector.size(), start + size.bytes());
+  std::uint64_t head = new_begin - start;
+  std::uint64_t tail = new_end - start;
+  if (head > 0) BLOCK_TRY(read_taken(disk, start, IoVector(whole_cluster.data(), head)));
+  if (tail < on_disk)
+    BLOCK_TRY(read_taken(disk, new_end, IoVector(whole_cluster.data() + tail, on_disk - tail)));
+  std::fill(whole_cluster.begin() + static_cast<std::ptrdiff_t>(std::max(tail, on_disk)),
+            whole_cluster.end(), std::byte{0});
+  vector.copy_to(new_begin - offset, whole_cluster.subspan(head, tail - head));
+  return {};
+}
+
+} // namespace qcow2

@@ -1,0 +1,35 @@
+// Block status: where a run of guest clusters lies, and how many share it.
+#include "block/qcow2/disk.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+
+Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uint64_t bytes,
+                                        bool count_owners) {
+  ClusterSize size = disk.cluster_size();
+  GuestCluster first = size.containing(offset);
+  block::MutexGuard hold(disk.image.metadata_mutex);
+  BLOCK_TRY_ASSIGN(MappedRun run,
+                   disk.mapping().run(first, size.clusters_for(size.within(offset) + bytes)));
+  block::BlockStatus status;
+  status.allocated = !run.first.unallocated();
+  status.data = run.first.is_data();
+  status.zero = run.first.reads_as_zeros() || (run.first.unallocated() && !disk.backing());
+  if (status.data) {
+    status.host_offset = (*run.first.host_offset() + size.within(offset)).value();
+    if (count_owners) {
+      HostCluster host = size.containing(*run.first.host_offset());
+      BLOCK_TRY_ASSIGN(status.owners, disk.image.allocator().references(host));
+      for (std::uint64_t i = 1; i < run.clusters; ++i) {
+        BLOCK_TRY_ASSIGN(std::uint64_t owners, disk.image.allocator().references(host + i));
+        if (owners != status.owners) run.clusters = i;
+      }
+    }
+  }
+  status.bytes = std::min((run.clusters << size.bits()) - size.within(offset), bytes);
+  disk.image.trim_caches();
+  return status;
+}
+
+} // namespace qcow2

@@ -1,0 +1,106 @@
+// Zero entries and discards: clusters that need no data.
+#include "block/qcow2/disk.h"
+
+#include <algorithm>
+#include <array>
+
+namespace qcow2 {
+namespace {
+
+using block::MutexGuard;
+using block::RangeLock;
+
+// Clusters are changed in pieces of at most this many under one hold of the lock.
+constexpr std::uint64_t piece_clusters = 64 * 1024;
+
+// Writes zero bytes over a part of one cluster, unless it reads as zeros already.
+Result<void> zero_part(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
+  BLOCK_TRY_ASSIGN(L2Entry entry, [&]() -> Result<L2Entry> {
+    MutexGuard hold(disk.image.metadata_mutex);
+    return disk.mapping().entry(disk.cluster_size().containing(offset));
+  }());
+  if (entry.reads_as_zeros() || (entry.unallocated() && !disk.backing())) return {};
+  static const std::array<std::byte, 64 * 1024> zeros{};
+  for (std::uint64_t done = 0; done < bytes;) {
+    std::uint64_t piece = std::min<std::uint64_t>(zeros.size(), bytes - done);
+    BLOCK_TRY(write_taken(disk, offset + done, IoVector(zeros.data(), piece)));
+    done += piece;
+  }
+  return {};
+}
+
+// Calls change(cluster, old entry) for each cluster, in pieces, under the metadata lock.
+template <typename Change>
+Result<void> change_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters,
+                             Change change) {
+  for (std::uint64_t done = 0; done < clusters;) {
+    BLOCK_TRY(disk.image.begin_change());
+    std::uint64_t end = std::min(clusters, done + piece_clusters);
+    MutexGuard hold(disk.image.metadata_mutex);
+    for (; done < end; ++done) {
+      BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(first + done));
+      BLOCK_TRY_ASSIGN(L2Entry now, change(old));
+      if (now == old) continue;
+      BLOCK_TRY(replace_entry(disk, first + done, now));
+    }
+    disk.image.trim_caches();
+  }
+  return {};
+}
+
+// The cluster after the last that a range up to `end` covers wholly. One that the end of the disk
+// cuts short counts as whole.
+GuestCluster end_of_whole_clusters(Disk& disk, GuestOffset end) {
+  if (end.value() >= disk.guest_size())
+    return GuestCluster(disk.cluster_size().clusters_for(end.value()));
+  return disk.cluster_size().containing(end);
+}
+
+} // namespace
+
+Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters, bool unmap) {
+  return change_clusters(disk, first, clusters, [&](L2Entry old) -> Result<L2Entry> {
+    if (old.reads_as_zeros() && (!unmap || !old.host_offset())) return old;
+    // Without unmap the cluster stays reserved for this guest cluster, as qcow2 users expect of
+    // preallocated images.
+    if (!unmap && old.host_offset() && old.copied()) return L2Entry(old.raw() | zero_flag);
+    return L2Entry::zeros();
+  });
+}
+
+Result<void> write_zeroes_taken(Disk& disk, GuestOffset offset, std::uint64_t bytes, bool unmap) {
+  ClusterSize size = disk.cluster_size();
+  GuestOffset end = offset + bytes;
+  GuestCluster first_whole = size.containing(offset + size.mask());
+  GuestCluster whole_end = end_of_whole_clusters(disk, end);
+  GuestOffset head_end = std::min(end, size.start(first_whole));
+  GuestOffset tail_begin = std::max(size.start(whole_end), head_end);
+  if (offset < head_end) BLOCK_TRY(zero_part(disk, offset, head_end - offset));
+  if (first_whole < whole_end)
+    BLOCK_TRY(zero_clusters(disk, first_whole, whole_end - first_whole, unmap));
+  if (tail_begin < end) BLOCK_TRY(zero_part(disk, tail_begin, end - tail_begin));
+  return {};
+}
+
+Result<void> write_zeroes(Disk& disk, GuestOffset offset, std::uint64_t bytes, bool unmap) {
+  ClusterRange range = ClusterRange::touched(disk.cluster_size(), offset, bytes);
+  RangeLock::Guard taken(disk.requests, range.first.value(), range.end.value(),
+                         RangeLock::Mode::exclusive);
+  return write_zeroes_taken(disk, offset, bytes, unmap);
+}
+
+Result<void> discard(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
+  ClusterSize size = disk.cluster_size();
+  GuestCluster first = size.containing(offset + size.mask());
+  GuestOffset end = offset + bytes;
+  GuestCluster whole_end = end_of_whole_clusters(disk, end);
+  if (whole_end <= first) return {};
+  RangeLock::Guard taken(disk.requests, first.value(), whole_end.value(),
+                         RangeLock::Mode::exclusive);
+  return change_clusters(disk, first, whole_end - first, [&](L2Entry old) -> Result<L2Entry> {
+    if (old.unallocated() && !disk.backing()) return old;
+    return L2Entry::zeros();
+  });
+}
+
+} // namespace qcow2
