@@ -12,7 +12,7 @@ def result_type(command):
 
 def commands_header(schema, namespace, context):
     context_namespace, context_class = context.rsplit("::", 1)
-    parts = [f"// Handlers run on the monitor's thread. One that is not defined is an error of the linker."]
+    parts = ["// Handlers run on the monitor's thread. One that is not defined is an error of the linker."]
     for command in handled(schema):
         arguments = f", {command.arguments} arguments" if command.arguments else ""
         parts.append(f"{comment(command.doc)}\n{result_type(command)} qmp_{cpp_name(command.name)}"

@@ -20,13 +20,20 @@ def member_type(member):
 
 
 def types_header(schema, namespace):
-    parts = [f"struct {d.name};" for d in schema.of_kind("struct", "union")]
+    parts = ["\n".join(f"struct {name};" for name in used_before_defined(schema))]
     for definition in ordered(schema):
         parts.append(WRITERS[definition.kind](schema, definition))
     return header(
         "Types of the schema. Generated.", namespace, "TYPES",
         ['"block/info.h"', '"block/options.h"', "<cstdint>", "<memory>", "<optional>", "<string>", "<variant>",
          "<vector>"], parts)
+
+
+def used_before_defined(schema):
+    """Structs that others hold by pointer or in lists: those may come in any order."""
+    structs = {d.name for d in schema.of_kind("struct", "union")}
+    held = {m.type.name for d in schema.of_kind("struct", "union") for m in d.members if m.boxed or m.type.is_list}
+    return sorted(structs & held)
 
 
 def ordered(schema):

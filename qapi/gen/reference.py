@@ -17,18 +17,19 @@ def reference_manual(schema, title):
 
 def describe(schema, definition):
     kind = "object with further members" if definition.kind == "options" else definition.kind
-    lines = [f"### {definition.name} ({kind})", "", definition.doc, ""]
+    lines = [f"### {definition.name} ({kind})", "", definition.doc]
     if definition.kind == "enum":
-        lines += [f"* `{value.name}`: {value.doc}" for value in definition.members]
+        lines += ["", *(f"* `{value.name}`: {value.doc}" for value in definition.members)]
     elif definition.arguments in schema.own_structs:
         lines += members("Arguments" if definition.kind == "command" else "Data", definition.members)
     elif definition.arguments:
-        lines += [f"Arguments: those of `{definition.arguments}`."]
+        lines += ["", f"Arguments: those of `{definition.arguments}`."]
     else:
         lines += members("Members", definition.members)
     for branch in definition.branches:
         lines += [f"* where `{definition.discriminator}` is `{branch.value}`: the members of `{branch.type}`"]
-    lines += [f"* `{a.type}`: {a.doc}" for a in definition.alternatives]
+    if definition.alternatives:
+        lines += ["", *(f"* `{a.type}`: {a.doc}" for a in definition.alternatives)]
     if definition.returns:
         lines += ["", f"Returns `{definition.returns}`."]
     if definition.aliases:
@@ -39,5 +40,5 @@ def describe(schema, definition):
 def members(title, entries):
     if not entries:
         return []
-    return [f"{title}:", ""] + [
+    return ["", f"{title}:", ""] + [
         f"* `{m.name}` (`{m.type}`{', optional' if m.optional else ''}): {m.doc}" for m in entries]

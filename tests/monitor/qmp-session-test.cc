@@ -3,6 +3,7 @@
 
 #include "test-dispatcher.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <vector>
 

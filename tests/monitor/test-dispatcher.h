@@ -3,31 +3,23 @@
 #define TESTS_MONITOR_TEST_DISPATCHER_H
 
 #include "qapi/dispatcher.h"
-#include "qapi/json/writer.h"
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 
 namespace test {
 
 // "echo" returns its arguments, "large" 100,000 bytes of text; "fail" and "no-device" fail.
 class TestDispatcher final : public qapi::Dispatcher {
 public:
-  bool knows(std::string_view command) const override {
-    return command == "echo" || command == "large" || command == "fail" || command == "no-device";
-  }
+  bool knows(std::string_view command) const override;
   block::Result<std::string> run(std::string_view command,
-                                 const nlohmann::json& arguments) override {
-    ++runs;
-    if (command == "large") return '"' + std::string(100000, 'x') + '"';
-    if (command == "fail")
-      return block::Error(block::ErrorKind::not_found, "Could not open '\xFF': no such file");
-    if (command == "no-device")
-      return block::Error(block::ErrorKind::device_not_found, "Device 'x' not found");
-    return qapi::json_text(arguments);
-  }
+                                 const nlohmann::json& arguments) override;
+
   std::atomic<int> runs = 0; // also read by the thread of a test
 };
+
+// Whether a stranger's parser takes the text as one JSON object that is a result or an error.
+bool is_reply(const std::string& text);
 
 } // namespace test
 

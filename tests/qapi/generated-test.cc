@@ -1,7 +1,5 @@
-// What the generator makes of a schema with one of everything: types, JSON both ways, dispatch,
-// introspection.
+// What the generator makes of a schema with one of everything: types, JSON both ways, dispatch.
 #include "qapi/json/parser.h"
-#include "qapi/json/writer.h"
 #include "qapi_test/dispatch.h"
 #include "qapi_test/marshal.h"
 
@@ -97,36 +95,44 @@ TEST_F(Generated, refuses_a_member_that_nobody_knows) {
   EXPECT_EQ(run("get-facts", R"({"x": 1})"), "Parameter 'x' is unexpected");
 }
 
+// The smallest arguments of echo-everything with another value for one member.
+std::string with(const std::string& name, const std::string& value) {
+  const std::map<std::string, std::string> members = {{"text", R"("t")"},
+                                                      {"flag", "true"},
+                                                      {"signed", "-1"},
+                                                      {"unsigned-number", "1"},
+                                                      {"fraction", "0.5"}};
+  std::string text = "{\"" + name + "\": " + value;
+  for (const auto& [member, usual] : members)
+    if (member != name) text += ", \"" + member + "\": " + usual;
+  return text + "}";
+}
+
 TEST_F(Generated, names_the_type_it_expects) {
-  const auto with = [&](const std::string& name, const std::string& value) {
-    auto json = nlohmann::json::parse("{" + smallest + "}");
-    json[name] = nlohmann::json::parse(value);
-    return run("echo-everything", json.dump());
+  const struct {
+    const char *name, *value, *error;
+  } cases[] = {
+      {"text", "1", "Invalid parameter type for 'text', expected: string"},
+      {"flag", "\"on\"", "Invalid parameter type for 'flag', expected: boolean"},
+      {"signed", "1.5", "Invalid parameter type for 'signed', expected: integer"},
+      {"signed", "null", "Invalid parameter type for 'signed', expected: integer"},
+      {"fraction", "\"1\"", "Invalid parameter type for 'fraction', expected: number"},
+      {"numbers", "{}", "Invalid parameter type for 'numbers', expected: array"},
+      {"numbers", "[1, \"2\"]", "Invalid parameter type for 'numbers[1]', expected: integer"},
+      {"inside", "[]", "Invalid parameter type for 'inside', expected: object"},
+      {"color", "1", "Invalid parameter type for 'color', expected: string"},
+      {"color", "\"pink\"", "Parameter 'color' does not accept value 'pink'"},
   };
-  EXPECT_EQ(with("text", "1"), "Invalid parameter type for 'text', expected: string");
-  EXPECT_EQ(with("flag", "\"on\""), "Invalid parameter type for 'flag', expected: boolean");
-  EXPECT_EQ(with("signed", "1.5"), "Invalid parameter type for 'signed', expected: integer");
-  EXPECT_EQ(with("signed", "null"), "Invalid parameter type for 'signed', expected: integer");
-  EXPECT_EQ(with("fraction", "\"1\""), "Invalid parameter type for 'fraction', expected: number");
-  EXPECT_EQ(with("numbers", "{}"), "Invalid parameter type for 'numbers', expected: array");
-  EXPECT_EQ(with("numbers", "[1, \"2\"]"),
-            "Invalid parameter type for 'numbers[1]', expected: integer");
-  EXPECT_EQ(with("inside", "[]"), "Invalid parameter type for 'inside', expected: object");
-  EXPECT_EQ(with("color", "1"), "Invalid parameter type for 'color', expected: string");
-  EXPECT_EQ(with("color", "\"pink\""), "Parameter 'color' does not accept value 'pink'");
+  for (const auto& [name, value, error] : cases)
+    EXPECT_EQ(run("echo-everything", with(name, value)), error);
   EXPECT_EQ(run("echo-everything", "[]"),
             "Invalid parameter type for 'arguments', expected: object");
 }
 
 TEST_F(Generated, refuses_integers_outside_the_range_of_their_type) {
-  const auto with = [&](const std::string& name, const std::string& value) {
-    auto json = nlohmann::json::parse("{" + smallest + "}");
-    json[name] = nlohmann::json::parse(value);
-    return run("echo-everything", json.dump());
-  };
-  EXPECT_EQ(with("unsigned-number", "-1"), "Parameter 'unsigned-number' expects an integer from 0 "
-                                           "to 18446744073709551615");
-  EXPECT_EQ(with("signed", "9223372036854775808"),
+  EXPECT_EQ(run("echo-everything", with("unsigned-number", "-1")),
+            "Parameter 'unsigned-number' expects an integer from 0 to 18446744073709551615");
+  EXPECT_EQ(run("echo-everything", with("signed", "9223372036854775808")),
             "Parameter 'signed' expects an integer from -9223372036854775808 to "
             "9223372036854775807");
 }
@@ -183,70 +189,10 @@ TEST_F(Generated, makes_events_with_and_without_data) {
   EXPECT_EQ(event_of(qapi_test::NothingHappenedEvent{}).data, "{}");
 }
 
-class Introspection : public Generated {
-protected:
-  void SetUp() override {
-    const auto schema = qapi::parse_json(run("query-qmp-schema"));
-    ASSERT_TRUE(schema);
-    for (const auto& entry : *schema) {
-      EXPECT_FALSE(entries.contains(entry["name"])) << entry;
-      entries[entry["name"]] = entry;
-    }
-  }
-  // The type that a command, event, member or variant names.
-  nlohmann::json type(const nlohmann::json& holder, const char* key = "type") {
-    return entries.at(holder.at(key).get<std::string>());
-  }
-  static nlohmann::json member(const nlohmann::json& object, const std::string& name) {
-    for (const auto& entry : object.at("members"))
-      if (entry["name"] == name) return entry;
-    return nullptr;
-  }
-
-  std::map<std::string, nlohmann::json> entries;
-};
-
-TEST_F(Introspection, describes_every_type_that_is_named) {
-  for (const auto& [name, entry] : entries) {
-    for (const char* key : {"arg-type", "ret-type", "element-type"})
-      if (entry.contains(key)) {
-        EXPECT_TRUE(entries.contains(entry[key])) << entry;
-      }
-    for (const char* key : {"members", "variants"})
-      for (const auto& item : entry.value(key, nlohmann::json::array()))
-        if (item.contains("type")) {
-          EXPECT_TRUE(entries.contains(item["type"])) << entry;
-        }
-  }
-}
-
-TEST_F(Introspection, marks_optional_members_with_a_default_of_null) {
-  const auto arguments = type(entries.at("echo-everything"), "arg-type");
-  EXPECT_EQ(arguments["meta-type"], "object");
-  EXPECT_FALSE(member(arguments, "text").contains("default"));
-  EXPECT_EQ(member(arguments, "color").at("default"), nullptr);
-  EXPECT_EQ(type(member(arguments, "unsigned-number")),
-            (nlohmann::json{{"name", "int"}, {"meta-type", "builtin"}, {"json-type", "int"}}));
-  EXPECT_EQ(type(member(arguments, "inside")), arguments);
-  EXPECT_EQ(type(type(member(arguments, "list")), "element-type"), arguments);
-}
-
-TEST_F(Introspection, describes_enums_unions_and_alternates) {
-  const auto shape = type(type(entries.at("echo-shapes"), "ret-type"), "element-type");
-  EXPECT_EQ(shape["tag"], "kind");
-  EXPECT_EQ(type(member(shape, "kind"))["values"], (nlohmann::json{"circle", "point"}));
-  EXPECT_EQ(shape["variants"][0]["case"], "circle");
-  EXPECT_EQ(type(shape["variants"][0])["members"][0]["name"], "radius");
-  const auto label = type(entries.at("echo-label"), "ret-type");
-  EXPECT_EQ(label["meta-type"], "alternate");
-  EXPECT_EQ(label["members"].size(), 4u);
-}
-
-TEST_F(Introspection, gives_commands_without_arguments_and_results_the_empty_object) {
-  const auto empty = type(entries.at("fail"), "arg-type");
-  EXPECT_EQ(empty["meta-type"], "object");
-  EXPECT_TRUE(empty["members"].empty());
-  EXPECT_EQ(type(entries.at("fail"), "ret-type"), empty);
+TEST_F(Generated, answers_introspection_with_the_text_the_generator_made) {
+  const std::string schema = run("query-qmp-schema");
+  EXPECT_EQ(schema.rfind(R"([{"name": "echo-everything", "meta-type": "command", )", 0), 0u);
+  EXPECT_TRUE(qapi::parse_json(schema));
 }
 
 } // namespace

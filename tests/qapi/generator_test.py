@@ -6,6 +6,7 @@ import tempfile
 import unittest
 
 from errors import SchemaError
+from introspection import introspection_text
 from loader import load
 from reference import reference_manual
 from resolver import resolve
@@ -163,6 +164,85 @@ class GeneratorTest(unittest.TestCase):
         for line in ["# Manual", "## T", "### Color (enum)", "* `red`: red", "### run (command)",
                      "* `shade` (`Color`, optional): a member", "Also called `walk`."]:
             self.assertIn(line, manual.splitlines())
+
+
+class IntrospectionTest(unittest.TestCase):
+    """The answer of query-qmp-schema, for the schema with one of everything."""
+
+    def setUp(self):
+        path = pathlib.Path(__file__).resolve().parent / "qapi_test" / "schema.json"
+        entries = json.loads("".join(introspection_text(resolve(load([path])))))
+        self.entries = {entry["name"]: entry for entry in entries}
+        self.assertEqual(len(self.entries), len(entries), "a name stands twice")
+
+    def type_of(self, holder, key="type"):
+        return self.entries[holder[key]]
+
+    def member(self, entry, name):
+        return next(m for m in entry["members"] if m["name"] == name)
+
+    def test_every_type_that_is_named_is_described(self):
+        for entry in self.entries.values():
+            items = [entry, *entry.get("members", []), *entry.get("variants", [])]
+            for item in items:
+                for key in ("type", "arg-type", "ret-type", "element-type"):
+                    self.assertIn(item.get(key, "str"), self.entries, entry)
+
+    def test_optional_members_have_a_default_of_null(self):
+        arguments = self.type_of(self.entries["echo-everything"], "arg-type")
+        self.assertEqual(arguments["meta-type"], "object")
+        self.assertNotIn("default", self.member(arguments, "text"))
+        self.assertIsNone(self.member(arguments, "color")["default"])
+
+    def test_built_in_types_and_lists_keep_their_names(self):
+        arguments = self.type_of(self.entries["echo-everything"], "arg-type")
+        self.assertEqual(self.type_of(self.member(arguments, "unsigned-number")),
+                         {"name": "int", "meta-type": "builtin", "json-type": "int"})
+        numbers = self.type_of(self.member(arguments, "numbers"))
+        self.assertEqual(numbers, {"name": "[int]", "meta-type": "array", "element-type": "int"})
+
+    def test_a_type_that_contains_itself_names_itself(self):
+        arguments = self.type_of(self.entries["echo-everything"], "arg-type")
+        self.assertEqual(self.type_of(self.member(arguments, "inside")), arguments)
+        self.assertEqual(self.type_of(self.type_of(self.member(arguments, "list")), "element-type"), arguments)
+
+    def test_unions_have_a_tag_and_a_variant_for_each_of_its_values(self):
+        shape = self.type_of(self.type_of(self.entries["echo-shapes"], "ret-type"), "element-type")
+        self.assertEqual(shape["tag"], "kind")
+        self.assertEqual(self.type_of(self.member(shape, "kind"))["values"], ["circle", "point"])
+        self.assertEqual([v["case"] for v in shape["variants"]], ["circle", "point"])
+        self.assertEqual(self.type_of(shape["variants"][0])["members"], [{"name": "radius", "type": "int"}])
+
+    def test_alternates_list_their_types(self):
+        label = self.type_of(self.entries["echo-label"], "ret-type")
+        self.assertEqual(label["meta-type"], "alternate")
+        self.assertEqual([self.type_of(m)["meta-type"] for m in label["members"]],
+                         ["builtin", "builtin", "array", "object"])
+
+    def test_commands_without_arguments_and_results_have_the_empty_object(self):
+        fail = self.entries["fail"]
+        self.assertEqual(self.type_of(fail, "arg-type")["members"], [])
+        self.assertEqual(fail["ret-type"], fail["arg-type"])
+
+    def test_an_alias_is_a_command_of_its_own(self):
+        alias, command = self.entries["echo_everything"], self.entries["echo-everything"]
+        self.assertEqual({**alias, "name": command["name"]}, command)
+
+
+class ProgramSchemaTest(unittest.TestCase):
+    """The schema of the program itself, beside this test's project."""
+
+    def test_it_has_the_commands_and_events_that_clients_rely_on(self):
+        folder = pathlib.Path(__file__).resolve().parents[2] / "qapi" / "schema"
+        schema = resolve(load(sorted(folder.glob("*.json"))))
+        commands = {name for c in schema.of_kind("command") for name in [c.name, *c.aliases]}
+        self.assertEqual(commands, set("""
+            qmp_capabilities query-version query-commands query-qmp-schema quit blockdev-add blockdev-del
+            query-named-block-nodes query-blockstats block-export-add block-export-del query-block-exports
+            nbd-server-start nbd-server-stop block-pause-dedup block_pause_dedup block-resume-dedup
+            block_resume_dedup query-dedup""".split()))
+        self.assertEqual({e.name for e in schema.of_kind("event")},
+                         {"SHUTDOWN", "BLOCK_EXPORT_DELETED", "BLOCK_DEDUP_STATUS_CHANGED"})
 
 
 if __name__ == "__main__":
