@@ -62,6 +62,20 @@ std::uint32_t direct_alignment(int descriptor, bool is_device) {
   return 4096;
 }
 
+Result<Descriptor> open_descriptor(Node& node, const std::string& path) {
+  // Not blocking, so that a pipe in an image's place is refused and not waited for.
+  const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (node.cache_direct() ? O_DIRECT : 0);
+  int number = ::open(path.c_str(), flags | (node.read_only() ? O_RDONLY : O_RDWR));
+  const bool refused = number < 0 && (errno == EACCES || errno == EPERM || errno == EROFS);
+  if (refused && !node.read_only() && node.fall_back_to_read_only())
+    number = ::open(path.c_str(), flags | O_RDONLY);
+  if (number >= 0) return Descriptor(number);
+  if (errno == EINVAL && node.cache_direct())
+    return Error(ErrorKind::unsupported, EINVAL,
+                 quoted(path) + ": filesystem does not support O_DIRECT");
+  return Error::from_errno(errno, quoted(path));
+}
+
 Result<void> file_open(Node& node, Options& options) {
   const std::optional<std::string> filename = options.take("filename");
   if (!filename || filename->empty())
@@ -75,16 +89,7 @@ Result<void> file_open(Node& node, Options& options) {
 
   auto file = std::make_shared<FileState>();
   file->direct = node.cache_direct();
-  // Not blocking, so that a pipe in an image's place is refused and not waited for.
-  const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (file->direct ? O_DIRECT : 0) |
-                    (node.read_only() ? O_RDONLY : O_RDWR);
-  file->descriptor = Descriptor(::open(path.c_str(), flags));
-  if (file->descriptor.get() < 0) {
-    if (errno == EINVAL && file->direct)
-      return Error(ErrorKind::unsupported, EINVAL,
-                   quoted(path) + ": filesystem does not support O_DIRECT");
-    return Error::from_errno(errno, quoted(path));
-  }
+  BLOCK_TRY_ASSIGN(file->descriptor, open_descriptor(node, path));
   BLOCK_TRY_ASSIGN(file->is_device, is_block_device(file->descriptor.get(), path));
   BLOCK_TRY(lock_file(file->descriptor.get(), !node.read_only(), locking, path));
   if (file->direct)

@@ -83,6 +83,7 @@ Result<void> Node::Opening::refuse_loop(const std::string& filename) {
 Graph::OpenDefaults Node::Opening::child_defaults(bool is_file) const {
   Graph::OpenDefaults defaults = defaults_;
   defaults.read_only = is_file ? node_.read_only_ : true;
+  defaults.auto_read_only = is_file && node_.auto_read_only_;
   defaults.force_share = node_.force_share_;
   defaults.cache_direct = node_.cache_direct_;
   defaults.cache_no_flush = node_.cache_no_flush_;

@@ -1,7 +1,8 @@
 // Graph: the list of nodes, their opening and closing.
 #include "block/graph.h"
-#include "block/node/name-reservation.h"
+#include "block/node/node-list.h"
 #include "block/node/opening.h"
+#include "block/node/users.h"
 
 #include <algorithm>
 #include <glib.h>
@@ -15,21 +16,19 @@ constexpr unsigned max_depth = 500;
 
 } // namespace
 
+Graph::Graph() : list_(std::make_unique<NodeList>()) {}
+
 Graph::~Graph() {
   Result<void> closed = close_all();
   if (!closed) g_warning("%s", closed.error().message().c_str());
 }
 
 std::shared_ptr<Node> Graph::find(const std::string& node_name) const {
-  std::lock_guard hold(mutex_);
-  for (const std::shared_ptr<Node>& node : nodes_)
-    if (node->name_ == node_name) return node;
-  return nullptr;
+  return list_->find(node_name);
 }
 
 std::vector<std::shared_ptr<Node>> Graph::nodes() const {
-  std::lock_guard hold(mutex_);
-  return nodes_;
+  return list_->all();
 }
 
 Result<std::shared_ptr<Node>> Graph::open(Options options, OpenDefaults defaults) {
@@ -41,7 +40,7 @@ Result<std::shared_ptr<Node>> Graph::open_node(Options options, const OpenDefaul
   if (Node::Opening::depth_below(parent) > max_depth)
     return Error(ErrorKind::invalid_argument,
                  "More than " + std::to_string(max_depth) + " nodes above each other");
-  BLOCK_TRY_ASSIGN(NameReservation name, NameReservation::make(*this, options.take("node-name")));
+  BLOCK_TRY_ASSIGN(NodeList::Reservation name, list_->reserve(options.take("node-name")));
   // Which driver the first bytes call for is known only when child "file" is open; until then "raw"
   // stands in.
   const std::optional<std::string> driver_name = options.take("driver");
@@ -68,15 +67,7 @@ Result<void> Graph::close(const std::string& node_name) {
   std::shared_ptr<Node> node = find(node_name);
   if (!node)
     return Error(ErrorKind::not_found, "Failed to find node with node-name='" + node_name + "'");
-  {
-    std::lock_guard hold(node->users_mutex_);
-    if (node->closing_)
-      return Error(ErrorKind::not_found, "Node '" + node_name + "' is being closed");
-    if (!node->users_.empty())
-      return Error(ErrorKind::busy,
-                   "Node '" + node_name + "' is in use by " + node->users_.front().name);
-    node->closing_ = true;
-  }
+  BLOCK_TRY(node->users_->begin_closing());
   return close_node(node);
 }
 
@@ -86,18 +77,14 @@ Result<void> Graph::close_all() {
   std::vector<std::shared_ptr<Node>> all = nodes();
   std::reverse(all.begin(), all.end());
   for (const std::shared_ptr<Node>& node : all) {
-    {
-      std::lock_guard hold(node->users_mutex_);
-      if (node->closing_) continue;
-      node->closing_ = true;
-    }
+    if (!node->users_->force_closing()) continue;
     Result<void> closed = close_node(node);
     if (!closed && first_error) first_error = std::move(closed);
   }
   return first_error;
 }
 
-// The caller has set closing_, so that no one attaches any more.
+// The caller has begun to close the node's users, so that no one attaches any more.
 Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
   Result<void> result;
   {
@@ -112,8 +99,7 @@ Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
   }
   Result<void> children = close_children(*node);
   if (result) result = std::move(children);
-  std::lock_guard hold(mutex_);
-  std::erase(nodes_, node);
+  list_->remove(node);
   if (!result) return std::move(result).error().context("Closing node '" + node->name_ + "'");
   return {};
 }
@@ -125,11 +111,7 @@ Result<void> Graph::close_children(Node& node) {
     std::shared_ptr<Node> child = attachment.shared_node();
     attachment = {};
     if (!child || !owned) return;
-    {
-      std::lock_guard hold(child->users_mutex_);
-      if (child->closing_ || !child->users_.empty()) return;
-      child->closing_ = true;
-    }
+    if (!child->users_->begin_closing()) return; // someone else needs it still
     Result<void> closed = close_node(child);
     if (!closed && first_error) first_error = std::move(closed);
   };

@@ -1,31 +1,23 @@
 // Node: its users, and the entries that are not requests.
 #include "block/node.h"
 
+#include "block/node/users.h"
 #include "block/util/range-lock.h"
-
-#include <algorithm>
 
 namespace block {
 
 Node::Node(Graph& graph, const BlockDriver& driver, std::string name)
-    : graph_(graph), driver_(&driver), name_(std::move(name)) {}
+    : graph_(graph),
+      driver_(&driver),
+      name_(std::move(name)),
+      users_(std::make_unique<Users>(name_)) {}
 
 Node::~Node() = default;
 
 Result<Node::Attachment> Node::attach(std::shared_ptr<Node> node, std::string user, Access access) {
   if (access.write && node->read_only_)
     return Error(ErrorKind::permission, "Block node '" + node->name_ + "' is read-only");
-  std::lock_guard hold(node->users_mutex_);
-  if (node->closing_)
-    return Error(ErrorKind::not_found, "Node '" + node->name_ + "' is being closed");
-  for (const User& other : node->users_) {
-    bool excluded = (access.write && !other.access.allow_other_writers) ||
-                    (other.access.write && !access.allow_other_writers);
-    if (excluded)
-      return Error(ErrorKind::busy, "Node '" + node->name_ + "' is in use by " + other.name);
-  }
-  std::uint64_t id = node->next_user_++;
-  node->users_.push_back({id, std::move(user), access});
+  BLOCK_TRY_ASSIGN(const std::uint64_t id, node->users_->add(std::move(user), access));
   return Attachment(std::move(node), id);
 }
 
@@ -39,17 +31,16 @@ Node::Attachment& Node::Attachment::operator=(Attachment&& other) noexcept {
 }
 
 Node::Attachment::~Attachment() {
-  if (!node_) return;
-  std::lock_guard hold(node_->users_mutex_);
-  std::erase_if(node_->users_, [this](const User& user) { return user.id == id_; });
+  if (node_) node_->users_->remove(id_);
 }
 
 std::vector<std::string> Node::users() const {
-  std::lock_guard hold(users_mutex_);
-  std::vector<std::string> names;
-  for (const User& user : users_)
-    names.push_back(user.name);
-  return names;
+  return users_->names();
+}
+
+bool Node::fall_back_to_read_only() {
+  if (auto_read_only_) read_only_ = true;
+  return auto_read_only_;
 }
 
 Result<void> Node::check_open() const {

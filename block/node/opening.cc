@@ -71,6 +71,8 @@ Result<void> Node::Opening::run(Options& options, bool driver_is_given) {
 
 Result<void> Node::Opening::take_generic_options(Options& options) {
   BLOCK_TRY_ASSIGN(node_.read_only_, options.take_bool("read-only", defaults_.read_only));
+  BLOCK_TRY_ASSIGN(node_.auto_read_only_,
+                   options.take_bool("auto-read-only", defaults_.auto_read_only));
   BLOCK_TRY_ASSIGN(node_.force_share_, options.take_bool("force-share", defaults_.force_share));
   node_.for_check_ = defaults_.for_check && !parent_;
   if (node_.force_share_ && !node_.read_only_)
@@ -93,6 +95,7 @@ Result<void> Node::Opening::probe_driver(Options& options) {
   AlignedBuffer head(std::min(length, probe_bytes));
   BLOCK_TRY(node_.file()->co_readv(0, IoVector(head.data(), head.size())));
   BLOCK_TRY_ASSIGN(node_.driver_, DriverRegistry::instance().probe(head.span()));
+  node_.probed_as_raw_ = std::string_view(node_.driver_->format_name) == "raw";
   return {};
 }
 

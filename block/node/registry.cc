@@ -1,6 +1,7 @@
 // DriverRegistry: drivers by name, loaded from modules.
 #include "block/graph.h"
 #include "block/node/module-file.h"
+#include "block/util/mutex.h"
 
 #include <algorithm>
 #include <cctype>
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <glib.h>
 #include <gmodule.h>
+#include <map>
 
 namespace block {
 namespace {
@@ -21,6 +23,37 @@ bool is_format_name(const std::string& name) {
 }
 
 } // namespace
+
+// The drivers of this process, by name. One lock for all of it: whoever asks for a driver that
+// another thread is loading waits for that.
+class DriverRegistry::Drivers {
+public:
+  Result<void> load(const std::string& path) REQUIRES(mutex) {
+    BLOCK_TRY(check_module_stamp(path));
+    const std::string what = "Module '" + path + "'";
+    GModule* module = g_module_open(path.c_str(), G_MODULE_BIND_LOCAL);
+    if (!module) return Error(ErrorKind::invalid_argument, what + ": " + g_module_error());
+    gpointer symbol = nullptr;
+    if (!g_module_symbol(module, "block_module_driver", &symbol) || !symbol) {
+      g_module_close(module);
+      return Error(ErrorKind::invalid_argument, what + " is not a block driver module");
+    }
+    g_module_make_resident(module);
+    const BlockDriver* driver = reinterpret_cast<const BlockDriver* (*)()>(symbol)();
+    auto [known, added] = by_name.emplace(driver->format_name, driver);
+    if (!added && known->second != driver)
+      return Error(ErrorKind::exists,
+                   what + ": there is a driver '" + driver->format_name + "' already");
+    return {};
+  }
+
+  Mutex mutex;
+  std::map<std::string, const BlockDriver*> by_name GUARDED_BY(mutex);
+};
+
+DriverRegistry::DriverRegistry() : drivers_(std::make_unique<Drivers>()) {}
+
+DriverRegistry::~DriverRegistry() = default;
 
 DriverRegistry& DriverRegistry::instance() {
   static DriverRegistry registry;
@@ -36,64 +69,46 @@ std::string DriverRegistry::module_directory() {
 }
 
 Result<const BlockDriver*> DriverRegistry::find(const std::string& format_name) {
-  std::lock_guard hold(mutex_);
-  if (auto known = drivers_.find(format_name); known != drivers_.end()) return known->second;
+  MutexGuard hold(drivers_->mutex);
+  if (auto known = drivers_->by_name.find(format_name); known != drivers_->by_name.end())
+    return known->second;
   const Error unknown(ErrorKind::not_found, "Unknown driver '" + format_name + "'");
   if (!is_format_name(format_name)) return unknown;
   const std::string path = module_directory() + "/" + module_prefix + format_name + module_suffix;
   std::error_code failed;
   if (!std::filesystem::exists(path, failed)) return unknown;
-  BLOCK_TRY(load_locked(path));
-  auto loaded = drivers_.find(format_name);
-  if (loaded == drivers_.end()) return unknown;
+  BLOCK_TRY(drivers_->load(path));
+  auto loaded = drivers_->by_name.find(format_name);
+  if (loaded == drivers_->by_name.end()) return unknown;
   return loaded->second;
 }
 
 Result<void> DriverRegistry::load_module(const std::string& path) {
-  std::lock_guard hold(mutex_);
-  return load_locked(path);
-}
-
-Result<void> DriverRegistry::load_locked(const std::string& path) {
-  BLOCK_TRY(check_module_stamp(path));
-  GModule* module = g_module_open(path.c_str(), G_MODULE_BIND_LOCAL);
-  const std::string what = "Module '" + path + "'";
-  if (!module) return Error(ErrorKind::invalid_argument, what + ": " + g_module_error());
-  gpointer symbol = nullptr;
-  if (!g_module_symbol(module, "block_module_driver", &symbol) || !symbol) {
-    g_module_close(module);
-    return Error(ErrorKind::invalid_argument, what + " is not a block driver module");
-  }
-  g_module_make_resident(module);
-  const BlockDriver* driver = reinterpret_cast<const BlockDriver* (*)()>(symbol)();
-  auto [known, added] = drivers_.emplace(driver->format_name, driver);
-  if (!added && known->second != driver)
-    return Error(ErrorKind::exists,
-                 what + ": there is a driver '" + driver->format_name + "' already");
-  return {};
+  MutexGuard hold(drivers_->mutex);
+  return drivers_->load(path);
 }
 
 void DriverRegistry::add(const BlockDriver& driver) {
-  std::lock_guard hold(mutex_);
-  drivers_.insert_or_assign(driver.format_name, &driver);
+  MutexGuard hold(drivers_->mutex);
+  drivers_->by_name.insert_or_assign(driver.format_name, &driver);
 }
 
 Result<std::vector<const BlockDriver*>> DriverRegistry::load_all() {
-  std::lock_guard hold(mutex_);
+  MutexGuard hold(drivers_->mutex);
   std::error_code failed;
   for (std::filesystem::directory_iterator entry(module_directory(), failed), end;
        !failed && entry != end; entry.increment(failed)) {
     const std::string name = entry->path().filename().string();
     if (!name.starts_with(module_prefix) || !name.ends_with(module_suffix)) continue;
     // One module that cannot be used must not take the others away.
-    Result<void> loaded = load_locked(entry->path().string());
+    Result<void> loaded = drivers_->load(entry->path().string());
     if (!loaded) g_warning("%s", loaded.error().message().c_str());
   }
   if (failed)
     return Error(ErrorKind::io,
                  "Module directory '" + module_directory() + "': " + failed.message());
   std::vector<const BlockDriver*> all;
-  for (const auto& [name, driver] : drivers_)
+  for (const auto& [name, driver] : drivers_->by_name)
     all.push_back(driver);
   return all;
 }

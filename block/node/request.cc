@@ -138,7 +138,9 @@ Result<void> Node::write(std::uint64_t offset, const IoVector& vector, WriteFlag
   }
   const bool flush_after = flags.fua && (!driver_->supports_fua || cache_no_flush_);
   if (flush_after) flags.fua = false;
-  if (write_ranges_ || bytes > limits_.max_transfer) {
+  if (touches_guarded_head(offset)) {
+    BLOCK_TRY(write_guarded_head(offset, vector, flags));
+  } else if (write_ranges_ || bytes > limits_.max_transfer) {
     BLOCK_TRY(write_unaligned(offset, vector, flags));
   } else {
     BLOCK_TRY(driver_->co_writev(*this, offset, vector, flags));
@@ -167,7 +169,7 @@ Result<void> Node::discard(std::uint64_t offset, std::uint64_t bytes) {
 }
 
 Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation) {
-  std::lock_guard hold(control_mutex_);
+  std::lock_guard hold(truncate_mutex_);
   BLOCK_TRY(check_open());
   if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
   if (!driver_->co_truncate)

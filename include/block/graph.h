@@ -4,8 +4,10 @@
 
 #include "block/node.h"
 
-#include <map>
-#include <set>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace block {
 
@@ -35,10 +37,12 @@ public:
   static std::string module_directory();
 
 private:
-  Result<void> load_locked(const std::string& path);
+  class Drivers;
 
-  std::mutex mutex_;
-  std::map<std::string, const BlockDriver*> drivers_; // guarded by mutex_
+  DriverRegistry();
+  ~DriverRegistry();
+
+  const std::unique_ptr<Drivers> drivers_;
 };
 
 // Generic node options, taken by the graph before the driver sees the rest:
@@ -46,6 +50,7 @@ private:
 //   node-name       1 to 31 characters: a letter, then letters, digits, '-', '.', '_'; absent: made
 //                   up, begins with '#'
 //   read-only       on|off, default: what the caller says; children follow their parent
+//   auto-read-only  on|off: read-only if it cannot be written; children follow their parent
 //   force-share     on|off, only with read-only=on; children follow their parent
 //   cache.direct, cache.no-flush
 //                   on|off, default: what the caller says; children follow their parent
@@ -55,13 +60,14 @@ private:
 //                   definition, or changes to what the image says if it names no file
 class Graph {
 public:
-  Graph() = default;
+  Graph();
   ~Graph(); // closes what is open; errors are logged
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
   struct OpenDefaults {
     bool read_only = false;
+    bool auto_read_only = false;
     bool force_share = false;
     bool no_backing = false; // do not open backing files (info, check)
     bool for_check = false;  // the top node, not its children: see Node::for_check()
@@ -89,18 +95,15 @@ public:
 
 private:
   friend class Node;
-  class NameReservation;
+  class NodeList;
 
-  std::function<void(const Node&, NodeEvent)> event_sink_; // constant once a node is open
   Result<std::shared_ptr<Node>> open_node(Options options, const OpenDefaults& defaults,
                                           const Node::Opening* parent);
   Result<void> close_node(const std::shared_ptr<Node>& node);
   Result<void> close_children(Node& node);
 
-  mutable std::mutex mutex_;                 // never held over a driver's work
-  std::vector<std::shared_ptr<Node>> nodes_; // guarded by mutex_
-  std::set<std::string> opening_names_;      // guarded by mutex_; taken, but not in nodes_ yet
-  std::uint64_t next_name_ = 1;              // guarded by mutex_
+  std::function<void(const Node&, NodeEvent)> event_sink_; // constant once a node is open
+  const std::unique_ptr<NodeList> list_;
 };
 
 // Options that open an image by file name as a user gives it: "file.filename" for a format, probing

@@ -129,6 +129,9 @@ public:
   bool follow_image_backing() const { return follow_image_backing_; }
   // true: lock nothing and tolerate others' locks (qemu-img's -U).
   bool force_share() const { return force_share_; }
+  // For a resource that cannot be opened for writing: true if the options allow reading only
+  // instead (auto-read-only=on), and the node is read-only from then on.
+  bool fall_back_to_read_only();
   // true: opened only to be checked or repaired. The driver refuses no damage that check can
   // examine, repairs nothing by itself, and serves no requests.
   bool for_check() const { return for_check_; }
@@ -147,11 +150,7 @@ public:
 private:
   friend class Graph;
   class Opening;
-  struct User {
-    std::uint64_t id;
-    std::string name;
-    Access access;
-  };
+  class Users;
 
   Node(Graph& graph, const BlockDriver& driver, std::string name);
 
@@ -179,18 +178,22 @@ private:
   Result<void> read_edge(std::uint64_t block, std::span<std::byte> memory);
   Result<void> write_zeroes_aligned(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags);
   Result<void> write_zero_bytes(std::uint64_t offset, std::uint64_t bytes);
+  bool touches_guarded_head(std::uint64_t offset) const;
+  Result<void> write_guarded_head(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
 
   Graph& graph_;
   const BlockDriver* driver_;
   std::string name_;
   std::string filename_;
   bool read_only_ = true;
+  bool auto_read_only_ = false;
   bool force_share_ = false;
   bool for_check_ = false;
   bool follow_image_backing_ = true;
   bool cache_direct_ = false;
   bool cache_no_flush_ = false;
   bool discard_ = true; // discard=unmap: discards and may_unmap reach the driver
+  bool probed_as_raw_ = false;
   DetectZeroes detect_zeroes_ = DetectZeroes::unset;
   Limits limits_;
   // What the driver last said, raised by writes that make the node grow; saves asking it each time.
@@ -207,13 +210,11 @@ private:
   std::shared_ptr<void> state_;
   NodeStats stats_;
 
-  std::mutex
-      control_mutex_; // entries that are not requests run one at a time, and never after close
-
-  mutable std::mutex users_mutex_;
-  std::vector<User> users_;     // guarded by users_mutex_
-  std::uint64_t next_user_ = 1; // guarded by users_mutex_
-  bool closing_ = false;        // guarded by users_mutex_; no new users
+  const std::unique_ptr<Users> users_;
+  // Entries that are not requests run one at a time, and never after close.
+  std::mutex control_mutex_;
+  std::mutex truncate_mutex_;
+  std::mutex guarded_head_mutex_;
 };
 
 } // namespace block

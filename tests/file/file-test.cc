@@ -208,6 +208,29 @@ TEST_F(File, WhatIsNoFileIsRefused) {
             "Parameter 'locking' expects 'on', 'off' or 'auto', not 'maybe'");
 }
 
+TEST_F(File, AutoReadOnlyFallsBackToReadingWhereWritingIsNotAllowed) {
+  const std::string path = directory.make("f", "abc");
+  ASSERT_EQ(chmod(directory.file("").c_str(), 0755), 0);
+  ASSERT_EQ(chmod(path.c_str(), 0444), 0);
+  const Options options{{"driver", "file"}, {"filename", path}};
+  Options automatic = options;
+  automatic.set("auto-read-only", "on");
+  const uid_t user = geteuid();
+  if (user == 0) { // root may write whatever the mode says
+    ASSERT_EQ(seteuid(65534), 0);
+  }
+  const std::string refused = failure(options);
+  auto node = open(graph, automatic);
+  if (user == 0) {
+    ASSERT_EQ(seteuid(user), 0);
+  }
+  EXPECT_EQ(refused, "Could not open '" + path + "': Permission denied");
+  ASSERT_TRUE(node);
+  EXPECT_TRUE(node->read_only());
+  EXPECT_EQ(read(*node, 0, 3), "abc");
+  EXPECT_EQ(kind_of(write(*node, 0, "a")), ErrorKind::permission);
+}
+
 TEST_F(File, DescriptorIsClosedWithTheNode) {
   auto descriptors = [] {
     return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),

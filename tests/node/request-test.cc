@@ -1,4 +1,5 @@
 // The request entry of a node: what reaches the driver, and in which form.
+#include "tests/node/chain-driver.h"
 #include "tests/support/memory-file.h"
 #include "tests/support/nodes.h"
 
@@ -258,6 +259,27 @@ TEST_F(Request, EdgeThatCannotBeReadFailsTheWriteAndWritesNothing) {
   memory->fail_always(MemoryOperation::read, EIO);
   EXPECT_EQ(kind_of(write(*node, 3, "abc")), ErrorKind::io);
   EXPECT_EQ(writes(), 0u);
+}
+
+TEST_F(Request, DiskProbedAsRawMayNotBecomeAnotherFormat) {
+  register_chain_driver();
+  const std::string image = chain_image("/etc/passwd", "raw");
+  const Options probed{{"file.driver", "memory"}, {"file.filename", "disk"}};
+  auto node = open(graph, probed);
+  const Result<void> refused = write(*node, 0, image);
+  EXPECT_EQ(kind_of(refused), ErrorKind::permission);
+  EXPECT_EQ(message_of(refused), "Write would make the disk look like format 'chain', because its "
+                                 "format was probed and not given");
+  EXPECT_TRUE(succeeded(write(*node, 3, image.substr(3)))) << "harmless without the beginning";
+  EXPECT_EQ(kind_of(write(*node, 0, "CHA")), ErrorKind::permission) << "the other half";
+  EXPECT_TRUE(succeeded(write(*node, 0, "cha")));
+  EXPECT_EQ(read(*node, 0, image.size()), "cha" + image.substr(3));
+  EXPECT_TRUE(succeeded(write(*node, 1024, image)));
+}
+
+TEST_F(Request, DiskGivenAsRawMayHoldAnything) {
+  register_chain_driver();
+  EXPECT_TRUE(succeeded(write(*open_raw(""), 0, chain_image("/etc/passwd", "raw"))));
 }
 
 TEST_F(Request, ClosedNodeRefusesRequests) {

@@ -39,6 +39,7 @@ Result<Image> open_image(block::Graph& graph, Options options, const ImageUse& u
   if (use.write && use.force_share)
     return Error(ErrorKind::invalid_argument,
                  "force-share=on can only be used with read-only images");
+  bool probed = !options.contains("driver");
   block::Graph::OpenDefaults defaults;
   defaults.read_only = !use.write;
   defaults.force_share = use.force_share;
@@ -55,18 +56,16 @@ Result<Image> open_image(block::Graph& graph, Options options, const ImageUse& u
     if (!closed) report_error(closed.error());
     return std::move(claim).error();
   }
+  if (probed && access.write && std::string(node->driver().format_name) == "raw")
+    report_warning("the format of '" + node->filename() +
+                   "' was guessed to be raw; name it with -f raw, because a guest can write what"
+                   " another format looks like");
   return Image(std::move(node), std::move(claim).value());
 }
 
 Result<Image> open_image(block::Graph& graph, const ImageName& name, const ImageUse& use) {
   BLOCK_TRY_ASSIGN(Options options, options_of(name));
-  bool probed = !options.contains("driver");
-  BLOCK_TRY_ASSIGN(Image image, open_image(graph, std::move(options), use));
-  if (probed && use.write && std::string(image->driver().format_name) == "raw")
-    report_warning("the format of '" + name.name +
-                   "' was guessed to be raw; name it with -f raw, because a guest can write what"
-                   " another format looks like");
-  return image;
+  return open_image(graph, std::move(options), use);
 }
 
 } // namespace tools

@@ -1,0 +1,283 @@
+// The NBD face of the block layer: nbdkit's callbacks, each a call into the exports.
+#include "block/export/block-status.h"
+#include "block/export/nbdkit-version.h"
+#include "block/export/plugin-host.h"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+// The most that thread_model() may choose.
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+namespace {
+
+using Connection = exports::ExportRegistry::Connection;
+
+constexpr std::uint32_t largest_request = 32 * 1024 * 1024; // bytes, advertised to clients
+// Enough for any client's look ahead, and bounds the time of one answer.
+constexpr unsigned most_extents = 4096;
+
+std::unique_ptr<exports::PluginHost> host;
+bool stop_failed = false;
+
+int fail(const block::Error& error) {
+  nbdkit_error("%s", error.message().c_str());
+  nbdkit_set_error(error.errno_value());
+  return -1;
+}
+
+int answer(const block::Result<void>& result) {
+  return result ? 0 : fail(result.error());
+}
+
+// The start of a request on a connection's node; "or" answers the client when the export has gone.
+#define BEGIN_REQUEST(request, handle)                                                             \
+  auto request = static_cast<Connection*>(handle)->used().begin();                                 \
+  if (!request) return fail(request.error())
+
+// --- The process ---
+
+void load() {
+  host = exports::make_plugin_host();
+}
+
+void unload() {
+  host.reset();
+  // The only way to tell: nbdkit returns success when it was asked to end.
+  if (stop_failed) exit(EXIT_FAILURE);
+}
+
+int told(const block::Result<void>& result) {
+  if (result) return 0;
+  if (!host->report(result.error())) nbdkit_error("%s", result.error().message().c_str());
+  return -1;
+}
+
+int config(const char* key, const char* value) {
+  return told(host->configure(key, value));
+}
+
+int config_complete() {
+  return told(host->finish_configuration());
+}
+
+int thread_model() {
+  if (host->parallel_on_request()) return NBDKIT_THREAD_MODEL_PARALLEL;
+  // Asked of the running program: nbdkit tells plugins no version, and headers may be of another.
+  auto version = exports::nbdkit_version("/proc/self/exe");
+  if (version && exports::survives_dead_clients(*version)) return NBDKIT_THREAD_MODEL_PARALLEL;
+  std::string which =
+      version ? " " + std::to_string(version->major) + "." + std::to_string(version->minor)
+              : " of unknown version";
+  std::fprintf(
+      stderr,
+      "qcow2-dedup: nbdkit%s: requests of one connection are served one at a time, because "
+      "nbdkit before 1.34 aborts when a client dies with reads in flight (parallel=on "
+      "overrides)\n",
+      which.c_str());
+  return NBDKIT_THREAD_MODEL_SERIALIZE_REQUESTS;
+}
+
+int get_ready() {
+  return told(host->validate());
+}
+
+int after_fork() {
+  return told(host->start(nbdkit_shutdown));
+}
+
+void cleanup() {
+  stop_failed = told(host->stop()) != 0;
+}
+
+// --- Exports and connections ---
+
+int list_exports(int, int, nbdkit_exports* list) {
+  for (const exports::ExportFacts& facts : host->exports().list())
+    if (nbdkit_add_export(list, facts.name.c_str(), facts.description.c_str()) == -1) return -1;
+  return 0;
+}
+
+const char* default_export(int, int) {
+  auto name = host->exports().default_name();
+  if (!name) return nullptr;
+  thread_local std::string kept; // nbdkit copies it before it calls anything else
+  kept = *name;
+  return kept.c_str();
+}
+
+void* open(int) {
+  auto connection = host->exports().connect(nbdkit_export_name());
+  if (!connection) {
+    fail(connection.error());
+    return nullptr;
+  }
+  return std::move(connection).value().release();
+}
+
+void close(void* handle) {
+  delete static_cast<Connection*>(handle);
+}
+
+const char* export_description(void* handle) {
+  return static_cast<Connection*>(handle)->used().options().description.c_str();
+}
+
+std::int64_t get_size(void* handle) {
+  BEGIN_REQUEST(request, handle);
+  auto length = request->node().co_get_length();
+  return length ? static_cast<std::int64_t>(*length) : fail(length.error());
+}
+
+int can_write(void* handle) {
+  return static_cast<Connection*>(handle)->used().options().writable ? 1 : 0;
+}
+
+int yes(void*) {
+  return 1;
+}
+
+int can_fua(void*) {
+  return NBDKIT_FUA_NATIVE;
+}
+
+// nbdkit reads the range and drops it, which warms the caches of the image and of the system.
+int can_cache(void*) {
+  return NBDKIT_CACHE_EMULATE;
+}
+
+int block_size(void* handle, std::uint32_t* minimum, std::uint32_t* preferred,
+               std::uint32_t* maximum) {
+  BEGIN_REQUEST(request, handle);
+  *minimum = 1; // the node layer joins what a driver wants aligned
+  std::uint32_t preference =
+      std::clamp<std::uint32_t>(request->node().limits().opt_transfer, 4096, largest_request);
+  *preferred = std::bit_floor(preference);
+  *maximum = largest_request;
+  return 0;
+}
+
+// --- Requests ---
+
+bool durable(void* handle, std::uint32_t flags) {
+  return (flags & NBDKIT_FLAG_FUA) != 0 ||
+         static_cast<Connection*>(handle)->used().options().writethrough;
+}
+
+int pread(void* handle, void* buffer, std::uint32_t count, std::uint64_t offset, std::uint32_t) {
+  BEGIN_REQUEST(request, handle);
+  return answer(request->node().co_readv(offset, block::IoVector(buffer, count)));
+}
+
+int pwrite(void* handle, const void* buffer, std::uint32_t count, std::uint64_t offset,
+           std::uint32_t flags) {
+  BEGIN_REQUEST(request, handle);
+  return answer(request->node().co_writev(offset, block::IoVector(buffer, count),
+                                          {.fua = durable(handle, flags)}));
+}
+
+int flush(void* handle, std::uint32_t) {
+  BEGIN_REQUEST(request, handle);
+  return answer(request->node().co_flush());
+}
+
+int trim(void* handle, std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {
+  BEGIN_REQUEST(request, handle);
+  auto discarded = request->node().co_pdiscard(offset, count);
+  if (!discarded) return fail(discarded.error());
+  return durable(handle, flags) ? answer(request->node().co_flush()) : 0;
+}
+
+int zero(void* handle, std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {
+  BEGIN_REQUEST(request, handle);
+  bool fast = (flags & NBDKIT_FLAG_FAST_ZERO) != 0;
+  auto zeroed = request->node().co_pwrite_zeroes(offset, count,
+                                                 {.fua = durable(handle, flags),
+                                                  .may_unmap = (flags & NBDKIT_FLAG_MAY_TRIM) != 0,
+                                                  .no_fallback = fast});
+  if (!zeroed && fast && zeroed.error().kind() == block::ErrorKind::unsupported) {
+    nbdkit_set_error(EOPNOTSUPP); // an answer, not an error: the client writes zeros itself
+    return -1;
+  }
+  return answer(zeroed);
+}
+
+int extents(void* handle, std::uint32_t count, std::uint64_t offset, std::uint32_t flags,
+            nbdkit_extents* list) {
+  BEGIN_REQUEST(request, handle);
+  const std::uint64_t end = offset + count;
+  for (unsigned found = 0; offset < end && found < most_extents; ++found) {
+    auto status = exports::status_in_chain(request->node(), offset, end - offset);
+    if (!status) return fail(status.error());
+    std::uint32_t type = (status->data ? 0 : NBDKIT_EXTENT_HOLE) | // kept apart: a zero cluster
+                         (status->zero ? NBDKIT_EXTENT_ZERO : 0);  // may have room in the file
+    if (nbdkit_add_extent(list, offset, status->bytes, type) == -1) return -1;
+    if (flags & NBDKIT_FLAG_REQ_ONE) break;
+    offset += status->bytes;
+  }
+  return 0;
+}
+
+constexpr char config_help[] =
+    "[file=]PATH     image to serve; its format is found by its first bytes\n"
+    "format=NAME     format of file=, not probed\n"
+    "readonly=on     open file= read-only\n"
+    "qmp=PATH        Unix socket for QMP\n"
+    "parallel=on     several requests of one connection at once, whatever nbdkit's version\n"
+    "module=PATH     block driver module to load\n"
+    "blockdev=, export=, chardev=, monitor=, pidfile=\n"
+    "                as the options of dedup-storage-daemon";
+
+nbdkit_plugin make_plugin() {
+  nbdkit_plugin plugin{};
+  plugin.name = "qcow2-dedup";
+  plugin.longname = "qcow2-dedup block layer";
+  plugin.version = QCOW2_DEDUP_VERSION;
+  plugin.description = "serves images that deduplicate";
+  plugin.config_help = config_help;
+  plugin.magic_config_key = "file";
+  plugin.load = load;
+  plugin.unload = unload;
+  plugin.config = config;
+  plugin.config_complete = config_complete;
+  plugin.thread_model = thread_model;
+  plugin.get_ready = get_ready;
+  plugin.after_fork = after_fork;
+  plugin.cleanup = cleanup;
+  plugin.list_exports = list_exports;
+  plugin.default_export = default_export;
+  plugin.open = open;
+  plugin.close = close;
+  plugin.export_description = export_description;
+  plugin.get_size = get_size;
+  plugin.block_size = block_size;
+  plugin.can_write = can_write;
+  plugin.can_flush = yes;
+  plugin.can_trim = yes;
+  plugin.can_zero = yes;
+  plugin.can_fast_zero = yes;
+  plugin.can_extents = yes;
+  // A flush on one connection covers what all others wrote: they share the node.
+  plugin.can_multi_conn = yes;
+  plugin.can_fua = can_fua;
+  plugin.can_cache = can_cache;
+  plugin.pread = pread;
+  plugin.pwrite = pwrite;
+  plugin.flush = flush;
+  plugin.trim = trim;
+  plugin.zero = zero;
+  plugin.extents = extents;
+  return plugin;
+}
+
+nbdkit_plugin plugin = make_plugin();
+
+} // namespace
+
+NBDKIT_REGISTER_PLUGIN(plugin)

@@ -1,0 +1,44 @@
+// Asking nbdkit for its version.
+#include "block/export/nbdkit-version.h"
+
+#include <charconv>
+#include <glib.h>
+
+namespace exports {
+namespace {
+
+block::Result<unsigned> field(std::string_view configuration, std::string_view key) {
+  std::size_t start = configuration.find(key);
+  if (start != std::string_view::npos) {
+    const char* text = configuration.data() + start + key.size();
+    unsigned number = 0;
+    auto [stop, error] = std::from_chars(text, configuration.data() + configuration.size(), number);
+    if (error == std::errc()) return number;
+  }
+  return block::Error(block::ErrorKind::invalid_argument, "nbdkit does not tell its version");
+}
+
+} // namespace
+
+block::Result<NbdkitVersion> parse_nbdkit_version(std::string_view configuration) {
+  BLOCK_TRY_ASSIGN(unsigned major, field(configuration, "\nversion_major="));
+  BLOCK_TRY_ASSIGN(unsigned minor, field(configuration, "\nversion_minor="));
+  return NbdkitVersion{major, minor};
+}
+
+block::Result<NbdkitVersion> nbdkit_version(const std::string& program) {
+  std::string path = program;
+  std::string question = "--dump-config";
+  char* arguments[] = {path.data(), question.data(), nullptr};
+  g_autofree char* output = nullptr;
+  g_autofree char* ignored = nullptr;
+  g_autoptr(GError) error = nullptr;
+  int status = 0;
+  if (!g_spawn_sync(nullptr, arguments, nullptr, G_SPAWN_DEFAULT, nullptr, nullptr, &output,
+                    &ignored, &status, &error) ||
+      !g_spawn_check_wait_status(status, &error))
+    return block::Error(block::ErrorKind::io, program + ": " + error->message);
+  return parse_nbdkit_version(output);
+}
+
+} // namespace exports

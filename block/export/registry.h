@@ -1,0 +1,88 @@
+// ExportRegistry: the exports of one program, by id and by the name that guests ask for.
+#ifndef BLOCK_EXPORT_REGISTRY_H
+#define BLOCK_EXPORT_REGISTRY_H
+
+#include "block/export/export.h"
+#include "block/graph.h"
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace exports {
+
+enum class RemoveMode {
+  safe, // refused while clients are connected
+  hard, // requests of connected clients fail from now on
+};
+
+struct ExportFacts {
+  std::string id;
+  std::string node_name;
+  std::string name;
+  std::string description;
+  bool writable = false;
+  bool shutting_down = false;
+  std::uint64_t connections = 0;
+};
+
+// All functions may be called on any thread.
+class ExportRegistry {
+public:
+  // `on_deleted` is told the id of each removed export once its node is free again. It is called on
+  // any thread and must return at once.
+  ExportRegistry(block::Graph& graph, std::function<void(const std::string& id)> on_deleted)
+      : graph_(graph), on_deleted_(std::move(on_deleted)) {}
+  ~ExportRegistry();
+
+  // Errors: exists (id or name), not_found (node), permission or busy (the node cannot be attached
+  // so).
+  block::Result<void> add(ExportOptions options);
+  // Returns without waiting for requests in flight. Errors: not_found, busy (safe, and clients are
+  // connected).
+  block::Result<void> remove(const std::string& id, RemoveMode mode);
+  // Removes all, and waits until every request in flight has ended and on_deleted was told of it.
+  void remove_all();
+
+  std::vector<ExportFacts> list() const; // by id
+  // The export that a client gets who asks for no name: the one called "", else the first by id.
+  std::optional<std::string> default_name() const;
+
+  // One client's use of an export.
+  class Connection {
+  public:
+    Connection(ExportRegistry& registry, std::shared_ptr<Export> used)
+        : registry_(registry), export_(std::move(used)) {}
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
+    Export& used() const { return *export_; }
+
+  private:
+    ExportRegistry& registry_;
+    std::shared_ptr<Export> export_;
+  };
+  // Errors: not_found.
+  block::Result<std::unique_ptr<Connection>> connect(const std::string& name);
+
+private:
+  struct Entry {
+    std::shared_ptr<Export> used;
+    std::uint64_t connections = 0;
+  };
+
+  block::Result<void> check_new(const ExportOptions& options) const;
+  void forget(const Export& ended);
+
+  block::Graph& graph_;
+  const std::function<void(const std::string&)> on_deleted_;
+  mutable std::mutex mutex_;
+  std::condition_variable ended_;      // an export has gone; used with mutex_
+  std::map<std::string, Entry> by_id_; // guarded by mutex_
+  unsigned telling_ = 0;               // guarded by mutex_: threads within on_deleted_
+};
+
+} // namespace exports
+
+#endif

@@ -1,0 +1,43 @@
+// Writes to a disk that was taken for raw because its first bytes named no format.
+//
+// Whoever writes such a disk, a guest for example, could give it the header of another format and
+// so choose, at the next opening, a backing file of the host to read. So its first sector may not
+// become such a header, unless the user says that the format is raw.
+#include "block/graph.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace block {
+namespace {
+
+constexpr std::uint64_t guarded_bytes = 512;
+
+} // namespace
+
+bool Node::touches_guarded_head(std::uint64_t offset) const {
+  return probed_as_raw_ && offset < guarded_bytes;
+}
+
+Result<void> Node::write_guarded_head(std::uint64_t offset, const IoVector& vector,
+                                      WriteFlags flags) {
+  // Held over the write, so that two writes cannot make a header of two harmless halves.
+  std::lock_guard hold(guarded_head_mutex_);
+  std::array<std::byte, guarded_bytes> head{};
+  BLOCK_TRY_ASSIGN(const std::uint64_t length, co_get_length());
+  const std::uint64_t present = std::min(length, guarded_bytes);
+  BLOCK_TRY(read(0, IoVector(head.data(), present)));
+  const std::uint64_t covered = std::min(vector.size(), guarded_bytes - offset);
+  vector.copy_to(0, std::span(head).subspan(offset, covered));
+  BLOCK_TRY_ASSIGN(const BlockDriver* format,
+                   DriverRegistry::instance().probe(std::span(head).first(present)));
+  if (format != driver_)
+    return Error(ErrorKind::permission,
+                 std::string("Write would make the disk look like format '") + format->format_name +
+                     "', because its format was probed and not given")
+        .with_hint("Specify the 'raw' format explicitly to remove this restriction.");
+  return write_unaligned(offset, vector, flags);
+}
+
+} // namespace block

@@ -1,0 +1,52 @@
+// Handlers: deduplication of a node.
+#include "monitor/command-context.h"
+#include "monitor/node-facts.h"
+#include "qapi/commands.h"
+
+namespace qapi {
+namespace {
+
+// What the old series answered, and scripts look for.
+block::Error not_deduplicated(const std::string& device) {
+  return block::Error(block::ErrorKind::not_dedup, "Device '" + device + "' is not deduplicated");
+}
+
+block::Result<void> control(monitor::CommandContext& context, const std::string& device,
+                            block::Result<void> (block::Node::*action)()) {
+  BLOCK_TRY_ASSIGN(auto node, monitor::find_node(context.graph, device));
+  auto done = (node.get()->*action)();
+  if (!done && done.error().kind() == block::ErrorKind::not_dedup) return not_deduplicated(device);
+  return done;
+}
+
+} // namespace
+
+block::Result<std::vector<DedupNodeInfo>> qmp_query_dedup(monitor::CommandContext& context,
+                                                          QueryDedupArguments arguments) {
+  std::vector<std::shared_ptr<block::Node>> nodes = context.graph.nodes();
+  if (arguments.device) {
+    BLOCK_TRY_ASSIGN(auto node, monitor::find_node(context.graph, *arguments.device));
+    nodes = {node};
+  }
+  std::vector<DedupNodeInfo> list;
+  for (const auto& node : nodes) {
+    BLOCK_TRY_ASSIGN(auto facts, monitor::dedup_facts(*node));
+    if (facts)
+      list.push_back({node->name(), std::move(*facts)});
+    else if (arguments.device)
+      return not_deduplicated(*arguments.device);
+  }
+  return list;
+}
+
+block::Result<void> qmp_block_pause_dedup(monitor::CommandContext& context,
+                                          BlockPauseDedupArguments arguments) {
+  return control(context, arguments.device, &block::Node::pause_dedup);
+}
+
+block::Result<void> qmp_block_resume_dedup(monitor::CommandContext& context,
+                                           BlockResumeDedupArguments arguments) {
+  return control(context, arguments.device, &block::Node::resume_dedup);
+}
+
+} // namespace qapi

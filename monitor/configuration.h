@@ -1,0 +1,90 @@
+// Configuration: what the daemon's options ask for, whether they come from its own command line or
+// as key=value from nbdkit's.
+#ifndef MONITOR_CONFIGURATION_H
+#define MONITOR_CONFIGURATION_H
+
+#include "block/options.h"
+#include "qapi/types.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace monitor {
+
+// An option's value with the text it came from, for error messages.
+template <typename T>
+struct Given {
+  std::string text; // "--blockdev driver=qcow2,..."
+  T value;
+};
+
+// --object tls-creds-x509,... or tls-creds-psk,...: credentials of the NBD server.
+struct TlsCredentials {
+  enum class Kind { x509, psk };
+  std::string id;
+  Kind kind;
+  std::string directory;
+  bool verify_peer; // x509: clients need a certificate too
+};
+
+// --nbd-server; `parallel` goes beyond QEMU's option and is for nbdkit.
+struct NbdServer {
+  qapi::NbdServerOptions options;
+  bool parallel = false;
+};
+
+class Configuration {
+public:
+  // Takes one option by its name without dashes: blockdev, export, nbd-server, chardev, monitor,
+  // object, module, pidfile. Errors: unusable text, an id given twice; the message begins with the
+  // option.
+  block::Result<void> add(std::string_view option, std::string_view text);
+
+  // A node and an export of it, of the name that clients get who ask for none. `text` is the option
+  // they come from.
+  void add_disk(const std::string& text, block::Options node, bool writable);
+
+  struct Item {
+    std::string option;
+    std::string text;
+  };
+  const std::vector<Item>& items() const { return items_; } // as they were given
+
+  const std::vector<Given<std::string>>& modules() const { return modules_; }
+  const std::vector<Given<block::Options>>& blockdevs() const { return blockdevs_; }
+  const std::vector<Given<qapi::BlockExportOptions>>& exports() const { return exports_; }
+  const std::vector<Given<TlsCredentials>>& credentials() const { return credentials_; }
+  const std::optional<Given<NbdServer>>& nbd_server() const { return nbd_server_; }
+  const std::string& pidfile() const { return pidfile_; } // absolute; empty = none
+
+  // The sockets that the --monitor options name, in their order. Errors: a chardev that no option
+  // defines.
+  block::Result<std::vector<Given<qapi::ChardevSocketOptions>>> monitors() const;
+
+private:
+  block::Result<void> take(std::string_view option, std::string_view text);
+  block::Result<void> add_blockdev(std::string text, block::Options options);
+  block::Result<void> add_export(std::string text, block::Options options);
+  block::Result<void> add_nbd_server(std::string text, block::Options options);
+  block::Result<void> add_chardev(std::string text, block::Options options);
+  block::Result<void> add_monitor(std::string text, block::Options options);
+  block::Result<void> add_object(std::string text, block::Options options);
+
+  std::vector<Item> items_;
+  std::vector<Given<std::string>> modules_;
+  std::vector<Given<block::Options>> blockdevs_;
+  std::vector<Given<qapi::BlockExportOptions>> exports_;
+  std::vector<Given<TlsCredentials>> credentials_;
+  std::vector<Given<qapi::ChardevSocketOptions>> chardevs_;
+  std::vector<Given<std::string>> monitors_; // ids of chardevs
+  std::optional<Given<NbdServer>> nbd_server_;
+  std::string pidfile_;
+};
+
+// A path that stays right when the process changes its directory.
+std::string absolute_path(const std::string& path);
+
+} // namespace monitor
+
+#endif

@@ -1,0 +1,26 @@
+// The nbdkit command that a daemon with an NBD server becomes.
+#ifndef MONITOR_NBDKIT_COMMAND_H
+#define MONITOR_NBDKIT_COMMAND_H
+
+#include "monitor/configuration.h"
+
+namespace monitor {
+
+// What translation needs to know of the machine; tests bring their own.
+struct NbdkitInstallation {
+  std::string program;                // path of nbdkit
+  std::string plugin;                 // path of our plugin
+  bool survives_dead_clients = false; // exports::survives_dead_clients()
+};
+
+// The command line, argv[0] included. Every option of the daemon is handed on as a key=value of the
+// plugin; address, TLS and the limit of connections become options of nbdkit. `ready_fd` is where
+// the plugin says that the daemon serves; negative: nobody waits for that.
+// Errors: an NBD address or TLS object that does not exist or cannot be used.
+block::Result<std::vector<std::string>> nbdkit_command(const Configuration& configuration,
+                                                       const NbdkitInstallation& installation,
+                                                       int ready_fd);
+
+} // namespace monitor
+
+#endif

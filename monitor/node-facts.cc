@@ -1,0 +1,66 @@
+// Facts of nodes: from the block layer's types to the schema's.
+#include "monitor/node-facts.h"
+
+#include "block/graph.h"
+
+namespace monitor {
+
+block::Result<std::shared_ptr<block::Node>> find_node(const block::Graph& graph,
+                                                      const std::string& name) {
+  std::shared_ptr<block::Node> node = graph.find(name);
+  if (node) return node;
+  return block::Error(block::ErrorKind::device_not_found, "Cannot find device '" + name + "'");
+}
+
+qapi::DedupStatus dedup_status(block::DedupStatus status) {
+  switch (status) {
+  case block::DedupStatus::starting:
+    return qapi::DedupStatus::starting;
+  case block::DedupStatus::running:
+    return qapi::DedupStatus::running;
+  case block::DedupStatus::paused:
+    return qapi::DedupStatus::paused;
+  }
+  return qapi::DedupStatus::running;
+}
+
+block::Result<std::optional<qapi::DedupInfo>> dedup_facts(block::Node& node) {
+  auto queried = node.query_dedup();
+  if (!queried) {
+    if (queried.error().kind() == block::ErrorKind::not_dedup)
+      return std::optional<qapi::DedupInfo>();
+    return std::move(queried).error();
+  }
+  const block::DedupInfo& from = *queried;
+  qapi::DedupInfo to;
+  to.status = dedup_status(from.status);
+  to.algorithm = from.algorithm;
+  to.verify = from.verify;
+  to.table_trusted = from.table_trusted;
+  to.cluster_size = from.cluster_size;
+  to.written_bytes = from.written_bytes;
+  to.stored_bytes = from.stored_bytes;
+  to.saved_bytes =
+      from.written_bytes > from.stored_bytes ? from.written_bytes - from.stored_bytes : 0;
+  to.ratio = from.stored_bytes == 0
+                 ? 0
+                 : static_cast<double>(from.written_bytes) / static_cast<double>(from.stored_bytes);
+  to.deduplicated_clusters = from.deduplicated_clusters;
+  to.undeduplicated_clusters = from.undeduplicated_clusters;
+  to.zero_clusters = from.zero_clusters;
+  to.missing_data_reads = from.missing_data_reads;
+  to.hashes_created = from.hashes_created;
+  to.hashes_removed = from.hashes_removed;
+  to.deleted_clusters = from.deleted_clusters;
+  to.refcount_overflows = from.refcount_overflows;
+  to.verify_reads = from.verify_reads;
+  to.verify_mismatches = from.verify_mismatches;
+  to.cache_hits = from.cache_hits;
+  to.cache_misses = from.cache_misses;
+  to.cache_bytes = from.cache_bytes;
+  to.index_entries = from.index_entries;
+  to.index_bytes = from.index_bytes;
+  return std::optional<qapi::DedupInfo>(std::move(to));
+}
+
+} // namespace monitor

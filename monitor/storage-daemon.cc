@@ -1,0 +1,152 @@
+// StorageDaemon: starting and stopping in the right order, and passing events on.
+#include "monitor/storage-daemon.h"
+
+#include "monitor/node-facts.h"
+#include "monitor/qmp-server.h"
+#include "qapi/commands.h"
+#include "qapi/dispatch.h"
+#include "qapi/marshal.h"
+
+#include <glib.h>
+#include <unistd.h>
+
+namespace monitor {
+namespace {
+
+using block::Error;
+using block::Result;
+
+Result<void> load_modules(const Configuration& configuration) {
+  for (const auto& module : configuration.modules()) {
+    auto loaded = block::DriverRegistry::instance().load_module(module.value);
+    if (!loaded) return std::move(loaded).error().context(module.text);
+  }
+  return {};
+}
+
+Result<void> write_pidfile(const std::string& path) {
+  std::string pid = std::to_string(getpid()) + "\n";
+  g_autoptr(GError) error = nullptr;
+  if (g_file_set_contents(path.c_str(), pid.c_str(), -1, &error)) return {};
+  return Error(block::ErrorKind::io, "--pidfile " + path + ": " + error->message);
+}
+
+} // namespace
+
+StorageDaemon::StorageDaemon(std::function<void()> request_quit)
+    : request_quit_(std::move(request_quit)),
+      exports_(graph_, [this](const std::string& id) { export_deleted(id); }),
+      context_{graph_, exports_, [this](qapi::ShutdownCause cause) { quit(cause); }},
+      commands_(std::make_unique<qapi::CommandTable>(context_)) {
+  graph_.set_event_sink(
+      [this](const block::Node& node, block::NodeEvent event) { hear(node, event); });
+  thread_.run([this] {
+    server_ = std::make_unique<QmpServer>(thread_.context(), *commands_,
+                                          *qapi::qmp_query_version(context_));
+  });
+}
+
+StorageDaemon::~StorageDaemon() {
+  if (!server_) return;
+  // The process ends by an exit() that nobody planned.
+  if (auto stopped = stop(); !stopped) g_warning("%s", stopped.error().message().c_str());
+}
+
+Result<void> StorageDaemon::start(const Configuration& configuration) {
+  Result<void> started;
+  // On the monitor thread, so that no command comes between.
+  thread_.run([&] {
+    started = open_all(configuration);
+    if (started) started = listen_all(configuration);
+  });
+  if (started && !configuration.pidfile().empty()) {
+    started = write_pidfile(configuration.pidfile());
+    if (started) pidfile_ = configuration.pidfile();
+  }
+  if (!started) thread_.run([&] { static_cast<void>(close_all()); });
+  return started;
+}
+
+Result<void> StorageDaemon::open_all(const Configuration& configuration) {
+  BLOCK_TRY(load_modules(configuration));
+  for (const auto& blockdev : configuration.blockdevs()) {
+    auto added = qapi::qmp_blockdev_add(context_, blockdev.value);
+    if (!added) return std::move(added).error().context(blockdev.text);
+  }
+  for (const auto& one : configuration.exports()) {
+    auto added = qapi::qmp_block_export_add(context_, one.value);
+    if (!added) return std::move(added).error().context(one.text);
+  }
+  return {};
+}
+
+Result<void> StorageDaemon::listen_all(const Configuration& configuration) {
+  BLOCK_TRY_ASSIGN(const auto sockets, configuration.monitors());
+  for (const auto& socket : sockets) {
+    auto listening = server_->listen(socket.value);
+    if (!listening) return std::move(listening).error().context(socket.text);
+  }
+  return {};
+}
+
+Result<void> StorageDaemon::stop() {
+  Result<void> closed;
+  // On the monitor thread: a command that runs meanwhile would meet nodes that are being closed.
+  thread_.run([&] {
+    server_->broadcast(qapi::event_of(qapi::ShutdownEvent{.guest = false, .reason = cause_}));
+    closed = close_all();
+  });
+  return closed;
+}
+
+Result<void> StorageDaemon::close_all() {
+  exports_.remove_all();
+  Result<void> closed = graph_.close_all();
+  // Clients take the end of their connection as the end of it all.
+  server_->close();
+  server_.reset();
+  if (!pidfile_.empty()) unlink(pidfile_.c_str());
+  return closed;
+}
+
+void StorageDaemon::quit(qapi::ShutdownCause cause) {
+  cause_ = cause;
+  request_quit_();
+}
+
+void StorageDaemon::hear(const block::Node& node, block::NodeEvent event) {
+  switch (event) {
+  case block::NodeEvent::dedup_status_changed:
+    // Looked at later, on the monitor thread: the driver may hold its locks now.
+    thread_.post([this, name = node.name()] { tell_dedup_status(name); });
+    break;
+  }
+}
+
+void StorageDaemon::tell_dedup_status(const std::string& node_name) {
+  std::shared_ptr<block::Node> node = graph_.find(node_name);
+  if (!node || !server_) return; // closed meanwhile
+  auto facts = node->query_dedup();
+  if (!facts) return;
+  server_->broadcast(qapi::event_of(qapi::BlockDedupStatusChangedEvent{
+      .node_name = node_name, .status = dedup_status(facts->status)}));
+}
+
+void StorageDaemon::export_deleted(const std::string& id) {
+  server_->broadcast(qapi::event_of(qapi::BlockExportDeletedEvent{.id = id}));
+}
+
+Result<void> check_nodes(const Configuration& configuration) {
+  BLOCK_TRY(load_modules(configuration));
+  block::Graph graph;
+  for (const auto& blockdev : configuration.blockdevs()) {
+    block::Options options = blockdev.value;
+    options.set("read-only", "on");
+    options.set("force-share", "on");
+    auto opened = graph.open(std::move(options), {.read_only = true, .force_share = true});
+    if (!opened) return std::move(opened).error().context(blockdev.text);
+  }
+  return graph.close_all();
+}
+
+} // namespace monitor

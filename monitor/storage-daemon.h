@@ -1,0 +1,67 @@
+// StorageDaemon: the running daemon: block graph, exports, monitor. The same for the program that
+// runs by itself and for the one inside nbdkit.
+#ifndef MONITOR_STORAGE_DAEMON_H
+#define MONITOR_STORAGE_DAEMON_H
+
+#include "monitor/command-context.h"
+#include "monitor/configuration.h"
+#include "monitor/monitor-thread.h"
+
+#include <atomic>
+#include <memory>
+
+namespace qapi {
+class CommandTable;
+}
+
+namespace monitor {
+
+class QmpServer;
+
+// start() and stop() are called once each, on the program's main thread. Everything else of the
+// daemon happens on its monitor thread, and requests on the threads of the NBD server.
+class StorageDaemon {
+public:
+  // `request_quit` asks the program to call stop() soon; any thread.
+  explicit StorageDaemon(std::function<void()> request_quit);
+  ~StorageDaemon();
+
+  // Opens the nodes, adds the exports, listens on the monitors' sockets, writes the pid file; in
+  // this order, so that a client who finds a socket finds everything. Errors: the message begins
+  // with the option; nothing stays open then.
+  block::Result<void> start(const Configuration& configuration);
+
+  // Waits for requests in flight, makes everything durable, closes the nodes, then the monitors.
+  // Errors: what could not be made durable or closed; everything is closed all the same.
+  block::Result<void> stop();
+
+  exports::ExportRegistry& exports() { return exports_; }
+
+private:
+  block::Result<void> open_all(const Configuration& configuration);
+  block::Result<void> listen_all(const Configuration& configuration);
+  block::Result<void> close_all();
+  void quit(qapi::ShutdownCause cause);
+  void hear(const block::Node& node, block::NodeEvent event);
+  void export_deleted(const std::string& id);
+  void tell_dedup_status(const std::string& node_name);
+
+  const std::function<void()> request_quit_;
+  std::atomic<qapi::ShutdownCause> cause_{qapi::ShutdownCause::host_signal};
+  std::string pidfile_; // empty until it is written
+
+  block::Graph graph_;
+  exports::ExportRegistry exports_;
+  CommandContext context_;
+  const std::unique_ptr<qapi::CommandTable> commands_;
+  std::unique_ptr<QmpServer> server_; // made and used on the monitor thread; null once closed
+  MonitorThread thread_;              // the last member: work that is still posted needs the others
+};
+
+// Checks what can be checked without locks and threads: opens the nodes read-only, tolerating
+// others' locks, and closes them again. For a process that still has to fork.
+block::Result<void> check_nodes(const Configuration& configuration);
+
+} // namespace monitor
+
+#endif
