@@ -17,18 +17,16 @@ using qcow2::Header;
 
 namespace {
 
-constexpr std::uint64_t default_cluster_bytes = 64 * 1024;
+constexpr char default_cluster_size[] = "65536";
 // On images of real machines, 4 KiB clusters find four times the duplicates of 64 KiB clusters.
-constexpr std::uint64_t default_dedup_cluster_bytes = 4 * 1024;
+constexpr char default_dedup_cluster_size[] = "4096";
 
 Error invalid(std::string message) {
   return Error(ErrorKind::invalid_argument, std::move(message));
 }
 
-Result<unsigned> take_cluster_bits(Options& options, bool dedup) {
-  BLOCK_TRY_ASSIGN(std::uint64_t bytes,
-                   options.take_size("cluster_size",
-                                     dedup ? default_dedup_cluster_bytes : default_cluster_bytes));
+Result<unsigned> take_cluster_bits(Options& options) {
+  BLOCK_TRY_ASSIGN(std::uint64_t bytes, options.take_size("cluster_size", 0));
   if (!std::has_single_bit(bytes) || bytes < qcow2::bit(qcow2::min_cluster_bits) ||
       bytes > qcow2::bit(qcow2::max_cluster_bits))
     return invalid("Cluster size must be a power of two between 512 and 2048k");
@@ -93,7 +91,8 @@ void add_feature_names(Header& header, bool dedup) {
 const std::vector<CreateOption>& create_options() {
   using enum CreateOption::Type;
   static const std::vector<CreateOption> options = {
-      {"cluster_size", size, "Bytes of a cluster, 512 to 2M (default 4k with dedup)", "65536"},
+      {"cluster_size", size, "Bytes of a cluster, 512 to 2M (default 64k, with dedup 4k)",
+       default_cluster_size},
       {"extended_l2", boolean, "Extended L2 entries (only off)", "off"},
       {"preallocation", text, "Preallocation mode (only off)", ""},
       {"compression_type", text, "Compression method of compressed clusters (only zlib)", "zlib"},
@@ -109,14 +108,21 @@ const std::vector<CreateOption>& create_options() {
   return options;
 }
 
+void choose_create_defaults(Options& options) {
+  auto dedup = options.entries().find("dedup");
+  bool on = dedup != options.entries().end() && dedup->second != "off";
+  options.set_default("cluster_size", on ? default_dedup_cluster_size : default_cluster_size);
+}
+
 Result<void> create(block::Node& file, Options& options) {
+  choose_create_defaults(options);
   Header header;
   std::string algorithm = options.take("dedup").value_or("off");
   bool dedup = algorithm != "off";
   BLOCK_TRY_ASSIGN(bool exclusive, options.take_bool("dedup_exclusive", false));
   if (exclusive && !dedup) return invalid("Option 'dedup_exclusive' needs 'dedup'");
   BLOCK_TRY(take_compat(options, dedup));
-  BLOCK_TRY_ASSIGN(header.cluster_bits, take_cluster_bits(options, dedup));
+  BLOCK_TRY_ASSIGN(header.cluster_bits, take_cluster_bits(options));
   BLOCK_TRY_ASSIGN(header.refcount_order, take_refcount_order(options));
   BLOCK_TRY_ASSIGN(header.guest_size, options.take_size("size", 0));
   BLOCK_TRY_ASSIGN(bool lazy_refcounts, options.take_bool("lazy_refcounts", false));

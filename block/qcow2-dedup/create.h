@@ -8,6 +8,7 @@ namespace qcow2_dedup {
 
 // For the BlockDriver table; contracts there.
 const std::vector<block::CreateOption>& create_options();
+void choose_create_defaults(block::Options& options);
 block::Result<void> create(block::Node& file, block::Options& options);
 
 } // namespace qcow2_dedup

@@ -152,15 +152,17 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
   return report;
 }
 
-Result<Deduplicator*> dedup_of(Node& node) {
-  if (Deduplicator* dedup = state_of(node).dedup.get()) return dedup;
+Error not_deduplicated(Node& node) {
   return Error(ErrorKind::not_dedup, "Device '" + node.name() + "' is not deduplicated");
 }
 
 Result<void> set_paused(Node& node, bool paused) {
-  BLOCK_TRY_ASSIGN(Deduplicator * dedup, dedup_of(node));
-  if (dedup->paused() == paused) return {};
-  dedup->set_paused(paused);
+  OpenImage& state = state_of(node);
+  if (!state.extension) return not_deduplicated(node);
+  if (!state.dedup)
+    return Error(ErrorKind::permission, "Device '" + node.name() + "' is read-only");
+  if (state.dedup->paused() == paused) return {};
+  state.dedup->set_paused(paused);
   node.emit(block::NodeEvent::dedup_status_changed);
   return {};
 }
@@ -173,8 +175,17 @@ Result<void> resume_dedup(Node& node) {
 }
 
 Result<block::DedupInfo> query_dedup(Node& node) {
-  BLOCK_TRY_ASSIGN(Deduplicator * dedup, dedup_of(node));
-  return dedup->info();
+  OpenImage& state = state_of(node);
+  if (!state.extension) return not_deduplicated(node);
+  if (state.dedup) return state.dedup->info();
+  // Read-only: nothing is counted or indexed; the file says the rest.
+  block::DedupInfo info;
+  info.status = state.extension->has(dedup_running) ? block::DedupStatus::running
+                                                    : block::DedupStatus::paused;
+  info.algorithm = dedup::name_of(state.extension->algorithm);
+  info.table_trusted = !state.extension->has(in_use);
+  info.cluster_size = state.header.cluster_size().bytes();
+  return info;
 }
 
 } // namespace
@@ -185,6 +196,7 @@ const block::BlockDriver driver = {
     .detects_zeroes = true,
     .probe = probe,
     .create_options = create_options,
+    .choose_create_defaults = choose_create_defaults,
     .create = create,
     .open = open,
     .close = close,

@@ -21,7 +21,10 @@ Result<void> store_header(qcow2::HostFile& file, Header& header,
     auto bytes = encode_extension(*extension);
     header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
   }
-  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header.encode());
+  std::vector<std::byte> stored(header.cluster_size().bytes());
+  BLOCK_TRY(file.read(HostOffset(0), std::span(stored)));
+  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header.encode_over(stored));
+  if (bytes == stored) return {};
   BLOCK_TRY(file.write(HostOffset(0), std::span<const std::byte>(bytes)));
   return file.barrier();
 }

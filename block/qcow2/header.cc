@@ -242,6 +242,37 @@ Result<std::vector<std::byte>> Header::encode() const {
   return bytes;
 }
 
+Result<std::vector<std::byte>> Header::encode_over(std::span<const std::byte> stored) const {
+  Result<Header> former = decode_header(stored);
+  auto same_shape = [](const Extension& a, const Extension& b) {
+    return a.type == b.type && a.data.size() == b.data.size();
+  };
+  if (!former || former->backing_file != backing_file ||
+      former->additional_fields != additional_fields ||
+      !std::equal(extensions.begin(), extensions.end(), former->extensions.begin(),
+                  former->extensions.end(), same_shape))
+    return encode();
+  BLOCK_TRY_ASSIGN(std::vector<std::byte> fresh, encode());
+  std::vector<std::byte> bytes(stored.begin(), stored.end());
+  auto take_over = [&](std::size_t from, std::size_t to) {
+    std::copy(fresh.begin() + static_cast<std::ptrdiff_t>(from),
+              fresh.begin() + static_cast<std::ptrdiff_t>(to),
+              bytes.begin() + static_cast<std::ptrdiff_t>(from));
+  };
+  // Not the place of the backing file name (8 to 19), nor the length of the header (100 to 103):
+  // they stay.
+  take_over(0, 8);
+  take_over(20, 100);
+  std::size_t position = load_big_endian<std::uint32_t>(stored.data() + 100);
+  for (const Extension& each : extensions) {
+    if (!each.data.empty())
+      std::memcpy(bytes.data() + position + extension_head_bytes, each.data.data(),
+                  each.data.size());
+    position += extension_head_bytes + padded(each.data.size());
+  }
+  return bytes;
+}
+
 std::vector<FeatureName> decode_feature_names(std::span<const std::byte> data) {
   std::vector<FeatureName> names;
   for (; data.size() >= feature_name_bytes; data = data.subspan(feature_name_bytes)) {

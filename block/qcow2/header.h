@@ -70,6 +70,10 @@ struct Header {
   // The header cluster: fields, extensions, backing file name. Error: no_space if it does not fit
   // into one cluster.
   Result<std::vector<std::byte>> encode() const;
+  // The same laid out as in `stored`, the header cluster in the file, as far as only fields and
+  // contents of extensions differ from it: so a small change stays within the sector where it is
+  // made, whoever wrote the header.
+  Result<std::vector<std::byte>> encode_over(std::span<const std::byte> stored) const;
 };
 
 // Whether the bytes begin with qcow2's magic number.

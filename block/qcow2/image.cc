@@ -86,7 +86,7 @@ Result<void> Image::check_overlaps() {
 }
 
 Result<void> Image::store_header() {
-  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header_.encode());
+  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header_.encode_over(stored_header_));
   constexpr std::size_t sector = 512;
   auto first = std::mismatch(bytes.begin(), bytes.end(), stored_header_.begin()).first;
   if (first == bytes.end()) return {};

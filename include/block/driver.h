@@ -99,6 +99,10 @@ struct BlockDriver {
   // Options that create understands; null = none. The returned list lives as long as the module.
   const std::vector<CreateOption>& (*create_options)() = nullptr;
 
+  // Sets options whose default depends on another one, before they are shown and used; null = there
+  // are none.
+  void (*choose_create_defaults)(Options& options) = nullptr;
+
   // Protocol drivers: makes an empty file (or truncates an existing one) called `filename`.
   Result<void> (*create_file)(const std::string& filename, Options& options) = nullptr;
   // Format drivers: writes an empty image into `file`, which is open for writing and empty. Takes

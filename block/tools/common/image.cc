@@ -44,6 +44,7 @@ Result<Image> open_image(block::Graph& graph, Options options, const ImageUse& u
   defaults.read_only = !use.write;
   defaults.force_share = use.force_share;
   defaults.no_backing = use.no_backing;
+  defaults.for_check = use.for_check;
   defaults.cache_direct = use.cache.direct;
   defaults.cache_no_flush = use.cache.no_flush;
   BLOCK_TRY_ASSIGN(std::shared_ptr<block::Node> node, graph.open(std::move(options), defaults));

@@ -29,6 +29,7 @@ struct ImageUse {
   bool write = false;
   bool force_share = false; // -U; needs write = false
   bool no_backing = false;  // leave backing files closed
+  bool for_check = false;   // only Node::check() will be called
   CacheMode cache = {};
 };
 

@@ -102,7 +102,11 @@ int run(CheckJob& job) {
   block::Graph graph;
   bool repair = job.request.repair_leaks || job.request.repair_errors;
   auto image = open_image(graph, job.name,
-                          {.write = repair, .force_share = job.force_share, .cache = job.cache});
+                          {.write = repair,
+                           .force_share = job.force_share,
+                           .no_backing = true,
+                           .for_check = true,
+                           .cache = job.cache});
   if (!image) {
     report_error(std::move(image).error().context("Could not open '" + job.name.name + "'"));
     return status_failed;

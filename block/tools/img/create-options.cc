@@ -145,6 +145,10 @@ Result<void> CreateOptions::check() {
   return {};
 }
 
+void CreateOptions::choose_defaults() {
+  if (format_->choose_create_defaults) format_->choose_create_defaults(given_);
+}
+
 std::string CreateOptions::summary() const {
   std::string text;
   for (const CreateOption& option : known_) {

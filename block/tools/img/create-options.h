@@ -31,6 +31,8 @@ public:
 
   // Checks names and types of all that was given, and writes sizes as plain bytes.
   block::Result<void> check();
+  // Gives options that depend on others their value, unless it was given.
+  void choose_defaults();
   // " name=value" for each option that was given or has a default.
   std::string summary() const;
   const block::Options& given() const { return given_; }

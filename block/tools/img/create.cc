@@ -78,6 +78,7 @@ Result<void> create(CreateRequest& request) {
   BLOCK_TRY(options.check());
   if (!options.has("size"))
     return Error(ErrorKind::invalid_argument, "Image creation needs a size parameter");
+  options.choose_defaults();
   if (!request.quiet) {
     std::printf("Formatting '%s', fmt=%s%s\n", request.filename.c_str(),
                 options.format().format_name, options.summary().c_str());
