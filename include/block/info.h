@@ -7,7 +7,6 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,10 +27,15 @@ struct BlockStatus {
 
 // A small tree of facts for `info`, printed in this order by people's tools and as an object in
 // JSON.
-struct InfoValue;
-using InfoFields = std::vector<std::pair<std::string, InfoValue>>;
+struct InfoField;
+using InfoFields = std::vector<InfoField>;
 struct InfoValue {
   std::variant<bool, std::uint64_t, std::string, InfoFields> value;
+};
+// Not a std::pair: clang 14 cannot complete one that holds itself in a list.
+struct InfoField {
+  std::string name;
+  InfoValue value;
 };
 
 struct DriverInfo {
