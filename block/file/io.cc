@@ -83,9 +83,13 @@ Result<void> file_writev(Node& node, std::uint64_t offset, const IoVector& vecto
 }
 
 Result<void> file_flush(Node& node) {
-  if (fdatasync(file_state(node).descriptor.get()) != 0)
-    return Error::from_errno(errno, "flush failed");
-  return {};
+  FileState& file = file_state(node);
+  if (const int failed = file.flush_failed.load())
+    return Error::from_errno(failed, "an earlier flush failed");
+  if (fdatasync(file.descriptor.get()) == 0) return {};
+  const int failed = errno;
+  if (!file.direct) file.flush_failed = failed;
+  return Error::from_errno(failed, "flush failed");
 }
 
 } // namespace block

@@ -13,6 +13,9 @@ struct FileState {
   Descriptor descriptor;
   bool is_device = false; // a block device; else a regular file
   bool direct = false;    // opened with O_DIRECT
+  // After a failed flush the kernel may have dropped what it could not write, and would call the
+  // next flush a success. 0, or the errno value of the flush that failed.
+  std::atomic<int> flush_failed{0};
   // What the file system has refused once is not asked for again.
   std::atomic<bool> can_punch_holes{true};
   std::atomic<bool> can_zero_ranges{true};

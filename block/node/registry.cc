@@ -47,7 +47,26 @@ public:
     return {};
   }
 
+  // Loads what is in the directory, once: modules that come later are still found by name.
+  Result<void> load_directory(const std::string& directory) REQUIRES(mutex) {
+    if (directory_is_loaded) return {};
+    std::error_code failed;
+    for (std::filesystem::directory_iterator entry(directory, failed), end; !failed && entry != end;
+         entry.increment(failed)) {
+      const std::string name = entry->path().filename().string();
+      if (!name.starts_with(module_prefix) || !name.ends_with(module_suffix)) continue;
+      // One module that cannot be used must not take the others away.
+      Result<void> loaded = load(entry->path().string());
+      if (!loaded) g_warning("%s", loaded.error().message().c_str());
+    }
+    if (failed)
+      return Error(ErrorKind::io, "Module directory '" + directory + "': " + failed.message());
+    directory_is_loaded = true;
+    return {};
+  }
+
   Mutex mutex;
+  bool directory_is_loaded GUARDED_BY(mutex) = false;
   std::map<std::string, const BlockDriver*> by_name GUARDED_BY(mutex);
 };
 
@@ -95,18 +114,7 @@ void DriverRegistry::add(const BlockDriver& driver) {
 
 Result<std::vector<const BlockDriver*>> DriverRegistry::load_all() {
   MutexGuard hold(drivers_->mutex);
-  std::error_code failed;
-  for (std::filesystem::directory_iterator entry(module_directory(), failed), end;
-       !failed && entry != end; entry.increment(failed)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.starts_with(module_prefix) || !name.ends_with(module_suffix)) continue;
-    // One module that cannot be used must not take the others away.
-    Result<void> loaded = drivers_->load(entry->path().string());
-    if (!loaded) g_warning("%s", loaded.error().message().c_str());
-  }
-  if (failed)
-    return Error(ErrorKind::io,
-                 "Module directory '" + module_directory() + "': " + failed.message());
+  BLOCK_TRY(drivers_->load_directory(module_directory()));
   std::vector<const BlockDriver*> all;
   for (const auto& [name, driver] : drivers_->by_name)
     all.push_back(driver);

@@ -4,8 +4,11 @@
 // others go through unaligned.cc.
 #include "block/node.h"
 #include "block/util/is-zero.h"
+#include "block/util/range-lock.h"
 
+#include <algorithm>
 #include <limits>
+#include <optional>
 
 namespace block {
 namespace {
@@ -176,6 +179,9 @@ Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation
     return Error(ErrorKind::unsupported, "Image format driver does not support resize");
   if (length > max_length)
     return Error(ErrorKind::invalid_argument, EFBIG, "The new size is too large");
+  // A write that joins blocks must know for sure what lies beyond the end.
+  std::optional<RangeLock::Guard> no_writes;
+  if (write_ranges_) no_writes.emplace(*write_ranges_, 0, UINT64_MAX, RangeLock::Mode::exclusive);
   Result<void> truncated = driver_->co_truncate(*this, length, preallocation);
   // Asked in any case: a failed truncation may have gone part of the way.
   BLOCK_TRY_ASSIGN(std::uint64_t now, co_get_length());

@@ -208,7 +208,7 @@ private:
   bool backing_owned_ = false;
   Opening* opening_ = nullptr; // what the children need to know; only during open
   std::shared_ptr<void> state_;
-  NodeStats stats_;
+  alignas(64) NodeStats stats_; // apart from what every request reads: each one writes here
 
   const std::unique_ptr<Users> users_;
   // Entries that are not requests run one at a time, and never after close.
