@@ -12,7 +12,7 @@ void append_field(std::string& text, const std::string& name, const block::InfoV
   std::ranges::replace(title, '-', ' ');
   text.append(indent, ' ').append(title).append(":");
   if (const auto* fields = std::get_if<block::InfoFields>(&value.value)) {
-    text += "\n" + format_fields(*fields, indent + 4);
+    text.append("\n").append(format_fields(*fields, indent + 4));
     return;
   }
   text += " ";
