@@ -8,33 +8,32 @@ namespace qcow2_dedup {
 using block::MutexGuard;
 using dedup::Fingerprint;
 
-Deduplicator::Deduplicator(qcow2::Image& image, qcow2::Disk& disk, Extension extension,
-                           dedup::Hasher hasher, DedupSettings settings, bool trusted)
-    : image_(image),
-      disk_(disk),
+Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup::Hasher hasher,
+                           DedupSettings settings, bool trusted)
+    : disk(deduplicated),
       hasher_(hasher),
       settings_(settings),
       trusted_(trusted),
-      max_shared_refcount_(std::max<std::uint64_t>(1, image.max_refcount() / 2 + 1)),
+      max_shared_refcount_(std::max<std::uint64_t>(1, disk.image.max_refcount() / 2 + 1)),
       paused_(!extension.has(dedup_running)),
       extension_(extension),
       index_(dedup::make_tree_index()),
       table_(
-          image.file(), image.cluster_size(), settings.cache_bytes, counters_,
+          disk.image.file(), disk.image.cluster_size(), settings.cache_bytes, counters_,
           [this](HostOffset offset, std::uint32_t entries) {
-            image_.metadata_mutex.assert_held(); // whoever changes the table holds it
+            disk.image.metadata_mutex.assert_held(); // whoever changes the table holds it
             extension_.table_offset = offset;
             extension_.table_entries = entries;
-            store_extension(image_.header());
-            return image_.store_header();
+            store_extension(disk.image.header());
+            return disk.image.store_header();
           },
           [this](HostCluster cluster, const Fingerprint& fingerprint) {
-            image_.metadata_mutex.assert_held();
+            disk.image.metadata_mutex.assert_held();
             if (index_->remove(fingerprint, cluster)) counters_.hashes_removed.add();
           }) {}
 
 Result<void> Deduplicator::load() {
-  MutexGuard hold(image_.metadata_mutex);
+  MutexGuard hold(disk.image.metadata_mutex);
   return table_.load(extension_);
 }
 
@@ -50,8 +49,8 @@ block::DedupInfo Deduplicator::info() {
   info.algorithm = dedup::name_of(hasher_.algorithm());
   info.verify = settings_.verify;
   info.table_trusted = trusted_;
-  info.cluster_size = image_.cluster_size().bytes();
-  MutexGuard hold(image_.metadata_mutex);
+  info.cluster_size = disk.image.cluster_size().bytes();
+  MutexGuard hold(disk.image.metadata_mutex);
   info.cache_bytes = table_.cache_bytes();
   info.index_entries = index_->entries();
   info.index_bytes = index_->memory_bytes();
@@ -59,7 +58,7 @@ block::DedupInfo Deduplicator::info() {
 }
 
 bool Deduplicator::status_is_stored() {
-  MutexGuard hold(image_.metadata_mutex);
+  MutexGuard hold(disk.image.metadata_mutex);
   return extension_.has(dedup_running) == !paused();
 }
 
@@ -81,7 +80,7 @@ Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& finger
       continue;
     }
     BLOCK_TRY_ASSIGN(bool room,
-                     image_.allocator().can_add_reference(candidate, max_shared_refcount_));
+                     disk.image.allocator().can_add_reference(candidate, max_shared_refcount_));
     if (!room) {
       counters_.refcount_overflows.add();
       forget(candidate);
@@ -90,11 +89,11 @@ Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& finger
     // From here on nobody overwrites the candidate in place: COPIED stands only at the first owner,
     // if anywhere.
     if (entry.first_owner) {
-      GuestCluster owner = image_.cluster_size().containing(*entry.first_owner);
-      BLOCK_TRY_ASSIGN(bool still_owner, disk_.mapping().clear_copied(owner, candidate));
+      GuestCluster owner = disk.image.cluster_size().containing(*entry.first_owner);
+      BLOCK_TRY_ASSIGN(bool still_owner, disk.mapping().clear_copied(owner, candidate));
       if (!still_owner) table_.replace(candidate, Entry{fingerprint, std::nullopt});
     }
-    BLOCK_TRY(image_.allocator().add_reference(candidate));
+    BLOCK_TRY(disk.image.allocator().add_reference(candidate));
     return std::optional(candidate);
   }
   return std::optional<HostCluster>();
@@ -102,7 +101,7 @@ Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& finger
 
 void Deduplicator::remember(HostCluster cluster, const Fingerprint& fingerprint,
                             GuestCluster owner) {
-  table_.replace(cluster, Entry{fingerprint, image_.cluster_size().start(owner)});
+  table_.replace(cluster, Entry{fingerprint, disk.image.cluster_size().start(owner)});
   index_->insert(fingerprint, cluster);
   counters_.hashes_created.add();
 }
@@ -118,9 +117,9 @@ void Deduplicator::forget(HostCluster cluster) {
 
 void Deduplicator::unshare(HostCluster cluster) {
   // Nothing is left to report it to; a reference that stays counted is a leak, which check finds.
-  Result<std::uint64_t> left = image_.allocator().drop_reference(cluster);
+  Result<std::uint64_t> left = disk.image.allocator().drop_reference(cluster);
   if (!left) return;
-  if (*left == 1) disk_.note_lonely(cluster);
+  if (*left == 1) disk.note_lonely(cluster);
   if (*left == 0) forget_deleted(cluster);
 }
 
@@ -134,27 +133,27 @@ void Deduplicator::forget_deleted(HostCluster cluster) {
 }
 
 void Deduplicator::content_changes(HostCluster cluster) {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   forget(cluster);
 }
 
 void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   if (left == 0) return forget_deleted(host);
   Result<Entry> entry = table_.get(host);
   if (!entry)
     forget(host); // unreadable, so nobody can say whether its first owner is still right
-  else if (entry->first_owner == image_.cluster_size().start(guest))
+  else if (entry->first_owner == disk.image.cluster_size().start(guest))
     table_.replace(host, Entry{entry->fingerprint, std::nullopt});
 }
 
 void Deduplicator::became_only_owner(GuestCluster guest, HostCluster host) {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   Result<Entry> entry = table_.get(host);
   if (!entry)
     forget(host);
   else if (!entry->empty())
-    table_.replace(host, Entry{entry->fingerprint, image_.cluster_size().start(guest)});
+    table_.replace(host, Entry{entry->fingerprint, disk.image.cluster_size().start(guest)});
 }
 
 void Deduplicator::store_extension(qcow2::Header& header) {
@@ -163,7 +162,7 @@ void Deduplicator::store_extension(qcow2::Header& header) {
 }
 
 Result<void> Deduplicator::before_first_change(qcow2::Header& header) {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   extension_.set(in_use, true);
   if (!(header.incompatible_features & dedup_feature_mask))
     header.autoclear_features |= dedup_feature_mask;
@@ -172,7 +171,7 @@ Result<void> Deduplicator::before_first_change(qcow2::Header& header) {
 }
 
 void Deduplicator::at_clean_close(qcow2::Header& header) {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   extension_.set(dedup_running, !paused());
   // Entries that were not trusted in this session are not trusted in the next one.
   if (trusted_ && table_.waiting_changes() == 0) extension_.set(in_use, false);
@@ -180,27 +179,27 @@ void Deduplicator::at_clean_close(qcow2::Header& header) {
 }
 
 bool Deduplicator::wants_write_back() const {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   return table_.wants_write_back();
 }
 
 void Deduplicator::prepare_write_back() {
-  image_.metadata_mutex.assert_held();
-  table_.merge_waiting(image_.allocator());
+  disk.image.metadata_mutex.assert_held();
+  table_.merge_waiting(disk.image.allocator());
 }
 
 std::size_t Deduplicator::waiting_changes() const {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   return table_.waiting_changes();
 }
 
 std::vector<qcow2::TableWrite> Deduplicator::begin_write_back() {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   return table_.begin_write_back();
 }
 
 void Deduplicator::end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written) {
-  image_.metadata_mutex.assert_held();
+  disk.image.metadata_mutex.assert_held();
   table_.end_write_back(writes, written);
 }
 

@@ -25,11 +25,11 @@ public:
   // `trusted`: the table was closed cleanly. Else every match is confirmed by comparing bytes, now
   // and in later sessions, because an entry may be older than its cluster. The image and the disk
   // outlive this.
-  Deduplicator(qcow2::Image& image, qcow2::Disk& disk, Extension extension, dedup::Hasher hasher,
-               DedupSettings settings, bool trusted);
+  Deduplicator(qcow2::Disk& disk, Extension extension, dedup::Hasher hasher, DedupSettings settings,
+               bool trusted);
 
   // Reads the dedup table's L1.
-  Result<void> load() EXCLUDES(image_.metadata_mutex);
+  Result<void> load() EXCLUDES(disk.image.metadata_mutex);
 
   // --- Status; any thread, no lock needed ---
   bool paused() const { return paused_.load(std::memory_order_relaxed); }
@@ -37,39 +37,39 @@ public:
   // The index is complete as far as the table goes.
   void set_index_loaded() { index_loaded_ = true; }
   block::DedupStatus status() const;
-  block::DedupInfo info() EXCLUDES(image_.metadata_mutex);
+  block::DedupInfo info() EXCLUDES(disk.image.metadata_mutex);
   // Whether the file does not say yet what the user set.
-  bool status_is_stored() EXCLUDES(image_.metadata_mutex);
+  bool status_is_stored() EXCLUDES(disk.image.metadata_mutex);
 
   // --- For the write path; the metadata lock is held ---
   // A stored cluster with that content, with one reference taken for the caller and COPIED cleared
   // of its first owner. Nothing if there is none, or if its refcount has reached the threshold.
   Result<std::optional<HostCluster>> share(const dedup::Fingerprint& fingerprint)
-      REQUIRES(image_.metadata_mutex);
+      REQUIRES(disk.image.metadata_mutex);
   // Whether the table says that the cluster holds that content.
   Result<bool> holds(HostCluster cluster, const dedup::Fingerprint& fingerprint)
-      REQUIRES(image_.metadata_mutex);
+      REQUIRES(disk.image.metadata_mutex);
   // The cluster's content is written and linked at that guest cluster alone.
   void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint, GuestCluster owner)
-      REQUIRES(image_.metadata_mutex);
+      REQUIRES(disk.image.metadata_mutex);
   // Gives back the reference that share() took.
-  void unshare(HostCluster cluster) REQUIRES(image_.metadata_mutex);
+  void unshare(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // A match of this cluster's entry proved false. An entry that was not trusted is forgotten; one
   // that was is a hash collision, and true.
-  void refute(HostCluster cluster) REQUIRES(image_.metadata_mutex);
+  void refute(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // Whatever the table says of the cluster is no longer so.
-  void forget(HostCluster cluster) REQUIRES(image_.metadata_mutex);
-  dedup::InFlight& in_flight() REQUIRES(image_.metadata_mutex) { return in_flight_; }
-  dedup::Index& index() REQUIRES(image_.metadata_mutex) { return *index_; }
-  DedupTable& table() REQUIRES(image_.metadata_mutex) { return table_; }
+  void forget(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
+  dedup::InFlight& in_flight() REQUIRES(disk.image.metadata_mutex) { return in_flight_; }
+  dedup::Index& index() REQUIRES(disk.image.metadata_mutex) { return *index_; }
+  DedupTable& table() REQUIRES(disk.image.metadata_mutex) { return table_; }
 
-  qcow2::Image& image() { return image_; }
-  qcow2::Disk& disk() { return disk_; }
   const dedup::Hasher& hasher() const { return hasher_; }
   dedup::Counters& counters() { return counters_; }
   bool detects_zeroes() const { return settings_.detect_zeroes; }
   // Whether a match must be confirmed by comparing bytes.
   bool confirms_matches() const { return settings_.verify || !trusted_; }
+
+  qcow2::Disk& disk;
 
   // --- ImageClient ---
   void content_changes(HostCluster cluster) override;
@@ -84,11 +84,9 @@ public:
   void at_clean_close(qcow2::Header& header) override;
 
 private:
-  void forget_deleted(HostCluster cluster) REQUIRES(image_.metadata_mutex);
-  void store_extension(qcow2::Header& header) REQUIRES(image_.metadata_mutex);
+  void forget_deleted(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
+  void store_extension(qcow2::Header& header) REQUIRES(disk.image.metadata_mutex);
 
-  qcow2::Image& image_;
-  qcow2::Disk& disk_;
   const dedup::Hasher hasher_;
   const DedupSettings settings_;
   const bool trusted_;
@@ -99,10 +97,10 @@ private:
   std::atomic<bool> index_loaded_{false};
   dedup::Counters counters_;
 
-  Extension extension_ GUARDED_BY(image_.metadata_mutex);
-  std::unique_ptr<dedup::Index> index_ GUARDED_BY(image_.metadata_mutex);
-  DedupTable table_ GUARDED_BY(image_.metadata_mutex);
-  dedup::InFlight in_flight_ GUARDED_BY(image_.metadata_mutex);
+  Extension extension_ GUARDED_BY(disk.image.metadata_mutex);
+  std::unique_ptr<dedup::Index> index_ GUARDED_BY(disk.image.metadata_mutex);
+  DedupTable table_ GUARDED_BY(disk.image.metadata_mutex);
+  dedup::InFlight in_flight_ GUARDED_BY(disk.image.metadata_mutex);
 };
 
 } // namespace qcow2_dedup

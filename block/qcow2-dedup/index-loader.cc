@@ -16,7 +16,7 @@ IndexLoader::~IndexLoader() {
 void IndexLoader::run(const std::function<void()>& done) {
   for (std::uint64_t index = 0; !stop_; ++index) {
     {
-      MutexGuard hold(dedup_.image().metadata_mutex);
+      MutexGuard hold(dedup_.disk.image.metadata_mutex);
       if (index >= dedup_.table().block_count()) break;
     }
     load_block(index);
@@ -30,18 +30,17 @@ void IndexLoader::run(const std::function<void()>& done) {
 // the table contradicts, which does no harm: every candidate is confirmed against the table. What
 // is new since the start is in the index already.
 void IndexLoader::load_block(std::uint64_t index) {
-  qcow2::Image& image = dedup_.image();
   HostOffset place;
   {
-    MutexGuard hold(image.metadata_mutex);
+    MutexGuard hold(dedup_.disk.image.metadata_mutex);
     place = dedup_.table().block_place(index);
   }
   if (place == HostOffset()) return;
   block::AlignedBuffer memory(hash_block_bytes);
   // An unreadable block means that its clusters are not shared.
-  if (!image.file().read(place, memory.span())) return;
+  if (!dedup_.disk.image.file().read(place, memory.span())) return;
   ConstHashBlock block(memory.data(), hash_block_bytes);
-  MutexGuard hold(image.metadata_mutex);
+  MutexGuard hold(dedup_.disk.image.metadata_mutex);
   DedupTable& table = dedup_.table();
   const qcow2::Table* cached = table.cached_block(index);
   if (cached) block = ConstHashBlock(cached->bytes().data(), hash_block_bytes);

@@ -116,8 +116,8 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(state.extension->algorithm));
   // The bit stands from the first change to the clean end.
   bool trusted = !state.extension->has(in_use);
-  state.dedup = std::make_unique<Deduplicator>(*state.image, *state.disk, *state.extension, hasher,
-                                               settings, trusted);
+  state.dedup =
+      std::make_unique<Deduplicator>(*state.disk, *state.extension, hasher, settings, trusted);
   BLOCK_TRY(state.dedup->load());
   state.image->set_client(state.dedup.get());
   state.index_loader = std::make_unique<IndexLoader>(

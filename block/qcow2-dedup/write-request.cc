@@ -14,7 +14,7 @@ using block::MutexGuard;
 using qcow2::L2Entry;
 
 WriteRequest::WriteRequest(Deduplicator& dedup, GuestOffset offset, const IoVector& vector)
-    : dedup_(dedup), image_(dedup.image()), disk_(dedup.disk()), offset_(offset), vector_(vector) {}
+    : dedup_(dedup), image_(dedup.disk.image), offset_(offset), vector_(vector) {}
 
 Result<void> WriteRequest::run() {
   BLOCK_TRY(gather());
@@ -51,7 +51,7 @@ Result<void> WriteRequest::gather() {
       continue;
     }
     dedup_.counters().missing_data_reads.add();
-    BLOCK_TRY(qcow2::read_and_join(disk_, slot.guest, offset_, vector_, buffer.span()));
+    BLOCK_TRY(qcow2::read_and_join(dedup_.disk, slot.guest, offset_, vector_, buffer.span()));
   }
   return {};
 }
@@ -75,18 +75,18 @@ void WriteRequest::fingerprint() {
 }
 
 Result<void> WriteRequest::resolve() {
-  MutexGuard hold(image_.metadata_mutex);
-  BLOCK_TRY(disk_.mapping().prepare(slots_.front().guest, slots_.size()));
+  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  BLOCK_TRY(dedup_.disk.mapping().prepare(slots_.front().guest, slots_.size()));
   for (Slot& slot : slots_)
     if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot));
   BLOCK_TRY(allocate());
-  image_.trim_caches();
+  dedup_.disk.image.trim_caches();
   return {};
 }
 
 Result<void> WriteRequest::resolve_slot(Slot& slot) {
   // Looked up anew for each slot: sharing for an earlier one may have cleared this one's COPIED.
-  BLOCK_TRY_ASSIGN(L2Entry old, disk_.mapping().entry(slot.guest));
+  BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
   std::optional<HostCluster> old_host;
   if (old.is_data()) old_host = image_.cluster_size().containing(*old.host_offset());
   if (!slot.lonely) {
@@ -128,7 +128,7 @@ Result<void> WriteRequest::allocate() {
     if (slot.state == State::stored && slot.fresh && slot.host == HostCluster())
       wanting.push_back(&slot);
   for (std::size_t done = 0; done < wanting.size();) {
-    BLOCK_TRY_ASSIGN(auto run, image_.allocator().allocate_up_to(wanting.size() - done));
+    BLOCK_TRY_ASSIGN(auto run, dedup_.disk.image.allocator().allocate_up_to(wanting.size() - done));
     for (std::uint64_t i = 0; i < run.clusters; ++i)
       wanting[done++]->host = run.first + i;
   }
@@ -154,7 +154,7 @@ Result<void> WriteRequest::confirm() {
     // A candidate that cannot be read is no candidate.
     if (same) dedup_.counters().verify_mismatches.add();
     mismatch = true;
-    MutexGuard hold(image_.metadata_mutex);
+    MutexGuard hold(dedup_.disk.image.metadata_mutex);
     if (slot.state == State::shared) dedup_.unshare(slot.host);
     if (same) dedup_.refute(slot.host);
     slot.state = State::unresolved;
@@ -179,10 +179,10 @@ Result<void> WriteRequest::store() {
 }
 
 Result<void> WriteRequest::link() {
-  MutexGuard hold(image_.metadata_mutex);
+  MutexGuard hold(dedup_.disk.image.metadata_mutex);
   for (Slot& slot : slots_)
     BLOCK_TRY(link_slot(slot));
-  image_.trim_caches();
+  dedup_.disk.image.trim_caches();
   return {};
 }
 
@@ -198,15 +198,16 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
     counters.deduplicated_clusters.add();
     break;
   case State::zero:
-    BLOCK_TRY(qcow2::replace_entry(disk_, slot.guest, L2Entry::zeros()));
+    BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::zeros()));
     counters.zero_clusters.add();
     break;
   case State::shared:
-    BLOCK_TRY(qcow2::replace_entry(disk_, slot.guest, L2Entry::data(offset, false)));
+    BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, false)));
     counters.deduplicated_clusters.add();
     break;
   case State::stored:
-    if (slot.fresh) BLOCK_TRY(qcow2::replace_entry(disk_, slot.guest, L2Entry::data(offset, true)));
+    if (slot.fresh)
+      BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, true)));
     if (!slot.lonely) dedup_.remember(slot.host, slot.fingerprint, slot.guest);
     if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
@@ -218,14 +219,15 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
 }
 
 void WriteRequest::abandon() {
-  MutexGuard hold(image_.metadata_mutex);
+  MutexGuard hold(dedup_.disk.image.metadata_mutex);
   for (Slot& slot : slots_) {
     // What cannot be given back is a leak, which check finds; the error that led here is the one to
     // report.
     if (slot.state == State::shared) dedup_.unshare(slot.host);
     if (slot.state == State::stored && slot.fresh && slot.host != HostCluster())
-      (void)image_.allocator().release_unused(slot.host,
-                                              1); // at worst a leak; the first error counts
+      (void)dedup_.disk.image.allocator().release_unused(
+          slot.host,
+          1); // at worst a leak; the first error counts
     if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), false);
     slot.ticket.reset();
   }
@@ -235,9 +237,9 @@ bool WriteRequest::wait_for_others() {
   auto waiting = std::find_if(slots_.begin(), slots_.end(),
                               [](const Slot& slot) { return slot.state == State::waiting; });
   if (waiting == slots_.end()) return false;
-  MutexGuard hold(image_.metadata_mutex);
+  MutexGuard hold(dedup_.disk.image.metadata_mutex);
   {
-    std::unique_lock<std::mutex> held(image_.metadata_mutex.native(), std::adopt_lock);
+    std::unique_lock<std::mutex> held(dedup_.disk.image.metadata_mutex.native(), std::adopt_lock);
     // Whether it succeeded does not matter here: the slot is resolved anew either way.
     (void)dedup_.in_flight().wait(*waiting->writer, held);
     held.release();

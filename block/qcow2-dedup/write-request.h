@@ -47,22 +47,21 @@ private:
 
   Result<void> gather();
   void fingerprint();
-  Result<void> resolve() EXCLUDES(image_.metadata_mutex);
-  Result<void> resolve_slot(Slot& slot) REQUIRES(image_.metadata_mutex);
-  Result<void> allocate() REQUIRES(image_.metadata_mutex);
-  Result<void> confirm() EXCLUDES(image_.metadata_mutex);
+  Result<void> resolve() EXCLUDES(dedup_.disk.image.metadata_mutex);
+  Result<void> resolve_slot(Slot& slot) REQUIRES(dedup_.disk.image.metadata_mutex);
+  Result<void> allocate() REQUIRES(dedup_.disk.image.metadata_mutex);
+  Result<void> confirm() EXCLUDES(dedup_.disk.image.metadata_mutex);
   Result<bool> holds_same_bytes(HostCluster host, const std::byte* data);
   Result<void> store();
-  Result<void> link() EXCLUDES(image_.metadata_mutex);
-  Result<void> link_slot(Slot& slot) REQUIRES(image_.metadata_mutex);
+  Result<void> link() EXCLUDES(dedup_.disk.image.metadata_mutex);
+  Result<void> link_slot(Slot& slot) REQUIRES(dedup_.disk.image.metadata_mutex);
   // After an error: gives back what was taken for slots that are not linked.
-  void abandon() EXCLUDES(image_.metadata_mutex);
+  void abandon() EXCLUDES(dedup_.disk.image.metadata_mutex);
   // Waits for one other request, if any slot must; false if none must.
-  bool wait_for_others() EXCLUDES(image_.metadata_mutex);
+  bool wait_for_others() EXCLUDES(dedup_.disk.image.metadata_mutex);
 
   Deduplicator& dedup_;
   qcow2::Image& image_;
-  qcow2::Disk& disk_;
   const GuestOffset offset_;
   const block::IoVector& vector_;
   std::vector<block::AlignedBuffer>

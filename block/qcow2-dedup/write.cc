@@ -15,7 +15,7 @@ constexpr std::uint64_t piece_bytes = 1u << 20;
 } // namespace
 
 Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector) {
-  qcow2::Disk& disk = dedup.disk();
+  qcow2::Disk& disk = dedup.disk;
   block::ClusterSize size = disk.cluster_size();
   auto range = qcow2::ClusterRange::touched(size, offset, vector.size());
   block::RangeLock::Guard taken(disk.requests, range.first.value(), range.end.value(),

@@ -40,8 +40,7 @@ Result<void> release(Disk& disk, const std::vector<Target>& targets) {
 
 Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>& targets) {
   ClusterSize size = disk.cluster_size();
-  Image& image = disk.image;
-  MutexGuard hold(image.metadata_mutex);
+  MutexGuard hold(disk.image.metadata_mutex);
   BLOCK_TRY(disk.mapping().prepare(range.first, range.count()));
   for (GuestCluster cluster = range.first; cluster < range.end; ++cluster) {
     BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(cluster));
@@ -49,7 +48,7 @@ Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>&
     if (old.copied() && old.host_offset()) {
       target.host = *old.host_offset();
       target.link = !old.is_data(); // a zero entry that kept its cluster
-      if (ImageClient* client = image.client())
+      if (ImageClient* client = disk.image.client())
         client->content_changes(size.containing(target.host));
     } else {
       target.fresh = target.link = true;
@@ -62,12 +61,12 @@ Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>&
       ++first;
       continue;
     }
-    BLOCK_TRY_ASSIGN(HostCluster place, image.allocator().allocate(clusters));
+    BLOCK_TRY_ASSIGN(HostCluster place, disk.image.allocator().allocate(clusters));
     for (std::size_t i = 0; i < clusters; ++i)
       targets[first + i].host = size.start(place + i);
     first += clusters;
   }
-  image.trim_caches();
+  disk.image.trim_caches();
   return {};
 }
 
@@ -90,14 +89,13 @@ Result<void> add_cluster_write(Disk& disk, GuestCluster cluster, const Target& t
 }
 
 Result<void> link(Disk& disk, GuestCluster first, const std::vector<Target>& targets) {
-  Image& image = disk.image;
-  MutexGuard hold(image.metadata_mutex);
+  MutexGuard hold(disk.image.metadata_mutex);
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const Target& target = targets[i];
     if (!target.link) continue;
     BLOCK_TRY(replace_entry(disk, first + i, L2Entry::data(target.host, true)));
   }
-  image.trim_caches();
+  disk.image.trim_caches();
   return {};
 }
 
