@@ -279,7 +279,7 @@ TEST_F(QmpServer, answers_what_came_before_a_client_ended_its_side) {
   client.send("{'execute': 'echo', 'id': 1}{'execute': 'large'}");
   client.finish_sending();
   EXPECT_EQ(client.line(), R"({"return": {}, "id": 1})");
-  EXPECT_EQ(client.line().size(), 100014u);
+  EXPECT_EQ(client.line().size(), 1000014u);
   EXPECT_TRUE(client.ended());
 }
 
@@ -317,10 +317,10 @@ TEST_F(QmpServer, does_not_run_requests_of_a_client_that_takes_no_replies) {
   // The server reads no further once replies pile up, so not all requests can be sent.
   EXPECT_LT(greedy.send(requests, 300ms), requests.size());
   EXPECT_EQ(other.ask("{'execute': 'echo'}"), R"({"return": {}})");
-  EXPECT_LT(dispatcher.runs, 100);
+  EXPECT_LT(dispatcher.runs, 10);
   // It goes on when the client does.
-  for (int i = 0; i < 200; ++i)
-    ASSERT_EQ(greedy.line().size(), 100014u);
+  for (int i = 0; i < 20; ++i)
+    ASSERT_EQ(greedy.line().size(), 1000014u);
 }
 
 TEST_F(QmpServer, drops_a_client_that_does_not_read_its_events) {

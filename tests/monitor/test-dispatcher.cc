@@ -15,7 +15,7 @@ bool TestDispatcher::knows(std::string_view command) const {
 block::Result<std::string> TestDispatcher::run(std::string_view command,
                                                const nlohmann::json& arguments) {
   ++runs;
-  if (command == "large") return '"' + std::string(100000, 'x') + '"';
+  if (command == "large") return '"' + std::string(1000000, 'x') + '"';
   if (command == "fail")
     return block::Error(block::ErrorKind::not_found, "Could not open '\xFF': no such file");
   if (command == "no-device")

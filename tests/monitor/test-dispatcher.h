@@ -8,7 +8,7 @@
 
 namespace test {
 
-// "echo" returns its arguments, "large" 100,000 bytes of text; "fail" and "no-device" fail.
+// "echo" returns its arguments, "large" 1,000,000 bytes of text; "fail" and "no-device" fail.
 class TestDispatcher final : public qapi::Dispatcher {
 public:
   bool knows(std::string_view command) const override;
