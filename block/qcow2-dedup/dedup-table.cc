@@ -170,7 +170,7 @@ std::uint64_t DedupTable::blocks_per_cluster() const {
 // for.
 Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator) {
   std::uint64_t clusters = std::max<std::uint64_t>(1, hash_block_bytes / cluster_size_.bytes());
-  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate(clusters));
+  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate_metadata(clusters));
   std::uint64_t group = blocks_per_cluster();
   std::uint64_t first = index / group * group;
   for (std::uint64_t i = 0; i < group && first + i < l1_.size(); ++i) {
@@ -193,7 +193,7 @@ Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& alloc
   std::uint64_t entries = std::min<std::uint64_t>(clusters * per_cluster, max_table_entries);
   if (min_entries > max_table_entries)
     return Error(ErrorKind::no_space, "the dedup table has its largest size");
-  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate(clusters));
+  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate_metadata(clusters));
   std::vector<std::byte> bytes(clusters << cluster_size_.bits());
   for (std::size_t i = 0; i < l1_.size(); ++i)
     block::store_big_endian(bytes.data() + i * table_entry_bytes, l1_[i]);
@@ -238,15 +238,19 @@ void DedupTable::end_write_back(const std::vector<TableWrite>& writes, bool writ
   dirty_end_ = l1_.size();
 }
 
-std::uint64_t DedupTable::clusters_used() const {
-  if (l1_.empty()) return 0;
-  std::vector<std::uint64_t> clusters;
-  for (std::uint64_t offset : l1_)
-    if (offset != 0) clusters.push_back(offset >> cluster_size_.bits());
-  auto last = std::unique(clusters.begin(), clusters.end());
-  auto distinct = static_cast<std::uint64_t>(last - clusters.begin());
-  return distinct * std::max<std::uint64_t>(1, hash_block_bytes / cluster_size_.bytes()) +
-         cluster_size_.clusters_for(l1_.size() * table_entry_bytes);
+std::vector<DedupTable::Place> DedupTable::places() const {
+  std::vector<Place> all;
+  if (l1_.empty()) return all;
+  all.push_back({l1_offset_, l1_.size() * table_entry_bytes});
+  for (std::uint64_t raw : l1_) {
+    HostOffset offset(raw);
+    if (raw == 0) continue;
+    // Blocks that share a cluster are neighbours in the table.
+    bool shared = all.size() > 1 && cluster_size_.bytes() > hash_block_bytes &&
+                  cluster_size_.containing(all.back().offset) == cluster_size_.containing(offset);
+    if (!shared) all.push_back({offset, hash_block_bytes});
+  }
+  return all;
 }
 
 } // namespace qcow2_dedup

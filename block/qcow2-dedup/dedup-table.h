@@ -64,8 +64,13 @@ public:
   bool is_waiting(HostCluster cluster) const;
 
   std::uint64_t cache_bytes() const { return blocks_.memory_bytes(); }
-  // Clusters of the file that the table occupies: its L1 and its hash blocks.
-  std::uint64_t clusters_used() const;
+  // What the table occupies, each cluster once: its L1, and its hash blocks in pieces of at least a
+  // cluster.
+  struct Place {
+    HostOffset offset;
+    std::uint64_t bytes;
+  };
+  std::vector<Place> places() const;
 
 private:
   struct FreeTree {

@@ -34,7 +34,10 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
 
 Result<void> Deduplicator::load() {
   MutexGuard hold(disk.image.metadata_mutex);
-  return table_.load(extension_);
+  BLOCK_TRY(table_.load(extension_));
+  for (auto [offset, bytes] : table_.places())
+    BLOCK_TRY(disk.image.enter_metadata(offset, bytes));
+  return {};
 }
 
 block::DedupStatus Deduplicator::status() const {
@@ -73,6 +76,7 @@ Result<bool> Deduplicator::holds(HostCluster cluster, const Fingerprint& fingerp
 Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& fingerprint) {
   for (HostCluster candidate : index_->find(fingerprint)) {
     BLOCK_TRY_ASSIGN(Entry entry, table_.get(candidate));
+    if (disk.image.allocator().metadata().contains(candidate)) continue; // a table that lies
     if (entry.fingerprint != fingerprint) {
       // Another content with the same short fingerprint, or the index is behind the table.
       if (entry.fingerprint.prefix48() != fingerprint.prefix48())

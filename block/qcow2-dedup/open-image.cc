@@ -159,7 +159,7 @@ Result<void> open(Node& node, Options& options) {
   state->disk = std::make_unique<qcow2::Disk>(*state->image, node);
   BLOCK_TRY(state->disk->load());
   if (writable) {
-    BLOCK_TRY(state->image->check_overlaps());
+    BLOCK_TRY(state->image->enter_all_metadata());
     if (state->extension) BLOCK_TRY(start_dedup(node, *state, taken.dedup));
   }
   node.set_state(std::move(state));

@@ -22,29 +22,18 @@ TableCheck::TableCheck(qcow2::HostFile& file, const qcow2::Header& header, Exten
       table_(file, header.cluster_size(), cache_bytes, counters_, never_grows, no_index) {}
 
 bool TableCheck::claim_all(qcow2::References& references) {
-  std::vector<std::pair<HostOffset, std::uint64_t>> claimed;
-  auto claim = [&](HostOffset offset, std::uint64_t bytes) {
-    if (!references.claim(offset, bytes)) return false;
-    claimed.emplace_back(offset, bytes);
-    return true;
-  };
-  bool all = claim(extension_.table_offset,
-                   extension_.table_entries * std::uint64_t{qcow2::table_entry_bytes});
-  HostCluster last_shared;
-  for (std::uint64_t index = 0; all && index < table_.block_count(); ++index) {
-    HostOffset place = table_.block_place(index);
-    if (place == HostOffset()) continue;
-    // Blocks that share a cluster are neighbours in the table.
-    HostCluster cluster = cluster_size_.containing(place);
-    if (cluster_size_.bytes() > hash_block_bytes && cluster == last_shared) continue;
-    last_shared = cluster;
-    all = claim(place, hash_block_bytes);
+  std::vector<DedupTable::Place> claimed;
+  for (const DedupTable::Place& place : table_.places()) {
+    if (references.claim(place.offset, place.bytes)) {
+      claimed.push_back(place);
+      continue;
+    }
+    for (const DedupTable::Place& back : claimed)
+      for (std::uint64_t i = 0; i < cluster_size_.clusters_for(back.bytes); ++i)
+        references.remove_metadata(cluster_size_.containing(back.offset) + i);
+    return false;
   }
-  if (all) return true;
-  for (auto [offset, bytes] : claimed)
-    for (std::uint64_t i = 0; i < cluster_size_.clusters_for(bytes); ++i)
-      references.remove_metadata(cluster_size_.containing(offset) + i);
-  return false;
+  return true;
 }
 
 Result<void> TableCheck::claim_metadata(qcow2::References& references,

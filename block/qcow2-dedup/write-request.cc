@@ -114,6 +114,7 @@ Result<void> WriteRequest::resolve_slot(Slot& slot) {
   }
   slot.state = State::stored;
   if (old_host && old.copied()) {
+    BLOCK_TRY(dedup_.disk.image.allocator().check_data_place(*old_host));
     dedup_.content_changes(*old_host);
     slot.host = *old_host;
   } else {

@@ -20,10 +20,30 @@ Result<HostCluster> Allocator::allocate(std::uint64_t clusters) {
       return Error(ErrorKind::no_space, "the image file cannot grow beyond 64 PiB");
     BLOCK_TRY_ASSIGN(bool counted, ensure_blocks(first, clusters));
     if (!counted) continue; // the table was moved: what was free may hold it now
+    // Refcounts that call metadata free are wrong; what else they say cannot be believed either.
+    if (metadata_.contains_any(first, clusters))
+      return Error(ErrorKind::corrupt,
+                   "the refcounts call a cluster free that holds metadata, near "
+                   "host cluster " +
+                       std::to_string(first.value()))
+          .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
     BLOCK_TRY(reserve(first, clusters));
     cursor = first + clusters;
     return first;
   }
+}
+
+Result<HostCluster> Allocator::allocate_metadata(std::uint64_t clusters) {
+  BLOCK_TRY_ASSIGN(HostCluster first, allocate(clusters));
+  metadata_.add(first, clusters);
+  return first;
+}
+
+Result<void> Allocator::check_data_place(HostCluster cluster) const {
+  if (!metadata_.contains(cluster)) return {};
+  return Error(ErrorKind::corrupt, "an L2 entry names host cluster " +
+                                       std::to_string(cluster.value()) + ", which holds metadata")
+      .with_hint("Run 'dedup-img check' on the image.");
 }
 
 Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
@@ -35,6 +55,8 @@ Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
   BLOCK_TRY_ASSIGN(std::uint64_t more, refcounts_.count_free(first + least, clusters - least));
   // Not beyond what blocks count now: the next block goes there.
   while (more > 0 && !refcounts_.has_block(first + (least + more - 1)))
+    --more;
+  while (more > 0 && metadata_.contains_any(first + least, more))
     --more;
   BLOCK_TRY(reserve(first + least, more));
   if (least + more > 1) multi_cursor_ = first + (least + more);
@@ -76,6 +98,7 @@ Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters)
                           refcounts_.blocks().find(cluster_size_.start(place + i))->bytes()));
   }
   BLOCK_TRY(reserve(place, missing.size()));
+  metadata_.add(place, missing.size());
   return true;
 }
 
@@ -124,6 +147,7 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
     refcounts_.reinstall_table(old_entries, old_offset);
     return std::move(stored).error().context("growing the refcount table");
   }
+  metadata_.add(base, blocks + table_clusters);
   return drop_references(cluster_size_.containing(old_offset),
                          cluster_size_.clusters_for(old_entries * table_entry_bytes));
 }
@@ -147,6 +171,7 @@ Result<void> Allocator::release_unused(HostCluster first, std::uint64_t clusters
   for (std::uint64_t i = 0; i < clusters; ++i) {
     BLOCK_TRY(refcounts_.set(first + i, 0));
     note_free(first + i);
+    metadata_.remove(first + i);
   }
   return {};
 }
@@ -214,6 +239,7 @@ Result<void> Allocator::end_drop(bool durable, const std::function<void(HostClus
     BLOCK_TRY(refcounts_.set(cluster, left));
     if (left > 0) continue;
     note_free(cluster);
+    metadata_.remove(cluster);
     if (freed) freed(cluster);
   }
   return {};

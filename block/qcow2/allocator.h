@@ -8,6 +8,7 @@
 #ifndef BLOCK_QCOW2_ALLOCATOR_H
 #define BLOCK_QCOW2_ALLOCATOR_H
 
+#include "block/qcow2/metadata-places.h"
 #include "block/qcow2/refcounts.h"
 
 #include <functional>
@@ -30,6 +31,12 @@ public:
   // free. Their content is whatever the file holds there. Errors: no_space (beyond what qcow2 can
   // address), those of metadata I/O.
   Result<HostCluster> allocate(std::uint64_t clusters);
+  // The same for metadata: no data is ever written there until the clusters are free again.
+  Result<HostCluster> allocate_metadata(std::uint64_t clusters);
+  // Where metadata lies. Whoever opens an image enters what is there.
+  MetadataPlaces& metadata() { return metadata_; }
+  // Error: corrupt, if the cluster holds metadata, so that an L2 entry must not name it.
+  Result<void> check_data_place(HostCluster cluster) const;
   struct Run {
     HostCluster first;
     std::uint64_t clusters;
@@ -81,6 +88,7 @@ private:
   // not make later wishes for one cluster skip them too, nor search them again itself.
   HostCluster single_cursor_;
   HostCluster multi_cursor_;
+  MetadataPlaces metadata_;
   DroppedReferences dropped_;
   DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
 };

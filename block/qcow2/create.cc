@@ -30,6 +30,7 @@ Result<void> create_empty(block::Node& file, Header header) {
   }
   Disk disk(image, file);
   BLOCK_TRY(disk.load());
+  BLOCK_TRY(image.enter_all_metadata());
   BLOCK_TRY(disk.grow(guest_size));
   BLOCK_TRY(image.begin_change());
   BLOCK_TRY(image.close());

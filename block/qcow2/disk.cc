@@ -97,7 +97,7 @@ Result<void> Disk::grow(std::uint64_t bytes) {
     HostCluster place;
     std::uint64_t clusters = cluster_size().clusters_for(entries * table_entry_bytes);
     if (moves) {
-      BLOCK_TRY_ASSIGN(place, image.allocator().allocate(clusters));
+      BLOCK_TRY_ASSIGN(place, image.allocator().allocate_metadata(clusters));
       std::vector<std::byte> table = mapping_.encode_l1(entries);
       table.resize(clusters << cluster_size().bits());
       BLOCK_TRY(image.file().write(cluster_size().start(place), table));

@@ -59,30 +59,31 @@ void Image::add_mapping(Mapping* mapping) {
 }
 
 // Two structures at one place would destroy each other with the next write.
-Result<void> Image::check_overlaps() {
-  MutexGuard hold(metadata_mutex);
-  std::vector<HostCluster> places;
-  auto add = [&](HostOffset offset, std::uint64_t bytes) {
-    for (std::uint64_t i = 0; i < cluster_size_.clusters_for(bytes); ++i)
-      places.push_back(cluster_size_.containing(offset) + i);
-  };
-  add(HostOffset(0), 1);
-  add(header_.refcount_table_offset,
-      std::uint64_t{header_.refcount_table_clusters} << cluster_size_.bits());
-  for (HostOffset block : refcounts_.block_places())
-    add(block, 1);
-  for (Mapping* mapping : mappings_) {
-    add(mapping->l1_offset(), std::uint64_t{mapping->l1_entries()} * table_entry_bytes);
-    for (HostOffset table : mapping->l2_tables())
-      add(table, 1);
-  }
-  std::sort(places.begin(), places.end());
-  auto twice = std::adjacent_find(places.begin(), places.end());
-  if (twice == places.end()) return {};
-  return Error(ErrorKind::corrupt, "metadata overlaps at host cluster " +
-                                       std::to_string(twice->value()) +
+Result<void> Image::enter_metadata(HostOffset offset, std::uint64_t bytes) {
+  if (bytes == 0) return {};
+  HostCluster first = cluster_size_.containing(offset);
+  if (allocator_.metadata().add(first, cluster_size_.clusters_for(bytes))) return {};
+  return Error(ErrorKind::corrupt, "metadata overlaps at or after host cluster " +
+                                       std::to_string(first.value()) +
                                        "; the image cannot be written to")
       .with_hint("Run 'dedup-img check' on the image; it can still be opened read-only.");
+}
+
+Result<void> Image::enter_all_metadata() {
+  MutexGuard hold(metadata_mutex);
+  std::uint64_t cluster = cluster_size_.bytes();
+  BLOCK_TRY(enter_metadata(HostOffset(0), cluster));
+  BLOCK_TRY(
+      enter_metadata(header_.refcount_table_offset, header_.refcount_table_clusters * cluster));
+  for (HostOffset block : refcounts_.block_places())
+    BLOCK_TRY(enter_metadata(block, cluster));
+  for (Mapping* mapping : mappings_) {
+    BLOCK_TRY(enter_metadata(mapping->l1_offset(),
+                             std::uint64_t{mapping->l1_entries()} * table_entry_bytes));
+    for (HostOffset table : mapping->l2_tables())
+      BLOCK_TRY(enter_metadata(table, cluster));
+  }
+  return {};
 }
 
 Result<void> Image::store_header() {

@@ -63,8 +63,11 @@ public:
 
   // Reads the refcount table.
   Result<void> load() EXCLUDES(metadata_mutex);
-  // Before writing, with all mappings added. Error: corrupt, if metadata overlaps.
-  Result<void> check_overlaps() EXCLUDES(metadata_mutex);
+  // Before writing, with all mappings added: enters all metadata of the standard in the allocator's
+  // places. Error: corrupt, if metadata overlaps.
+  Result<void> enter_all_metadata() EXCLUDES(metadata_mutex);
+  // Enters further metadata; same error.
+  Result<void> enter_metadata(HostOffset offset, std::uint64_t bytes) REQUIRES(metadata_mutex);
   // Whoever sits on top; before the first request. Not owned.
   void set_client(ImageClient* client) { client_ = client; }
   ImageClient* client() const { return client_; }

@@ -39,7 +39,7 @@ Result<Table*> Mapping::l2_table(GuestCluster cluster) {
 Result<Table*> Mapping::l2_table_for_writing(GuestCluster cluster) {
   std::size_t index = l1_index(cluster);
   if ((l1_[index] & offset_mask) == 0) {
-    BLOCK_TRY_ASSIGN(HostCluster place, allocator_.allocate(1));
+    BLOCK_TRY_ASSIGN(HostCluster place, allocator_.allocate_metadata(1));
     HostOffset offset = cluster_size_.start(place);
     Table* table = l2_tables_.create(offset);
     // Zeros in the file before the L1 entry can point there; a write-back sets a barrier in

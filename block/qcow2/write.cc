@@ -47,6 +47,7 @@ Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>&
     Target target{old, HostOffset(), false, false};
     if (old.copied() && old.host_offset()) {
       target.host = *old.host_offset();
+      BLOCK_TRY(disk.image.allocator().check_data_place(size.containing(target.host)));
       target.link = !old.is_data(); // a zero entry that kept its cluster
       if (ImageClient* client = disk.image.client())
         client->content_changes(size.containing(target.host));

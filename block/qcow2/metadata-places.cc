@@ -1,0 +1,42 @@
+// MetadataPlaces: bits in chunks of 4 KiB.
+#include "block/qcow2/metadata-places.h"
+
+namespace qcow2 {
+namespace {
+
+std::uint64_t bit_of(HostCluster cluster) {
+  return bit(cluster.value() % 64);
+}
+
+} // namespace
+
+bool MetadataPlaces::add(HostCluster first, std::uint64_t clusters) {
+  bool all_new = true;
+  for (HostCluster cluster = first; cluster < first + clusters; ++cluster) {
+    Chunk& chunk = chunks_[cluster.value() / clusters_per_chunk];
+    std::uint64_t& word = chunk[cluster.value() % clusters_per_chunk / 64];
+    if (word & bit_of(cluster)) all_new = false;
+    word |= bit_of(cluster);
+  }
+  return all_new;
+}
+
+void MetadataPlaces::remove(HostCluster cluster) {
+  auto chunk = chunks_.find(cluster.value() / clusters_per_chunk);
+  if (chunk != chunks_.end())
+    chunk->second[cluster.value() % clusters_per_chunk / 64] &= ~bit_of(cluster);
+}
+
+bool MetadataPlaces::contains(HostCluster cluster) const {
+  auto chunk = chunks_.find(cluster.value() / clusters_per_chunk);
+  return chunk != chunks_.end() &&
+         (chunk->second[cluster.value() % clusters_per_chunk / 64] & bit_of(cluster)) != 0;
+}
+
+bool MetadataPlaces::contains_any(HostCluster first, std::uint64_t clusters) const {
+  for (HostCluster cluster = first; cluster < first + clusters; ++cluster)
+    if (contains(cluster)) return true;
+  return false;
+}
+
+} // namespace qcow2
