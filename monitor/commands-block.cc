@@ -14,6 +14,7 @@ DetectZeroesMode detect_zeroes(block::DetectZeroes mode) {
     return DetectZeroesMode::on;
   case block::DetectZeroes::unmap:
     return DetectZeroesMode::unmap;
+  case block::DetectZeroes::unset:
   case block::DetectZeroes::off:
     break;
   }
