@@ -27,6 +27,16 @@ CompressedPlace compressed_place(L2Entry entry, unsigned cluster_bits) {
   return {offset, (more_sectors + 1) * 512 - offset.value() % 512};
 }
 
+// Whether every entry could be one. What is not a table, but data that a damaged L1 entry names,
+// fails this, and must not be changed.
+bool well_formed(std::span<const std::byte> table) {
+  for (std::size_t at = 0; at < table.size(); at += table_entry_bytes) {
+    L2Entry entry(load_big_endian<std::uint64_t>(&table[at]));
+    if (!entry.compressed() && (entry.raw() & l2_reserved_mask) != 0) return false;
+  }
+  return true;
+}
+
 } // namespace
 
 MappingWalk::MappingWalk(HostFile& file, const Header& header, References& references,
@@ -124,6 +134,7 @@ Result<void> MappingWalk::count_table(HostOffset table, std::uint64_t times) {
     return {};
   }
   std::span<std::byte> bytes = read.value();
+  bool may_repair = findings_.repairs_errors() && well_formed(bytes);
   std::optional<HostOffset> contiguous; // where the next cluster lies if it follows the last one
   for (std::size_t at = 0; at < bytes.size(); at += table_entry_bytes) {
     L2Entry entry(load_big_endian<std::uint64_t>(&bytes[at]));
@@ -138,7 +149,7 @@ Result<void> MappingWalk::count_table(HostOffset table, std::uint64_t times) {
     std::optional<HostOffset> host = entry.host_offset();
     if (!host) continue;
     if (!cluster_size_.aligned(*host)) {
-      bool repair = entry.reads_as_zeros() && findings_.repairs_errors();
+      bool repair = entry.reads_as_zeros() && may_repair;
       std::string line = format_line("%s offset=%" PRIx64
                                      ": %s cluster is not properly aligned; L2 entry corrupted.",
                                      repair ? "Repairing" : "ERROR", host->value(),
@@ -192,6 +203,7 @@ Result<void> MappingWalk::check_table_copied(std::size_t l1_index, HostOffset ta
   std::span<std::byte> bytes = read.value();
   std::size_t changed_begin = bytes.size();
   std::size_t changed_end = 0;
+  repair = repair && well_formed(bytes);
   std::uint64_t table_clusters = cluster_size_.bytes() / table_entry_bytes;
   for (std::size_t at = 0; at < bytes.size(); at += table_entry_bytes) {
     L2Entry entry(load_big_endian<std::uint64_t>(&bytes[at]));

@@ -193,8 +193,22 @@ std::optional<std::uint64_t> StoredRefcounts::stored(HostCluster cluster) const 
   std::uint64_t index = cluster.value() / clusters_per_block_;
   if (index < states_.size() && states_[index] != BlockState::none && !comparable(states_[index]))
     return std::nullopt;
+  // Entries may name clusters beyond the file, which nothing compares.
+  if (index < states_.size() && states_[index] != BlockState::none && cluster >= references_.end())
+    return read_one(index, cluster);
   std::uint64_t different = differing_.get(cluster);
   return different != 0 ? different - 1 : references_.count(cluster);
+}
+
+std::optional<std::uint64_t> StoredRefcounts::read_one(std::size_t index,
+                                                       HostCluster cluster) const {
+  // Only the word with this refcount, as the entries of a damaged L2 table name clusters far apart.
+  std::byte word[8];
+  std::uint64_t within = cluster - first_of(index);
+  std::uint64_t per_word = sizeof word * 8 >> header_.refcount_order;
+  HostOffset place = block_offset(index) + within / per_word * sizeof word;
+  if (!file_.read(place, std::span(word))) return std::nullopt;
+  return load_refcount(word, within % per_word, header_.refcount_order);
 }
 
 Result<void> StoredRefcounts::collect_higher(ClusterCounts& higher) {

@@ -44,7 +44,7 @@ public:
   // Corrects refcounts in the blocks that are there: lower ones if `lower`, higher ones if `raise`.
   Result<void> repair_in_place(bool lower, bool raise);
 
-  // The refcount stored for a cluster that is referenced; nothing if it cannot be read.
+  // The refcount stored for a cluster that an entry names; nothing if it cannot be read.
   std::optional<std::uint64_t> stored(HostCluster cluster) const;
 
   // For a new structure in place of this one. Adds the refcounts of sound blocks that are higher
@@ -82,6 +82,7 @@ private:
   void compare_missing(HostCluster first, HostCluster end);
   Result<void> compare_block(std::size_t index, HostCluster first, HostCluster end);
   void mismatch(HostCluster cluster, std::uint64_t stored, std::uint64_t counted);
+  std::optional<std::uint64_t> read_one(std::size_t index, HostCluster cluster) const;
   void note_in_use(HostCluster cluster) { end_ = std::max(end_, cluster + 1); }
 
   HostFile& file_;

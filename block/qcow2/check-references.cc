@@ -43,23 +43,36 @@ bool References::claim(HostOffset offset, std::uint64_t bytes) {
 void References::add(HostOffset offset, std::uint64_t bytes, ClusterUse use, std::uint64_t times,
                      CheckFindings& findings) {
   if (bytes == 0) return;
-  // The last cluster of a file may be cut short, so a range may end within one cluster beyond it.
+  HostCluster first = cluster_size_.containing(offset);
+  HostCluster last = cluster_size_.containing(offset + (bytes - 1));
+  // The last cluster of a file may be cut short, so a range may end less than a cluster beyond it.
   // No overflow: an offset of the format has at most 62 bits, and file lengths have 63.
-  if (offset.value() + bytes > file_bytes_ + cluster_size_.bytes()) {
+  if (offset.value() + bytes >= file_bytes_ + cluster_size_.bytes()) {
     findings.corruption(format_line("ERROR: counting reference for region exceeding the end of the "
                                     "file by one cluster or more: offset 0x%" PRIx64
                                     " size 0x%" PRIx64,
                                     offset.value(), bytes));
+    for (HostCluster cluster = first; cluster <= last; ++cluster)
+      dangling_.add(cluster, times);
     return;
   }
-  HostCluster last = cluster_size_.containing(offset + (bytes - 1));
-  for (HostCluster cluster = cluster_size_.containing(offset); cluster <= last; ++cluster) {
+  for (HostCluster cluster = first; cluster <= last; ++cluster) {
+    std::uint64_t before = counts_.get(cluster);
     counts_.add(cluster, times);
-    if (counts_.get(cluster) > max_count_)
+    if (before <= max_count_ && times > max_count_ - before)
       findings.corruption(format_line("ERROR: overflow cluster offset=0x%" PRIx64,
                                       cluster_size_.start(cluster).value()));
     if (use == ClusterUse::metadata) metadata_.add(cluster, times);
   }
+}
+
+void References::file_grows_to(std::uint64_t bytes) {
+  HostCluster old_end(cluster_size_.clusters_for(file_bytes_));
+  HostCluster new_end(cluster_size_.clusters_for(bytes));
+  dangling_.for_each(old_end, new_end, [&](HostCluster cluster, std::uint64_t times) {
+    counts_.add(cluster, times);
+  });
+  file_bytes_ = bytes;
 }
 
 void References::remove_metadata(HostCluster cluster) {

@@ -37,8 +37,12 @@ public:
 
   // All references, also those that a refcount has no room for.
   const ClusterCounts& counts() const { return counts_; }
+  // References to clusters beyond the file. Nothing may be put there: it would become what those
+  // entries say.
+  const ClusterCounts& dangling() const { return dangling_; }
   std::uint64_t file_bytes() const { return file_bytes_; }
-  void file_grows_to(std::uint64_t bytes) { file_bytes_ = bytes; }
+  // What dangled and lies in the file now counts like any reference.
+  void file_grows_to(std::uint64_t bytes);
   // One beyond the last cluster that is in the file or referenced.
   HostCluster end() const;
 
@@ -48,6 +52,7 @@ private:
   std::uint64_t file_bytes_;
   ClusterCounts counts_;
   ClusterCounts metadata_; // of counts_, references that are metadata
+  ClusterCounts dangling_;
 };
 
 } // namespace qcow2

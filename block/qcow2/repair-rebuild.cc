@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <iterator>
 
 namespace qcow2 {
 namespace {
@@ -27,7 +28,7 @@ void add_block(std::vector<std::uint64_t>& blocks, std::uint64_t index) {
 
 // The structure counts itself, so its size depends on its size; each round can only make it longer,
 // and a block more covers at least 64 clusters, so it settles after a few rounds.
-std::optional<Plan> make_plan(const Header& header, const ClusterCounts& counted,
+std::optional<Plan> make_plan(const Header& header, const References& references,
                               const ClusterCounts& higher, HostCluster first,
                               std::uint64_t clusters_per_block) {
   ClusterSize cluster_size = header.cluster_size();
@@ -39,14 +40,15 @@ std::optional<Plan> make_plan(const Header& header, const ClusterCounts& counted
     std::uint64_t index = cluster.value() / clusters_per_block;
     if (plan.blocks.empty() || plan.blocks.back() < index) plan.blocks.push_back(index);
   };
-  counted.for_each(HostCluster(0), first, need);
-  std::vector<std::uint64_t> of_counted;
-  of_counted.swap(plan.blocks);
-  higher.for_each(HostCluster(0), first, need);
-  std::vector<std::uint64_t> of_higher;
-  of_higher.swap(plan.blocks);
-  std::set_union(of_counted.begin(), of_counted.end(), of_higher.begin(), of_higher.end(),
-                 std::back_inserter(plan.blocks));
+  for (const ClusterCounts* counts : {&references.counts(), &references.dangling(), &higher}) {
+    std::vector<std::uint64_t> others;
+    others.swap(plan.blocks);
+    counts->for_each(HostCluster(0), first, need);
+    std::vector<std::uint64_t> joined;
+    std::set_union(plan.blocks.begin(), plan.blocks.end(), others.begin(), others.end(),
+                   std::back_inserter(joined));
+    plan.blocks.swap(joined);
+  }
   for (std::uint64_t before = 0; plan.clusters() != before || before == 0;) {
     before = plan.clusters();
     std::uint64_t last =
@@ -60,6 +62,22 @@ std::optional<Plan> make_plan(const Header& header, const ClusterCounts& counted
       (plan.first + plan.clusters()).value() > max_host_offset >> header.cluster_bits)
     return std::nullopt;
   return plan;
+}
+
+// Moves the structure behind each cluster that a dangling entry names, until it meets none. Every
+// round passes one such cluster.
+std::optional<Plan> find_place(const Header& header, const References& references,
+                               const ClusterCounts& higher, HostCluster first,
+                               std::uint64_t clusters_per_block) {
+  for (;;) {
+    std::optional<Plan> plan = make_plan(header, references, higher, first, clusters_per_block);
+    if (!plan) return std::nullopt;
+    HostCluster free = first;
+    references.dangling().for_each(first, first + plan->clusters(),
+                                   [&](HostCluster cluster, std::uint64_t) { free = cluster + 1; });
+    if (free == first) return plan;
+    first = free;
+  }
 }
 
 Result<void> write_blocks(HostFile& file, const Header& header, const References& references,
@@ -122,8 +140,7 @@ Result<bool> rebuild_refcounts(HostFile& file, Header& header, References& refer
   ClusterCounts higher;
   if (keep) BLOCK_TRY(stored.collect_higher(higher));
   HostCluster first = keep ? references.end() : std::max(stored.end(), references.counts().end());
-  std::optional<Plan> plan =
-      make_plan(header, references.counts(), higher, first, clusters_per_block);
+  std::optional<Plan> plan = find_place(header, references, higher, first, clusters_per_block);
   if (!plan) {
     findings.note("ERROR no room for a new refcount structure");
     return false;

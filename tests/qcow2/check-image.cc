@@ -1,8 +1,8 @@
 // Making of small images, and running checks on them.
 #include "tests/qcow2/check-image.h"
 
-#include "block/file/file.h"
 #include "block/qcow2/check-refcount-field.h"
+#include "tests/support/memory-file.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -96,7 +96,7 @@ std::uint64_t CheckImage::refcount(std::uint64_t cluster) const {
   std::uint64_t per_block = cluster_bytes() * 8 >> shape_.refcount_order;
   std::uint64_t block =
       get64(header().refcount_table_offset.value() + cluster / per_block * table_entry_bytes);
-  if (block == 0) return 0;
+  if (block == 0 || block > bytes_.size() - cluster_bytes()) return 0;
   return load_refcount(&bytes_.at(block), cluster % per_block, shape_.refcount_order);
 }
 
@@ -108,12 +108,9 @@ std::vector<std::byte> CheckImage::data_bytes() const {
 template <typename Action>
 CheckOutcome CheckImage::run(Action action) {
   CheckOutcome outcome;
-  block::DriverRegistry::instance().add(block::file_driver);
-  TemporaryFile file(bytes_);
+  auto memory = block::MemoryFile::create("check-image", bytes_);
   Graph graph;
-  Graph::OpenDefaults defaults;
-  defaults.cache_no_flush = true;
-  auto node = graph.open({{"driver", "file"}, {"filename", file.path()}}, defaults);
+  auto node = graph.open({{"driver", "memory"}, {"filename", "check-image"}}, {});
   if (!node) return {{}, {}, node.error().message()};
   HostFile host(**node);
   auto decoded = decode_header(bytes_);
@@ -125,7 +122,7 @@ CheckOutcome CheckImage::run(Action action) {
   else
     outcome.error = report.error().message();
   EXPECT_TRUE(graph.close_all());
-  bytes_ = file.content();
+  bytes_ = memory->content();
   auto after = decode_header(bytes_);
   if (after) {
     // The caller's header is what the file says.

@@ -65,7 +65,7 @@ public:
   std::vector<std::byte>& bytes() { return bytes_; }
   const std::vector<std::byte>& bytes() const { return bytes_; }
 
-  // Checks the image through a temporary file, and takes over what a repair made of it.
+  // Checks the image in a file in memory, and takes over what a repair made of it.
   CheckOutcome check(bool repair_leaks = false, bool repair_errors = false,
                      CheckClient* client = nullptr);
   CheckOutcome repair_all(CheckClient* client = nullptr) { return check(true, true, client); }

@@ -1,0 +1,124 @@
+// Tests that a repair may be broken off anywhere: a power cut leaves an image that the next repair
+// mends, with every mapping as it was.
+#include "tests/qcow2/check-image.h"
+#include "tests/support/memory-file.h"
+
+#include <cerrno>
+#include <functional>
+#include <gtest/gtest.h>
+
+namespace qcow2 {
+namespace {
+
+using block::MemoryFile;
+using block::MemoryOperation;
+
+struct Damage {
+  const char* name;
+  std::function<void(CheckImage&)> apply;
+};
+
+void PrintTo(const Damage& damage, std::ostream* out) {
+  *out << damage.name;
+}
+
+class BrokenOffRepair : public testing::TestWithParam<Damage> {
+protected:
+  // Repairs in a memory file; the nth write or flush fails. True if the repair got to its end.
+  static bool repair(const std::shared_ptr<MemoryFile>& memory) {
+    block::Graph graph;
+    auto node = graph.open({{"driver", "memory"}, {"filename", "power-cut"}}, {});
+    EXPECT_TRUE(node.ok());
+    HostFile host(**node);
+    Header header = decode_header(memory->content()).value();
+    block::CheckRequest request;
+    request.repair_leaks = request.repair_errors = true;
+    bool done = check(host, header, request).ok();
+    memory->heal();
+    return done;
+  }
+
+  static void expect_repairable(std::vector<std::byte> content, const CheckImage& original) {
+    CheckImage image;
+    image.bytes() = std::move(content);
+    CheckOutcome outcome = image.repair_all();
+    EXPECT_EQ(outcome.error, "");
+    EXPECT_EQ(outcome.report.corruptions, 0u) << testing::PrintToString(outcome.lines);
+    EXPECT_EQ(image.check().lines, std::vector<std::string>());
+    for (std::uint64_t i = 0; i < 64; ++i)
+      EXPECT_EQ(image.l2_entry(i) & ~copied_flag, original.l2_entry(i) & ~copied_flag);
+    EXPECT_EQ(image.data_bytes(), original.data_bytes());
+  }
+};
+
+TEST_P(BrokenOffRepair, LeavesAnImageThatTheNextOneMends) {
+  CheckImage original;
+  original.set_features(bit(incompatible::dirty_bit));
+  GetParam().apply(original);
+  for (MemoryOperation operation : {MemoryOperation::write, MemoryOperation::flush}) {
+    bool done = false;
+    std::uint64_t nth = 1;
+    for (; !done; ++nth) {
+      SCOPED_TRACE("operation " + std::to_string(nth));
+      auto memory = MemoryFile::create("power-cut", original.bytes());
+      memory->fail(operation, nth, EIO);
+      done = repair(memory);
+      expect_repairable(memory->content(), original);         // the program was killed
+      expect_repairable(memory->durable_content(), original); // the power went
+      // The power went, and of what was not flushed only the last change is there.
+      auto unflushed = memory->unflushed();
+      if (!unflushed.empty() && unflushed.back().kind == block::MemoryChange::Kind::write) {
+        auto content = memory->durable_content();
+        const auto& last = unflushed.back();
+        content.resize(std::max<std::size_t>(content.size(), last.offset + last.data.size()));
+        std::copy(last.data.begin(), last.data.end(),
+                  content.begin() + static_cast<std::ptrdiff_t>(last.offset));
+        expect_repairable(content, original);
+      }
+      ASSERT_LT(nth, 100u);
+    }
+    EXPECT_GT(nth, 2u) << "the repair did nothing that could fail";
+  }
+}
+
+TEST_P(BrokenOffRepair, MarksTheImageCleanOnlyWhenAllElseIsDurable) {
+  CheckImage original;
+  original.set_features(bit(incompatible::dirty_bit));
+  GetParam().apply(original);
+  auto memory = MemoryFile::create("power-cut", original.bytes());
+  bool marked = false;
+  memory->set_hook([&](MemoryOperation operation, std::uint64_t offset, std::uint64_t) {
+    if (operation != MemoryOperation::write) return;
+    EXPECT_FALSE(marked) << "a write after the mark";
+    if (offset != header_features_field) return;
+    EXPECT_TRUE(memory->unflushed().empty());
+    marked = true;
+  });
+  EXPECT_TRUE(repair(memory));
+  EXPECT_TRUE(marked);
+  EXPECT_TRUE(memory->unflushed().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Repair, BrokenOffRepair,
+    testing::Values(Damage{"OfARefcountTooLow",
+                           [](CheckImage& image) { image.set_l2_entry(9, image.l2_entry(1)); }},
+                    Damage{"OfALeakWithoutCopied",
+                           [](CheckImage& image) {
+                             image.set_refcount(6, 2);
+                             image.set_l2_entry(1, 0x60000);
+                           }},
+                    Damage{"OfNoRefcountsAtAll",
+                           [](CheckImage& image) {
+                             for (std::uint64_t cluster = 0; cluster < image.end(); ++cluster)
+                               image.set_refcount(cluster, 0);
+                           }},
+                    Damage{"OfABlockThatIsDataToo",
+                           [](CheckImage& image) {
+                             image.set_l2_entry(9, 0x20000);
+                             image.set_refcount_table_entry(1, 0x20000);
+                           }}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+} // namespace
+} // namespace qcow2
