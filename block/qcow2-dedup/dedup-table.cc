@@ -93,6 +93,8 @@ const Table* DedupTable::cached_block(std::uint64_t index) {
 
 Result<Table*> DedupTable::block_for(std::uint64_t index) {
   if (index >= l1_.size() || l1_[index] == 0) return nullptr;
+  // No pointer to a hash block outlives the function that asked for it.
+  blocks_.trim();
   HostOffset place(l1_[index]);
   if (Table* cached = blocks_.find(place)) {
     counters_.cache_hits.add();
@@ -159,6 +161,7 @@ Result<void> DedupTable::merge(HostCluster cluster, const Entry& entry,
 Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocator& allocator) {
   if (index >= l1_.size()) BLOCK_TRY(grow(index + 1, allocator));
   if (l1_[index] == 0) BLOCK_TRY(allocate_blocks(index, allocator));
+  blocks_.trim();
   return blocks_.get(HostOffset(l1_[index]));
 }
 

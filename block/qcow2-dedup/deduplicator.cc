@@ -83,6 +83,11 @@ Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& finger
         index_->remove(fingerprint, candidate);
       continue;
     }
+    BLOCK_TRY_ASSIGN(std::uint64_t references, disk.image.allocator().references(candidate));
+    if (references == 0) { // an entry that outlived its cluster
+      forget(candidate);
+      continue;
+    }
     BLOCK_TRY_ASSIGN(bool room,
                      disk.image.allocator().can_add_reference(candidate, max_shared_refcount_));
     if (!room) {
