@@ -8,10 +8,9 @@
 #include "monitor/sanitizer-preload.h"
 #include "monitor/storage-daemon.h"
 
+#include <atomic>
 #include <cerrno>
-#include <csignal>
-#include <glib-unix.h>
-#include <initializer_list>
+#include <glib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -78,19 +77,14 @@ Error become_nbdkit(const Configuration& configuration, int ready_fd) {
 }
 
 Result<void> run_alone(const Configuration& configuration, int ready_fd) {
-  g_autoptr(GMainLoop) loop = g_main_loop_new(nullptr, FALSE);
-  const auto end = [](gpointer data) -> gboolean {
-    g_main_loop_quit(static_cast<GMainLoop*>(data));
-    // Kept: a second signal during the closing must not kill the process.
-    return G_SOURCE_CONTINUE;
-  };
-  for (int signal_number : {SIGINT, SIGTERM, SIGHUP})
-    g_unix_signal_add(signal_number, end, loop);
-
-  StorageDaemon daemon([&] { g_main_loop_quit(loop); });
+  std::atomic<bool> ended = false;
+  StorageDaemon daemon([&] {
+    ended = true;
+    ended.notify_one();
+  });
   BLOCK_TRY(daemon.start(configuration));
   if (ready_fd >= 0) announce_readiness(ready_fd);
-  g_main_loop_run(loop);
+  ended.wait(false);
   return daemon.stop();
 }
 

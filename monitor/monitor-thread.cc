@@ -1,12 +1,17 @@
 // MonitorThread: the main loop's thread and handing work to it.
 #include "monitor/monitor-thread.h"
 
+#include <csignal>
 #include <future>
 
 namespace monitor {
 
 MonitorThread::MonitorThread()
     : context_(g_main_context_new()), loop_(g_main_loop_new(context_, FALSE)), thread_([this] {
+        // Signals are for the program's main thread, also after this one has started others.
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);
         // What sockets and sources of this thread attach to unless told otherwise.
         g_main_context_push_thread_default(context_);
         g_main_loop_run(loop_);

@@ -7,14 +7,18 @@
 #include "qapi/dispatch.h"
 #include "qapi/marshal.h"
 
-#include <glib.h>
+#include <csignal>
+#include <glib-unix.h>
 #include <unistd.h>
+#include <utility>
 
 namespace monitor {
 namespace {
 
 using block::Error;
 using block::Result;
+
+constexpr int end_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 Result<void> load_modules(const Configuration& configuration) {
   for (const auto& module : configuration.modules()) {
@@ -58,6 +62,7 @@ Result<void> StorageDaemon::start(const Configuration& configuration) {
   thread_.run([&] {
     started = open_all(configuration);
     if (started) started = listen_all(configuration);
+    if (started) handle_signals();
   });
   if (started && !configuration.pidfile().empty()) {
     started = write_pidfile(configuration.pidfile());
@@ -90,10 +95,17 @@ Result<void> StorageDaemon::listen_all(const Configuration& configuration) {
 }
 
 Result<void> StorageDaemon::stop() {
+  // A signal that comes after the handlers have gone must not kill the process: no thread takes it.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number : end_signals)
+    sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
   Result<void> closed;
   // On the monitor thread: a command that runs meanwhile would meet nodes that are being closed.
   thread_.run([&] {
-    server_->broadcast(qapi::event_of(qapi::ShutdownEvent{.guest = false, .reason = cause_}));
+    announce_end(qapi::ShutdownCause::host_signal); // unless quit() was why
     closed = close_all();
   });
   return closed;
@@ -109,9 +121,29 @@ Result<void> StorageDaemon::close_all() {
   return closed;
 }
 
+void StorageDaemon::handle_signals() {
+  for (int number : end_signals) {
+    GSource* source = g_unix_signal_source_new(number);
+    g_source_set_callback(
+        source,
+        [](gpointer daemon) -> gboolean {
+          static_cast<StorageDaemon*>(daemon)->quit(qapi::ShutdownCause::host_signal);
+          return G_SOURCE_CONTINUE;
+        },
+        this, nullptr);
+    g_source_attach(source, thread_.context());
+    g_source_unref(source);
+  }
+}
+
 void StorageDaemon::quit(qapi::ShutdownCause cause) {
-  cause_ = cause;
+  announce_end(cause);
   request_quit_();
+}
+
+void StorageDaemon::announce_end(qapi::ShutdownCause cause) {
+  if (std::exchange(end_announced_, true) || !server_) return;
+  server_->broadcast(qapi::event_of(qapi::ShutdownEvent{.guest = false, .reason = cause}));
 }
 
 void StorageDaemon::hear(const block::Node& node, block::NodeEvent event) {

@@ -7,7 +7,6 @@
 #include "monitor/configuration.h"
 #include "monitor/monitor-thread.h"
 
-#include <atomic>
 #include <memory>
 
 namespace qapi {
@@ -19,7 +18,8 @@ namespace monitor {
 class QmpServer;
 
 // start() and stop() are called once each, on the program's main thread. Everything else of the
-// daemon happens on its monitor thread, and requests on the threads of the NBD server.
+// daemon happens on its monitor thread, and requests on the threads of the NBD server. From start()
+// on, SIGINT, SIGTERM and SIGHUP ask the program to end, however often they come.
 class StorageDaemon {
 public:
   // `request_quit` asks the program to call stop() soon; any thread.
@@ -41,14 +41,16 @@ private:
   block::Result<void> open_all(const Configuration& configuration);
   block::Result<void> listen_all(const Configuration& configuration);
   block::Result<void> close_all();
+  void handle_signals();
   void quit(qapi::ShutdownCause cause);
+  void announce_end(qapi::ShutdownCause cause);
   void hear(const block::Node& node, block::NodeEvent event);
   void export_deleted(const std::string& id);
   void tell_dedup_status(const std::string& node_name);
 
   const std::function<void()> request_quit_;
-  std::atomic<qapi::ShutdownCause> cause_{qapi::ShutdownCause::host_signal};
-  std::string pidfile_; // empty until it is written
+  std::string pidfile_;        // empty until it is written
+  bool end_announced_ = false; // monitor thread
 
   block::Graph graph_;
   exports::ExportRegistry exports_;

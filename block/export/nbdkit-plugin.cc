@@ -1,5 +1,6 @@
 // The NBD face of the block layer: nbdkit's callbacks, each a call into the exports.
 #include "block/export/block-status.h"
+#include "block/export/client-disconnector.h"
 #include "block/export/nbdkit-version.h"
 #include "block/export/plugin-host.h"
 
@@ -24,6 +25,7 @@ constexpr std::uint32_t largest_request = 32 * 1024 * 1024; // bytes, advertised
 constexpr unsigned most_extents = 4096;
 
 std::unique_ptr<exports::PluginHost> host;
+std::unique_ptr<exports::ClientDisconnector> disconnector;
 bool stop_failed = false;
 
 int fail(const block::Error& error) {
@@ -89,11 +91,16 @@ int get_ready() {
 }
 
 int after_fork() {
-  return told(host->start(nbdkit_shutdown));
+  disconnector = std::make_unique<exports::ClientDisconnector>();
+  return told(host->start([] {
+    nbdkit_shutdown();
+    disconnector->begin();
+  }));
 }
 
 void cleanup() {
   stop_failed = told(host->stop()) != 0;
+  disconnector.reset();
 }
 
 // --- Exports and connections ---

@@ -1,0 +1,103 @@
+// ClientDisconnector: finding and ending the sockets of clients.
+#include "block/export/client-disconnector.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <netinet/in.h>
+#include <optional>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+namespace exports {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto round_time = 50ms; // a connection accepted at the last moment is found this late
+constexpr auto patience = 2s;     // for clients that do not take their answers
+
+// The local address of a socket in a form that is the same for the listening socket and for those
+// it accepts: of TCP only the port, because the host of a listening socket may be "any".
+std::optional<std::string> address_of(int descriptor) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof(storage);
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&storage), &length) != 0)
+    return std::nullopt;
+  switch (storage.ss_family) {
+  case AF_UNIX:
+    if (length <= offsetof(sockaddr_un, sun_path)) return std::nullopt; // it has no name
+    return "unix " + std::string(reinterpret_cast<const sockaddr_un&>(storage).sun_path,
+                                 length - offsetof(sockaddr_un, sun_path));
+  case AF_INET:
+    return "tcp " + std::to_string(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
+  case AF_INET6:
+    return "tcp " + std::to_string(reinterpret_cast<const sockaddr_in6&>(storage).sin6_port);
+  default:
+    return std::nullopt;
+  }
+}
+
+bool listens(int descriptor) {
+  int answer = 0;
+  socklen_t length = sizeof(answer);
+  return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &answer, &length) == 0 && answer != 0;
+}
+
+std::vector<int> descriptors() {
+  std::vector<int> list;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc/self/fd", error), end;
+       !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    int number = -1;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    list.push_back(number);
+  }
+  return list;
+}
+
+} // namespace
+
+ClientDisconnector::ClientDisconnector() {
+  for (int descriptor : descriptors())
+    if (listens(descriptor))
+      if (auto address = address_of(descriptor)) addresses_.push_back(*address);
+}
+
+ClientDisconnector::~ClientDisconnector() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  // Nothing begins any more: whoever calls begin() ended before.
+  if (thread_.joinable()) thread_.join();
+}
+
+void ClientDisconnector::begin() {
+  std::call_once(begun_, [this] { thread_ = std::thread([this] { run(); }); });
+}
+
+void ClientDisconnector::run() {
+  const auto start = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    bool patient = std::chrono::steady_clock::now() - start < patience;
+    shut_down_all(patient ? SHUT_RD : SHUT_RDWR);
+    changed_.wait_for(lock, round_time);
+  }
+}
+
+void ClientDisconnector::shut_down_all(int how) const {
+  for (int descriptor : descriptors()) {
+    auto address = address_of(descriptor);
+    if (address && !listens(descriptor) &&
+        std::find(addresses_.begin(), addresses_.end(), *address) != addresses_.end())
+      shutdown(descriptor, how);
+  }
+}
+
+} // namespace exports

@@ -1,0 +1,44 @@
+// ClientDisconnector: ends the connections of clients when nbdkit is asked to end.
+//
+// nbdkit finishes when its last client has gone, however long an idle guest keeps its connection,
+// and it tells plugins neither the sockets nor the end. So the sockets are found by what can be
+// seen from within the process: those that were accepted at an address it listens on.
+#ifndef BLOCK_EXPORT_CLIENT_DISCONNECTOR_H
+#define BLOCK_EXPORT_CLIENT_DISCONNECTOR_H
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace exports {
+
+class ClientDisconnector {
+public:
+  // Remembers the addresses of the sockets that listen now: made before anything but nbdkit does.
+  ClientDisconnector();
+  ~ClientDisconnector(); // stops
+  ClientDisconnector(const ClientDisconnector&) = delete;
+  ClientDisconnector& operator=(const ClientDisconnector&) = delete;
+
+  // From now on, connections end: what a client sent before is served, what it sends later is not
+  // read. A client that does not take its answers for two seconds is cut off. Returns at once; any
+  // thread; may be repeated.
+  void begin();
+
+private:
+  void run();
+  void shut_down_all(int how) const;
+
+  std::vector<std::string> addresses_; // see address_of() in the source
+  std::once_flag begun_;
+  std::mutex mutex_;
+  std::condition_variable changed_; // used with mutex_
+  bool stopping_ = false;           // guarded by mutex_
+  std::thread thread_;
+};
+
+} // namespace exports
+
+#endif
