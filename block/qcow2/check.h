@@ -43,8 +43,8 @@ public:
 // the mapping cannot be read, no refcount is lowered.
 //
 // The image must not be used meanwhile, and no cached metadata outlive a repair. Memory and time
-// follow the size of the image's metadata, whatever that metadata says. Errors: those of the file;
-// findings are no errors.
+// follow the size of the image's metadata, whatever that metadata says. Errors: those of the file,
+// and unsupported for an image with persistent bitmaps; findings are no errors.
 Result<block::CheckReport> check(HostFile& file, Header& header, const block::CheckRequest& request,
                                  CheckClient* client = nullptr);
 

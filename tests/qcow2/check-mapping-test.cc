@@ -42,6 +42,15 @@ TEST(CheckMapping, FindsNothingInASoundImageAndCountsItsClusters) {
   EXPECT_LE(image.stock_check(), 0);
 }
 
+TEST(CheckMapping, RefusesAnImageWithBitmapsBecauseItWouldFreeThem) {
+  CheckImage image;
+  image.set64(header_features_field + 16, bit(autoclear::bitmaps_bit));
+  image.set_refcount(6, 3);
+  auto before = image.bytes();
+  EXPECT_EQ(image.repair_all().error, "images with persistent bitmaps cannot be checked yet");
+  EXPECT_EQ(image.bytes(), before);
+}
+
 TEST(CheckMapping, CountsAClusterThatDoesNotFollowItsPredecessorAsFragmented) {
   CheckImage image;
   std::uint64_t second = image.l2_entry(1);
