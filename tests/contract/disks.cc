@@ -28,14 +28,13 @@ private:
 // A format over driver "memory", made by the format's own create.
 class FormatDisk : public Disk {
 public:
-  FormatDisk(const char* format, std::uint64_t bytes, const Options& extra, std::string below)
-      : memory_(MemoryFile::create("contract")), format_(format), below_(std::move(below)) {
-    Options create = extra;
+  FormatDisk(const char* format, std::uint64_t bytes, Options create, std::string open)
+      : memory_(MemoryFile::create("contract")), format_(format), open_(std::move(open)) {
     create.set("size", std::to_string(bytes));
     EXPECT_TRUE(succeeded(create_image(format, "memory:contract", std::move(create))));
   }
   Options options() override {
-    Options options = *Options::parse(below_);
+    Options options = *Options::parse(open_);
     options.set("driver", format_);
     options.set("file.driver", "memory");
     options.set("file.filename", "contract");
@@ -46,12 +45,21 @@ public:
 private:
   std::shared_ptr<MemoryFile> memory_;
   std::string format_;
-  std::string below_; // further options, of the file below too
+  std::string open_; // further options, of the file below too
 };
 
 template <typename T>
 std::unique_ptr<Disk> make(std::uint64_t bytes) {
   return std::make_unique<T>(bytes);
+}
+
+std::unique_ptr<Disk> format_disk(const char* format, std::uint64_t bytes, const Options& create,
+                                  const std::string& open = "") {
+  return std::make_unique<FormatDisk>(format, bytes, create, open);
+}
+
+DriverUnderTest over_memory(const char* name, std::unique_ptr<Disk> (*make)(std::uint64_t)) {
+  return {.name = name, .make = make, .over_memory = true};
 }
 
 } // namespace
@@ -60,17 +68,21 @@ std::vector<DriverUnderTest> drivers_under_test() {
   return {
       {.name = "file", .make = make<FileDisk>, .grows = true},
       {.name = "null", .make = make<NullDisk>, .keeps_data = false, .truncates = false},
-      {.name = "raw",
-       .make = [](std::uint64_t bytes) -> std::unique_ptr<Disk> {
-         return std::make_unique<FormatDisk>("raw", bytes, Options{}, "");
-       },
-       .over_memory = true},
-      {.name = "raw_over_blocks",
-       .make = [](std::uint64_t bytes) -> std::unique_ptr<Disk> {
-         return std::make_unique<FormatDisk>("raw", bytes, Options{},
-                                             "file.align=4096,file.max-transfer=8192");
-       },
-       .over_memory = true},
+      over_memory("raw", [](std::uint64_t bytes) { return format_disk("raw", bytes, {}); }),
+      over_memory("raw_over_blocks",
+                  [](std::uint64_t bytes) {
+                    return format_disk("raw", bytes, {}, "file.align=4096,file.max-transfer=8192");
+                  }),
+      over_memory("qcow2", [](std::uint64_t bytes) { return format_disk("qcow2", bytes, {}); }),
+      over_memory(
+          "qcow2_small_clusters_over_blocks",
+          [](std::uint64_t bytes) {
+            return format_disk("qcow2", bytes, {{"cluster_size", "512"}}, "file.align=4096");
+          }),
+      over_memory("qcow2_dedup",
+                  [](std::uint64_t bytes) {
+                    return format_disk("qcow2", bytes, {{"dedup", "sha256"}});
+                  }),
   };
 }
 
