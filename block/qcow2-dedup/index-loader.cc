@@ -6,24 +6,32 @@ namespace qcow2_dedup {
 using block::MutexGuard;
 
 IndexLoader::IndexLoader(Deduplicator& dedup, std::function<void()> done)
-    : dedup_(dedup), thread_([this, done = std::move(done)] { run(done); }) {}
+    : dedup_(dedup), done_(std::move(done)) {
+  if (load(0, blocks_at_once)) return finish();
+  thread_ = std::thread([this] {
+    if (load(blocks_at_once, UINT64_MAX)) finish();
+  });
+}
 
 IndexLoader::~IndexLoader() {
   stop_ = true;
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
-void IndexLoader::run(const std::function<void()>& done) {
-  for (std::uint64_t index = 0; !stop_; ++index) {
+void IndexLoader::finish() {
+  dedup_.set_index_loaded();
+  done_();
+}
+
+bool IndexLoader::load(std::uint64_t index, std::uint64_t at_most) {
+  for (; at_most > 0 && !stop_; ++index, --at_most) {
     {
       MutexGuard hold(dedup_.disk.image.metadata_mutex);
-      if (index >= dedup_.table().block_count()) break;
+      if (index >= dedup_.table().block_count()) return true;
     }
     load_block(index);
   }
-  if (stop_) return;
-  dedup_.set_index_loaded();
-  done();
+  return false;
 }
 
 // The block may change in memory while it is read from the file. Then the index gets entries that

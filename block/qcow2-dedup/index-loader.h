@@ -1,4 +1,5 @@
-// IndexLoader: fills the index from the dedup table in the background, while requests are served.
+// IndexLoader: fills the index from the dedup table; a small table at once, the rest of a larger
+// one in the background.
 #ifndef BLOCK_QCOW2_DEDUP_INDEX_LOADER_H
 #define BLOCK_QCOW2_DEDUP_INDEX_LOADER_H
 
@@ -10,20 +11,27 @@
 
 namespace qcow2_dedup {
 
-// Starts a thread at construction and joins it at destruction, finished or not. The deduplicator
-// outlives it.
+// The first hash blocks are loaded by the constructor, which takes a few milliseconds: so
+// short-lived tools find what a small image holds. What is left is loaded by a thread while
+// requests are served; the destructor joins it, finished or not. The deduplicator outlives the
+// loader.
 class IndexLoader {
 public:
-  // `done` is called on the thread once the index is complete; not if the loader is destroyed
+  // `done` is called once the index is complete, on either thread; not if the loader is destroyed
   // before.
   IndexLoader(Deduplicator& dedup, std::function<void()> done);
   ~IndexLoader();
 
 private:
-  void run(const std::function<void()>& done);
+  static constexpr std::uint64_t blocks_at_once = 16;
+
+  // Blocks from `index` on, `at_most` of them; true if there are no more.
+  bool load(std::uint64_t index, std::uint64_t at_most);
+  void finish();
   void load_block(std::uint64_t index);
 
   Deduplicator& dedup_;
+  std::function<void()> done_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
