@@ -5,6 +5,7 @@
 #include "tests/support/nodes.h"
 
 #include <random>
+#include <thread>
 
 namespace tools::img {
 namespace {
@@ -68,6 +69,10 @@ TEST_F(Convert, CopiesEverythingInEveryOrderOfWrites) {
 }
 
 TEST_F(Convert, WritesOneAtATimeAndAscendingUnlessToldOtherwise) {
+  // The first piece is read late, so that a worker that did not wait for its turn would be noticed.
+  input_->set_hook([](MemoryOperation, std::uint64_t offset, std::uint64_t) {
+    if (offset == 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  });
   std::mutex mutex;
   std::vector<std::uint64_t> offsets;
   output_->set_hook([&](MemoryOperation operation, std::uint64_t offset, std::uint64_t) {
