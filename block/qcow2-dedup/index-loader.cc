@@ -7,7 +7,10 @@ using block::MutexGuard;
 
 IndexLoader::IndexLoader(Deduplicator& dedup, std::function<void()> done)
     : dedup_(dedup), done_(std::move(done)) {
-  if (load(0, blocks_at_once)) return finish();
+  if (load(0, blocks_at_once)) {
+    finish();
+    return;
+  }
   thread_ = std::thread([this] {
     if (load(blocks_at_once, UINT64_MAX)) finish();
   });
