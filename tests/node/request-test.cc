@@ -116,6 +116,11 @@ TEST_F(Request, UnalignedWriteBeyondTheEndReadsNothing) {
 
 TEST_F(Request, UnalignedWritesOfOneBlockDoNotLoseEachOther) {
   auto node = open_memory("align=4096");
+  // Time for another writer to come between the reading of a block and its writing.
+  memory->set_hook([](MemoryOperation operation, std::uint64_t, std::uint64_t) {
+    if (operation == MemoryOperation::write)
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+  });
   std::vector<std::thread> writers;
   for (unsigned writer = 0; writer < 4; ++writer)
     writers.emplace_back([&, writer] {
