@@ -146,9 +146,7 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
   if (state.extension) table.emplace(state.host_file, state.header, *state.extension);
   BLOCK_TRY_ASSIGN(block::CheckReport report,
                    qcow2::check(state.host_file, state.header, request, table ? &*table : nullptr));
-  if (!table || table->extension() == *state.extension) return report;
-  state.extension = table->extension();
-  BLOCK_TRY(store_header(state.host_file, state.header, state.extension));
+  if (table) state.extension = table->extension();
   return report;
 }
 

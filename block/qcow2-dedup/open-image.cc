@@ -1,6 +1,7 @@
 // Opening: header, features, repair after an unclean end, deduplication, backing file.
 #include "block/qcow2-dedup/open-image.h"
 
+#include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/table-check.h"
 #include "block/qcow2/check.h"
 
@@ -14,20 +15,6 @@ using block::Node;
 using block::Options;
 using qcow2::bit;
 using qcow2::Header;
-
-Result<void> store_header(qcow2::HostFile& file, Header& header,
-                          const std::optional<Extension>& extension) {
-  if (extension) {
-    auto bytes = encode_extension(*extension);
-    header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-  }
-  std::vector<std::byte> stored(header.cluster_size().bytes());
-  BLOCK_TRY(file.read(HostOffset(0), std::span(stored)));
-  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header.encode_over(stored));
-  if (bytes == stored) return {};
-  BLOCK_TRY(file.write(HostOffset(0), std::span<const std::byte>(bytes)));
-  return file.barrier();
-}
 
 namespace {
 
@@ -100,10 +87,7 @@ Result<void> prepare_for_writing(OpenImage& state) {
     return Error(ErrorKind::corrupt,
                  "the image was not closed cleanly and cannot be repaired by itself")
         .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
-  if (table && !(table->extension() == *state.extension)) {
-    state.extension = table->extension();
-    BLOCK_TRY(store_header(state.host_file, header, state.extension));
-  }
+  if (table) state.extension = table->extension();
   return {};
 }
 

@@ -25,11 +25,6 @@ struct OpenImage {
   std::unique_ptr<IndexLoader> index_loader;
 };
 
-// Stores the header, with the extension in it if there is one, and makes it durable, if it says
-// anything new. For a file whose Image is not made yet.
-Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
-                          const std::optional<Extension>& extension);
-
 // For the BlockDriver table; contract there.
 Result<void> open(block::Node& node, block::Options& options);
 

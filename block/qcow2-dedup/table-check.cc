@@ -1,6 +1,8 @@
 // TableCheck: the table's clusters, first owners, and entries of clusters that hold no data.
 #include "block/qcow2-dedup/table-check.h"
 
+#include "block/qcow2-dedup/stored-header.h"
+
 namespace qcow2_dedup {
 
 namespace {
@@ -15,8 +17,9 @@ void no_index(HostCluster, const dedup::Fingerprint&) {}
 
 } // namespace
 
-TableCheck::TableCheck(qcow2::HostFile& file, const qcow2::Header& header, Extension extension)
+TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension)
     : file_(file),
+      header_(header),
       cluster_size_(header.cluster_size()),
       extension_(extension),
       table_(file, header.cluster_size(), cache_bytes, counters_, never_grows, no_index) {}
@@ -51,7 +54,7 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
   findings.corruption_fixed("Dropping the dedup table: " + why);
   extension_.table_offset = HostOffset();
   extension_.table_entries = 0;
-  return {};
+  return store_header(file_, header_, extension_);
 }
 
 void TableCheck::clear(HostCluster cluster) {
@@ -72,6 +75,7 @@ Result<void> TableCheck::write_back() {
 void TableCheck::data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) {
   if (!usable_ || references != 1) return;
   Result<Entry> entry = table_.get(host);
+  if (!entry) ++unreadable_entries_;
   if (entry && !entry->empty() && entry->first_owner != guest) clear(host);
   table_.trim();
   // What cannot be written now is tried again in finish(), which reports it.
@@ -92,6 +96,9 @@ Result<void> TableCheck::finish(const qcow2::References& references,
     if (table_.wants_write_back()) BLOCK_TRY(write_back());
   }
   BLOCK_TRY(write_back());
+  if (unreadable_entries_ > 0)
+    findings.failure("ERROR " + std::to_string(unreadable_entries_) +
+                     " entries of the dedup table cannot be read");
   if (wrong_entries_ == 0) return {};
   std::string line =
       std::to_string(wrong_entries_) + " entries of the dedup table do not fit their clusters";

@@ -9,10 +9,11 @@ namespace qcow2_dedup {
 
 // Judges the table by the walk over the image. One thread, while nobody uses the image. With
 // repair, wrong entries are emptied, and a table that cannot be right is dropped as a whole:
-// extension() then says that there is none.
+// extension() then says that there is none. The header says so before any of its clusters is freed,
+// so that breaking off leaves no table whose clusters may be given to data.
 class TableCheck final : public qcow2::CheckClient {
 public:
-  TableCheck(qcow2::HostFile& file, const qcow2::Header& header, Extension extension);
+  TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension);
 
   Result<void> claim_metadata(qcow2::References& references,
                               qcow2::CheckFindings& findings) override;
@@ -28,6 +29,7 @@ private:
   Result<void> write_back();
 
   qcow2::HostFile& file_;
+  qcow2::Header& header_;
   block::ClusterSize cluster_size_;
   Extension extension_;
   dedup::Counters counters_;
@@ -35,6 +37,7 @@ private:
   bool usable_ = false;
   bool repairs_ = false;
   std::uint64_t wrong_entries_ = 0;
+  std::uint64_t unreadable_entries_ = 0;
 };
 
 } // namespace qcow2_dedup

@@ -1,0 +1,20 @@
+// Storing the header of an image that is not open yet.
+#include "block/qcow2-dedup/stored-header.h"
+
+namespace qcow2_dedup {
+
+block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
+                                 const std::optional<Extension>& extension) {
+  if (extension) {
+    auto bytes = encode_extension(*extension);
+    header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
+  }
+  std::vector<std::byte> stored(header.cluster_size().bytes());
+  BLOCK_TRY(file.read(block::HostOffset(0), std::span(stored)));
+  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header.encode_over(stored));
+  if (bytes == stored) return {};
+  BLOCK_TRY(file.write(block::HostOffset(0), std::span<const std::byte>(bytes)));
+  return file.barrier();
+}
+
+} // namespace qcow2_dedup

@@ -1,0 +1,18 @@
+// The header of an image that is not open yet, with its deduplication extension.
+#ifndef BLOCK_QCOW2_DEDUP_STORED_HEADER_H
+#define BLOCK_QCOW2_DEDUP_STORED_HEADER_H
+
+#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2/header.h"
+#include "block/qcow2/host-file.h"
+
+namespace qcow2_dedup {
+
+// Enters the extension, if there is one, in the header, and stores the header durably if it says
+// anything new. While an Image is open, Image::store_header() does that.
+block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
+                                 const std::optional<Extension>& extension);
+
+} // namespace qcow2_dedup
+
+#endif
