@@ -3,6 +3,7 @@
 #include "tests/qcow2/check-image.h"
 #include "tests/support/memory-file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <gtest/gtest.h>
@@ -24,8 +25,16 @@ void PrintTo(const Damage& damage, std::ostream* out) {
 
 class BrokenOffRepair : public testing::TestWithParam<Damage> {
 protected:
-  // Repairs in a memory file; the nth write or flush fails. True if the repair got to its end.
-  static bool repair(const std::shared_ptr<MemoryFile>& memory) {
+  struct End {
+    bool done;
+    std::vector<std::byte> content;               // what other programs of the machine see
+    std::vector<std::byte> durable;               // what is left if the power goes now
+    std::vector<block::MemoryChange> not_flushed; // any of these may be left, too
+  };
+
+  // Repairs in a memory file until something fails, and tells what is there at that moment: closing
+  // the file would flush it.
+  static End repair(const std::shared_ptr<MemoryFile>& memory) {
     block::Graph graph;
     auto node = graph.open({{"driver", "memory"}, {"filename", "power-cut"}}, {});
     EXPECT_TRUE(node.ok());
@@ -34,8 +43,17 @@ protected:
     block::CheckRequest request;
     request.repair_leaks = request.repair_errors = true;
     bool done = check(host, header, request).ok();
+    End end{done, memory->content(), memory->durable_content(), memory->unflushed()};
     memory->heal();
-    return done;
+    return end;
+  }
+
+  static std::vector<std::byte> with_change(std::vector<std::byte> content,
+                                            const block::MemoryChange& change) {
+    content.resize(std::max<std::size_t>(content.size(), change.offset + change.data.size()));
+    std::copy(change.data.begin(), change.data.end(),
+              content.begin() + static_cast<std::ptrdiff_t>(change.offset));
+    return content;
   }
 
   static void expect_repairable(std::vector<std::byte> content, const CheckImage& original) {
@@ -62,19 +80,13 @@ TEST_P(BrokenOffRepair, LeavesAnImageThatTheNextOneMends) {
       SCOPED_TRACE("operation " + std::to_string(nth));
       auto memory = MemoryFile::create("power-cut", original.bytes());
       memory->fail(operation, nth, EIO);
-      done = repair(memory);
-      expect_repairable(memory->content(), original);         // the program was killed
-      expect_repairable(memory->durable_content(), original); // the power went
-      // The power went, and of what was not flushed only the last change is there.
-      auto unflushed = memory->unflushed();
-      if (!unflushed.empty() && unflushed.back().kind == block::MemoryChange::Kind::write) {
-        auto content = memory->durable_content();
-        const auto& last = unflushed.back();
-        content.resize(std::max<std::size_t>(content.size(), last.offset + last.data.size()));
-        std::copy(last.data.begin(), last.data.end(),
-                  content.begin() + static_cast<std::ptrdiff_t>(last.offset));
-        expect_repairable(content, original);
-      }
+      End end = repair(memory);
+      done = end.done;
+      expect_repairable(end.content, original);
+      expect_repairable(end.durable, original);
+      for (const block::MemoryChange& change : end.not_flushed)
+        if (change.kind == block::MemoryChange::Kind::write)
+          expect_repairable(with_change(end.durable, change), original);
       ASSERT_LT(nth, 100u);
     }
     EXPECT_GT(nth, 2u) << "the repair did nothing that could fail";
@@ -94,9 +106,10 @@ TEST_P(BrokenOffRepair, MarksTheImageCleanOnlyWhenAllElseIsDurable) {
     EXPECT_TRUE(memory->unflushed().empty());
     marked = true;
   });
-  EXPECT_TRUE(repair(memory));
+  End end = repair(memory);
+  EXPECT_TRUE(end.done);
   EXPECT_TRUE(marked);
-  EXPECT_TRUE(memory->unflushed().empty());
+  EXPECT_TRUE(end.not_flushed.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(
