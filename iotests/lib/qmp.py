@@ -61,7 +61,7 @@ class QmpClient:
                 return message
             self.events.append(message)
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         """The return value. Underscores in argument names stand for dashes. Raises QmpError."""
         message = {"execute": name}
         if arguments:
