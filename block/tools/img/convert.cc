@@ -148,6 +148,13 @@ Result<void> create_output(const ConvertRequest& request, CreateOptions& options
   return {};
 }
 
+// Whether the node, or one below it, does.
+bool deduplicates(block::Node& node) {
+  for (block::Node* each = &node; each; each = each->file())
+    if (each->query_dedup()) return true;
+  return false;
+}
+
 Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::Node& target,
                   bool with_backing) {
   BLOCK_TRY_ASSIGN(std::uint64_t target_length, target.co_get_length());
@@ -164,7 +171,7 @@ Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::N
   }
   if (request.any_order)
     plan.order = WriteOrder::free;
-  else if (target.query_dedup())
+  else if (deduplicates(target))
     plan.order = WriteOrder::overlapping; // hashing inside the driver then uses every core
   {
     ProgressLine progress(request.progress);
