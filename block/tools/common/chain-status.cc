@@ -23,16 +23,14 @@ block::Result<ChainStatus> chain_status(block::Node& node, std::uint64_t offset,
       found.status.data = false;
       return found;
     }
-    found.layer = backing;
-    ++found.depth;
     BLOCK_TRY_ASSIGN(std::uint64_t length, backing->co_get_length());
     if (offset >= length) {
-      found.status = {};
-      found.status.bytes = bytes;
-      found.status.allocated = true;
       found.status.zero = true;
+      found.status.data = false;
       return found;
     }
+    found.layer = backing;
+    ++found.depth;
     bytes = std::min(bytes, length - offset);
   }
 }

@@ -77,7 +77,9 @@ private:
     if (!quiet_) std::printf("%s\n", message.c_str());
   }
 
-  int mismatch(std::uint64_t offset) const {
+  // The place is given as that of the sector, counted from where the compared data begins.
+  int mismatch(std::uint64_t start, std::uint64_t distance) const {
+    std::uint64_t offset = start + distance / 512 * 512;
     say("Content mismatch at offset " + std::to_string(offset) + "!");
     return status_different;
   }
@@ -110,13 +112,13 @@ private:
     const std::byte *left = left_.buffer.data(), *right = right_.buffer.data();
     if (std::memcmp(left, right, bytes) == 0) return status_same;
     return mismatch(
-        offset + static_cast<std::uint64_t>(std::mismatch(left, left + bytes, right).first - left));
+        offset, static_cast<std::uint64_t>(std::mismatch(left, left + bytes, right).first - left));
   }
 
   int expect_zeros_at(Side& side, std::uint64_t offset, std::uint64_t bytes) {
     if (!side.read(offset, bytes)) return status_read_failed;
     std::uint64_t zeros = leading_zeros(side.buffer.span().first(bytes));
-    return zeros == bytes ? status_same : mismatch(offset + zeros);
+    return zeros == bytes ? status_same : mismatch(offset, zeros);
   }
 
   // What the longer image has beyond the shorter one must be zeros.

@@ -68,6 +68,16 @@ Result<void> settle_backing(CreateRequest& request) {
   return {};
 }
 
+// The backing format that goes into the image, where nobody has opened the backing file with it.
+Result<void> check_backing_format(const CreateOptions& options) {
+  if (!options.has("backing_file"))
+    return Error(ErrorKind::invalid_argument, "Backing format cannot be used without backing file");
+  std::string format = options.value("backing_fmt");
+  if (block::DriverRegistry::instance().find(format)) return {};
+  return Error(ErrorKind::invalid_argument,
+               "Parameter 'backing-fmt' does not accept value '" + format + "'");
+}
+
 Result<void> create(CreateRequest& request) {
   CreateOptions& options = request.options;
   BLOCK_TRY(check_protocol(request.filename));
@@ -84,6 +94,10 @@ Result<void> create(CreateRequest& request) {
                 options.format().format_name, options.summary().c_str());
     std::fflush(stdout); // it announces the work, so it comes before any error of it
   }
+  if (options.has("backing_fmt")) BLOCK_TRY(check_backing_format(options));
+  // A disk has whole sectors.
+  std::uint64_t size = std::stoull(options.value("size"));
+  options.set("size", std::to_string((size + 511) / 512 * 512));
   return block::create_image(options.format().format_name, request.filename, options.given());
 }
 
