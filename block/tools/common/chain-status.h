@@ -12,9 +12,9 @@ struct ChainStatus {
   block::Node* layer = nullptr; // the node that supplies it, or the last one asked
 };
 
-// The first run of [offset, offset + bytes), which lies within the node: status.bytes (never 0) says
-// how long it is. What no layer has allocated reads as zeros, and so does what lies beyond the end
-// of a short backing file; that is then found at the layer above it.
+// The first run of [offset, offset + bytes), which lies within the node: status.bytes (never 0)
+// says how long it is. What no layer has allocated reads as zeros, and so does what lies beyond the
+// end of a short backing file; that is then found at the layer above it.
 block::Result<ChainStatus> chain_status(block::Node& node, std::uint64_t offset,
                                         std::uint64_t bytes);
 
