@@ -21,7 +21,12 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
   block::RangeLock::Guard taken(disk.requests, range.first.value(), range.end.value(),
                                 block::RangeLock::Mode::exclusive);
   dedup.counters().written_bytes.add(vector.size());
-  if (dedup.paused()) return qcow2::write_taken(disk, offset, vector);
+  if (dedup.paused()) {
+    BLOCK_TRY(qcow2::write_taken(disk, offset, vector));
+    // Without deduplication every cluster of the range is a cluster written.
+    dedup.counters().stored_bytes.add((range.end.value() - range.first.value()) * size.bytes());
+    return {};
+  }
   std::uint64_t most = std::max(piece_bytes, size.bytes());
   for (std::uint64_t done = 0; done < vector.size();) {
     GuestOffset at = offset + done;
