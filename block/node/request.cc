@@ -3,8 +3,8 @@
 // A request that the driver can take as it is goes straight to it: no lock, no allocation. All
 // others go through unaligned.cc.
 #include "block/node.h"
-#include "block/util/is-zero.h"
 #include "block/util/range-lock.h"
+#include "block/util/zero.h"
 
 #include <algorithm>
 #include <limits>
@@ -116,7 +116,8 @@ void Node::raise_length(std::uint64_t length) {
 bool Node::wants_zero_detection(const IoVector& vector) const {
   if (detect_zeroes_ <= DetectZeroes::off || driver_->detects_zeroes) return false;
   for (const iovec& segment : vector.segments())
-    if (!is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len})) return false;
+    if (!buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len}))
+      return false;
   return true;
 }
 

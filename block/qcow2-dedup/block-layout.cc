@@ -1,8 +1,8 @@
 // Entries of a hash block, to and from bytes.
 #include "block/qcow2-dedup/block-layout.h"
 
-#include "block/dedup/zero.h"
 #include "block/util/big-endian.h"
+#include "block/util/zero.h"
 
 #include <algorithm>
 #include <cassert>
@@ -77,7 +77,7 @@ block::Result<void> check_entry(ConstHashBlock block, std::uint64_t block_index,
 }
 
 block::Result<void> check_block_end(ConstHashBlock block) {
-  if (dedup::buffer_is_zero(block.subspan(entries_per_block * entry_bytes))) return {};
+  if (block::buffer_is_zero(block.subspan(entries_per_block * entry_bytes))) return {};
   return block::Error(block::ErrorKind::corrupt, "dedup hash block does not end in zero bytes");
 }
 

@@ -1,12 +1,12 @@
 // The BlockDriver table of qcow2: thin entries over the requests of qcow2/ and of deduplication.
 #include "block/qcow2-dedup/driver.h"
 
-#include "block/dedup/zero.h"
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/open-image.h"
 #include "block/qcow2-dedup/table-check.h"
 #include "block/qcow2-dedup/write.h"
 #include "block/qcow2/check.h"
+#include "block/util/zero.h"
 
 namespace qcow2_dedup {
 
@@ -52,7 +52,7 @@ Result<void> co_readv(Node& node, std::uint64_t offset, const IoVector& vector) 
 
 bool all_zero(const IoVector& vector) {
   for (const iovec& segment : vector.segments())
-    if (!dedup::buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len}))
+    if (!block::buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len}))
       return false;
   return true;
 }

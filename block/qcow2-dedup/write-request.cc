@@ -1,7 +1,7 @@
 // WriteRequest: the steps of a deduplicated write, in the order in which run() calls them.
 #include "block/qcow2-dedup/write-request.h"
 
-#include "block/dedup/zero.h"
+#include "block/util/zero.h"
 
 #include <algorithm>
 #include <cstring>
@@ -61,7 +61,7 @@ void WriteRequest::fingerprint() {
   std::vector<Slot*> content;
   std::vector<const std::byte*> clusters;
   for (Slot& slot : slots_) {
-    if (dedup_.detects_zeroes() && dedup::buffer_is_zero({slot.data, bytes})) {
+    if (dedup_.detects_zeroes() && block::buffer_is_zero({slot.data, bytes})) {
       slot.state = State::zero;
       continue;
     }

@@ -7,12 +7,10 @@
 namespace tools::img {
 namespace {
 
-TEST(ZeroRuns, OneByteAnywhereMakesDataNonZero) {
+TEST(ZeroRuns, LeadingZerosEndAtTheFirstByteThatIsNot) {
   std::vector<std::byte> data(100);
-  EXPECT_TRUE(is_zero(data));
   for (std::size_t i = 0; i < data.size(); ++i) {
     data[i] = std::byte{1};
-    EXPECT_FALSE(is_zero(data)) << i;
     EXPECT_EQ(leading_zeros(data), i);
     data[i] = std::byte{0};
   }

@@ -8,7 +8,6 @@
 
 namespace tools::img {
 
-bool is_zero(std::span<const std::byte> data);
 // How many bytes at the beginning are zero.
 std::uint64_t leading_zeros(std::span<const std::byte> data);
 

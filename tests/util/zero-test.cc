@@ -1,11 +1,11 @@
 // buffer_is_zero finds every single byte, at every place, length and alignment.
-#include "block/dedup/zero.h"
+#include "block/util/zero.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-namespace dedup {
+namespace block {
 namespace {
 
 TEST(BufferIsZero, IsTrueForZerosOfEveryLengthAndAlignment) {
@@ -36,4 +36,4 @@ TEST(BufferIsZero, LooksAtNothingOutsideTheBuffer) {
 }
 
 } // namespace
-} // namespace dedup
+} // namespace block

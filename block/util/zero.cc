@@ -1,10 +1,10 @@
 // buffer_is_zero: a quick look at three places, then the whole buffer.
-#include "block/dedup/zero.h"
+#include "block/util/zero.h"
 
 #include <cstdint>
 #include <cstring>
 
-namespace dedup {
+namespace block {
 namespace {
 
 std::uint64_t word_at(const std::byte* from) {
@@ -40,4 +40,4 @@ bool buffer_is_zero(std::span<const std::byte> data) {
   return true;
 }
 
-} // namespace dedup
+} // namespace block

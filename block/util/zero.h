@@ -1,16 +1,16 @@
 // Finds content that is all zeros.
-#ifndef BLOCK_DEDUP_ZERO_H
-#define BLOCK_DEDUP_ZERO_H
+#ifndef BLOCK_UTIL_ZERO_H
+#define BLOCK_UTIL_ZERO_H
 
 #include <cstddef>
 #include <span>
 
-namespace dedup {
+namespace block {
 
 // True if every byte is zero (also for no bytes). Ordinary content is told apart after a few bytes;
 // zeros are confirmed at the speed of memory. Any length and alignment.
 bool buffer_is_zero(std::span<const std::byte> data);
 
-} // namespace dedup
+} // namespace block
 
 #endif
