@@ -22,8 +22,8 @@ using DroppedReferences = std::unordered_map<HostCluster, std::uint64_t>;
 // Not synchronised: the image's metadata lock guards it.
 class Allocator {
 public:
-  // `store_refcount_table` makes a grown table durable together with the header that names it:
-  // (offset, clusters).
+  // `store_table` stores the header that names a grown table, which is in the file already, and
+  // marks the image dirty in the same sector: (offset, clusters).
   using StoreTable = std::function<Result<void>(HostOffset, std::uint32_t)>;
   Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size, StoreTable store_table);
 

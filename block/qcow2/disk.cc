@@ -64,15 +64,57 @@ Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t cluster
   return {};
 }
 
+Result<std::optional<Disk::NewL1>> Disk::allocate_l1_for(std::uint64_t bytes) {
+  MutexGuard hold(image.metadata_mutex);
+  NewL1 l1;
+  l1.entries = mapping_.l1_entries_for(bytes);
+  if (l1.entries * table_entry_bytes > max_l1_bytes)
+    return Error(ErrorKind::invalid_argument, EFBIG,
+                 "the disk is too large for this cluster size: its L1 table would be larger "
+                 "than 32 MiB");
+  if (l1.entries <= mapping_.l1_entries()) return std::optional<NewL1>();
+  l1.clusters = cluster_size().clusters_for(l1.entries * table_entry_bytes);
+  BLOCK_TRY_ASSIGN(l1.place, image.allocator().allocate_metadata(l1.clusters));
+  return std::optional(l1);
+}
+
+Result<void> Disk::store_size(std::uint64_t bytes, const std::optional<NewL1>& l1) {
+  Header& header = image.header();
+  Header former = header;
+  header.guest_size = bytes;
+  if (l1) {
+    std::vector<std::byte> table = mapping_.encode_l1(l1->entries);
+    table.resize(l1->clusters << cluster_size().bits());
+    header.l1_offset = cluster_size().start(l1->place);
+    header.l1_entries = static_cast<std::uint32_t>(l1->entries);
+    Result<void> written = image.file().write(header.l1_offset, table);
+    if (written) written = image.file().barrier();
+    if (!written) {
+      header = former;
+      return std::move(written).error().context("resizing");
+    }
+  }
+  if (Result<void> stored = image.store_header(); !stored) {
+    header = former;
+    return std::move(stored).error().context("resizing");
+  }
+  HostOffset old_l1 = mapping_.l1_offset();
+  std::uint64_t old_entries = mapping_.l1_entries();
+  mapping_.set_guest_size(bytes);
+  guest_size_ = bytes;
+  if (!l1) return {};
+  mapping_.install_l1(l1->entries, cluster_size().start(l1->place));
+  return image.allocator().drop_references(
+      cluster_size().containing(old_l1),
+      cluster_size().clusters_for(old_entries * table_entry_bytes));
+}
+
 Result<void> Disk::grow(std::uint64_t bytes) {
   RangeLock::Guard alone(requests, 0, UINT64_MAX, RangeLock::Mode::exclusive);
   std::uint64_t old_size = guest_size();
   if (bytes < old_size)
     return Error(ErrorKind::unsupported, "qcow2 images cannot be made smaller yet");
   if (bytes == old_size) return {};
-  BLOCK_TRY(image.begin_change());
-  // Everything that the present L1 table will say is in the file before it is copied.
-  BLOCK_TRY(image.flush());
   // What a former, larger content left in the last cluster, or lies in the backing file there, must
   // not appear.
   std::uint64_t backing_end = 0;
@@ -81,42 +123,19 @@ Result<void> Disk::grow(std::uint64_t bytes) {
   }
   std::uint64_t cluster_end = cluster_size().clusters_for(old_size) << cluster_size().bits();
   std::uint64_t stale_end = std::min(std::max(cluster_end, backing_end), bytes);
+  BLOCK_TRY(image.begin_change());
+  BLOCK_TRY_ASSIGN(std::optional<NewL1> l1, allocate_l1_for(bytes));
+  // The header may name the new L1 table only when its refcount is durable, or whoever opens the
+  // image after a crash takes its clusters for free. And everything that the present table will say
+  // is in the file before it is copied.
+  Result<void> flushed = image.flush();
   {
     MutexGuard hold(image.metadata_mutex);
-    std::uint64_t entries = mapping_.l1_entries_for(bytes);
-    if (entries * table_entry_bytes > max_l1_bytes)
-      return Error(ErrorKind::invalid_argument, EFBIG,
-                   "the disk is too large for this cluster size: its L1 table would be larger "
-                   "than 32 MiB");
-    Header& header = image.header();
-    Header former = header;
-    header.guest_size = bytes;
-    HostOffset old_l1 = mapping_.l1_offset();
-    std::uint64_t old_entries = mapping_.l1_entries();
-    bool moves = entries > old_entries;
-    HostCluster place;
-    std::uint64_t clusters = cluster_size().clusters_for(entries * table_entry_bytes);
-    if (moves) {
-      BLOCK_TRY_ASSIGN(place, image.allocator().allocate_metadata(clusters));
-      std::vector<std::byte> table = mapping_.encode_l1(entries);
-      table.resize(clusters << cluster_size().bits());
-      BLOCK_TRY(image.file().write(cluster_size().start(place), table));
-      BLOCK_TRY(image.file().barrier());
-      header.l1_offset = cluster_size().start(place);
-      header.l1_entries = static_cast<std::uint32_t>(entries);
+    if (!flushed) {
+      if (l1) BLOCK_TRY(image.allocator().release_unused(l1->place, l1->clusters));
+      return flushed;
     }
-    if (Result<void> stored = image.store_header(); !stored) {
-      header = former;
-      return std::move(stored).error().context("resizing");
-    }
-    mapping_.set_guest_size(bytes);
-    if (moves) {
-      mapping_.install_l1(entries, cluster_size().start(place));
-      BLOCK_TRY(image.allocator().drop_references(
-          cluster_size().containing(old_l1),
-          cluster_size().clusters_for(old_entries * table_entry_bytes)));
-    }
-    guest_size_ = bytes;
+    BLOCK_TRY(store_size(bytes, l1));
   }
   if (stale_end > old_size)
     return write_zeroes_taken(*this, GuestOffset(old_size), stale_end - old_size, true);

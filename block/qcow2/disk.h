@@ -42,6 +42,18 @@ public:
   block::RangeLock requests; // by guest cluster number
 
 private:
+  // A larger L1 table that is not in the file yet.
+  struct NewL1 {
+    HostCluster place;
+    std::uint64_t clusters = 0;
+    std::uint64_t entries = 0;
+  };
+
+  // The steps of grow(): a place for the L1 table, if the present one is too short; then the table
+  // and the header that names it.
+  Result<std::optional<NewL1>> allocate_l1_for(std::uint64_t bytes) EXCLUDES(image.metadata_mutex);
+  Result<void> store_size(std::uint64_t bytes, const std::optional<NewL1>& l1)
+      REQUIRES(image.metadata_mutex);
   Result<void> settle_copied_flags(GuestCluster first, std::uint64_t clusters)
       REQUIRES(image.metadata_mutex);
 

@@ -42,6 +42,10 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
                    metadata_mutex.assert_held(); // whoever allocates holds it
                    header_.refcount_table_offset = offset;
                    header_.refcount_table_clusters = clusters;
+                   // The new table names blocks whose own refcounts may only be in memory, and
+                   // after a crash would be given away; so whoever opens the image then rebuilds
+                   // all refcounts. That is rare enough to leave the bit until the close.
+                   header_.incompatible_features |= bit(incompatible::dirty_bit);
                    return store_header();
                  }),
       l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes) {}
@@ -221,7 +225,7 @@ Result<void> Image::close() {
   BLOCK_TRY(write_back(Scope::everything));
   MutexGuard hold(metadata_mutex);
   if (client_) client_->at_clean_close(header_);
-  if (settings_.lazy_refcounts) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
+  header_.incompatible_features &= ~bit(incompatible::dirty_bit);
   return store_header();
 }
 
