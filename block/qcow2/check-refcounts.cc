@@ -189,6 +189,27 @@ Result<void> StoredRefcounts::repair_in_place(bool lower, bool raise) {
   return {};
 }
 
+Result<void> StoredRefcounts::clear_beyond_end() {
+  HostCluster end = references_.end();
+  for (std::size_t index = 0; index < table_.size(); ++index) {
+    HostCluster first = first_of(index);
+    HostCluster block_end = first + clusters_per_block_;
+    if (states_[index] != BlockState::sound || block_end <= end) continue;
+    BLOCK_TRY_ASSIGN(std::span<std::byte> block, reader_.read(block_offset(index)));
+    if (block.empty()) continue;
+    bool changed = false;
+    for (HostCluster cluster = std::max(first, end); cluster < block_end; ++cluster) {
+      if (references_.count(cluster) != 0 ||
+          load_refcount(block.data(), cluster - first, header_.refcount_order) == 0)
+        continue;
+      store_refcount(block.data(), cluster - first, header_.refcount_order, 0);
+      changed = true;
+    }
+    if (changed) BLOCK_TRY(file_.write(block_offset(index), std::span<const std::byte>(block)));
+  }
+  return {};
+}
+
 std::optional<std::uint64_t> StoredRefcounts::stored(HostCluster cluster) const {
   std::uint64_t index = cluster.value() / clusters_per_block_;
   if (index < states_.size() && states_[index] != BlockState::none && !comparable(states_[index]))

@@ -44,6 +44,10 @@ public:
   // Corrects refcounts in the blocks that are there: lower ones if `lower`, higher ones if `raise`.
   Result<void> repair_in_place(bool lower, bool raise);
 
+  // Clears the refcounts of clusters beyond the end of the file. A power cut loses clusters that
+  // were counted already; when the file has grown again, they would be leaks.
+  Result<void> clear_beyond_end();
+
   // The refcount stored for a cluster that an entry names; nothing if it cannot be read.
   std::optional<std::uint64_t> stored(HostCluster cluster) const;
 
