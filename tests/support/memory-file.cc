@@ -27,7 +27,9 @@ const char* verb(MemoryOperation operation) {
   return verbs[static_cast<std::size_t>(operation)];
 }
 
-void replay(std::vector<std::byte>& content, const MemoryChange& change) {
+} // namespace
+
+void apply_change(std::vector<std::byte>& content, const MemoryChange& change) {
   if (change.kind == MemoryChange::Kind::truncate) {
     content.resize(change.offset);
     return;
@@ -42,8 +44,6 @@ void replay(std::vector<std::byte>& content, const MemoryChange& change) {
     std::memset(content.data() + change.offset, 0, bytes);
   }
 }
-
-} // namespace
 
 std::shared_ptr<MemoryFile> MemoryFile::create(const std::string& name,
                                                std::vector<std::byte> content) {
@@ -79,7 +79,7 @@ std::vector<std::byte> MemoryFile::durable_content() const {
   std::lock_guard hold(mutex_);
   std::vector<std::byte> durable = durable_;
   for (const MemoryChange& change : unflushed_)
-    if (change.durable) replay(durable, change);
+    if (change.durable) apply_change(durable, change);
   return durable;
 }
 
@@ -173,13 +173,13 @@ Result<void> MemoryFile::reserve(std::uint64_t end) {
 }
 
 void MemoryFile::log(MemoryChange change) {
-  replay(content_, change);
+  apply_change(content_, change);
   unflushed_.push_back(std::move(change));
 }
 
 void MemoryFile::make_durable() {
   for (const MemoryChange& change : unflushed_)
-    replay(durable_, change);
+    apply_change(durable_, change);
   unflushed_.clear();
 }
 

@@ -36,6 +36,9 @@ struct MemoryChange {
   bool durable = false;        // a write with FUA
 };
 
+// Makes the change to a file's content.
+void apply_change(std::vector<std::byte>& content, const MemoryChange& change);
+
 // All functions may be called on any thread.
 class MemoryFile {
 public:

@@ -1,0 +1,160 @@
+// Power cuts: whatever part of the unflushed writes reached the disk, the image opens, checks
+// clean, and holds what was flushed.
+//
+//   CRASH_STATES  how many images to judge in all, spread over the workloads (default 3000)
+//   CRASH_SEED    what the workloads and the power cuts leave to chance (default 1)
+//   CRASH_STATE   judge that one state of each workload that --gtest_filter leaves
+#include "tests/crash/judge.h"
+#include "tests/crash/power-cut.h"
+#include "tests/crash/stock.h"
+#include "tests/support/nodes.h"
+
+#include "block/util/big-endian.h"
+
+namespace crash {
+namespace {
+
+std::uint64_t environment(const char* name, std::uint64_t absent) {
+  const char* value = std::getenv(name);
+  return value ? std::strtoull(value, nullptr, 10) : absent;
+}
+
+Workload dedup(std::string name, std::size_t cluster_bytes) {
+  return {.name = std::move(name),
+          .create = {{"dedup", "sha256"}},
+          .open = {},
+          .cluster_bytes = cluster_bytes,
+          .rebuilds = true};
+}
+
+Workload plain(std::string name, std::size_t cluster_bytes, bool lazy) {
+  return {.name = std::move(name),
+          .create = {{"lazy_refcounts", lazy ? "on" : "off"}},
+          .open = {},
+          .cluster_bytes = cluster_bytes,
+          .rebuilds = lazy};
+}
+
+// Caches so small that write-backs happen between flushes, and holes punched where clusters become
+// free.
+Workload cramped(Workload workload) {
+  workload.open = {
+      {"l2-cache-size", "2k"}, {"refcount-cache-size", "2k"}, {"pass-discard-other", "on"}};
+  if (workload.create.contains("dedup")) workload.open.set("dedup-cache-size", "256k");
+  workload.clusters = 640; // ten L2 tables of 64 entries
+  workload.filled = 64;
+  workload.longest = 24;
+  workload.flush_one_in = 40;
+  return workload;
+}
+
+// Nearly as many clusters as the first refcount table can count (64 blocks of 64 counts).
+Workload growing(Workload workload, std::size_t filled) {
+  workload.create.set("refcount_bits", "64");
+  workload.clusters = 5200;
+  workload.filled = filled;
+  workload.longest = 64;
+  workload.steps = 60;
+  workload.flush_one_in = 20;
+  workload.moves_refcount_table = true;
+  workload.weight = 1;
+  return workload;
+}
+
+std::vector<Workload> workloads() {
+  return {
+      dedup("dedup_512", 512),
+      dedup("dedup_4096", 4096),
+      cramped(dedup("dedup_cramped", 512)),
+      growing(dedup("dedup_growing", 512), 3490),
+      plain("plain_512", 512, false),
+      plain("plain_4096", 4096, false),
+      cramped(plain("plain_cramped", 512, false)),
+      growing(plain("plain_growing", 512, false), 3870),
+      plain("lazy_512", 512, true),
+      plain("lazy_4096", 4096, true),
+  };
+}
+
+// As the header in the file says.
+std::uint64_t refcount_table_offset(const Bytes& image) {
+  return block::load_big_endian<std::uint64_t>(image.data() + 48);
+}
+
+class PowerCuts : public testing::TestWithParam<Workload> {
+protected:
+  // Judges the states whose turn it is of one epoch.
+  void judge_epoch(const Bytes& durable, std::size_t number, const Epoch& epoch);
+  void judge_state(const Bytes& image, const Epoch& epoch, std::uint64_t state);
+  // Whether a stranger, or a second power cut, has its turn with this state.
+  bool turn(std::uint64_t state, std::uint64_t one_in) const {
+    return (state / stride_) % one_in == 0;
+  }
+
+  const std::uint64_t seed_ = environment("CRASH_SEED", 1);
+  const std::uint64_t only_ = environment("CRASH_STATE", UINT64_MAX);
+  static constexpr std::size_t subsets_ = 6;
+  static constexpr int most_failures_ = 3;
+  std::uint64_t next_state_ = 0;
+  std::uint64_t stride_ = 1;
+  std::uint64_t judged_ = 0;
+  int failures_ = 0;
+};
+
+void PowerCuts::judge_state(const Bytes& image, const Epoch& epoch, std::uint64_t state) {
+  Judge judge(GetParam());
+  const std::uint64_t seed = seed_ * 1000003 + state;
+  ++judged_;
+  std::string wrong = judge.judge(image, epoch.guest, seed);
+  if (wrong.empty() && stock_is_installed() && turn(state, 32)) wrong = judge.stock_check();
+  if (wrong.empty() && turn(state, 8)) wrong = judge.judge_second_cut(image, epoch.guest, seed);
+  if (wrong.empty() && stock_is_installed() && turn(state + 16 * stride_, 32))
+    wrong = judge.judge_stock_repair(image, epoch.guest, seed);
+  if (wrong.empty()) return;
+  ++failures_;
+  ADD_FAILURE() << wrong << "\nTo repeat: CRASH_SEED=" << seed_ << " CRASH_STATE=" << state
+                << " test-crash --gtest_filter='*PowerCuts*" << GetParam().name << "'";
+}
+
+void PowerCuts::judge_epoch(const Bytes& durable, std::size_t number, const Epoch& epoch) {
+  for (PowerCut cut : power_cuts(epoch, subsets_)) {
+    std::uint64_t state = next_state_++;
+    bool wanted = only_ == UINT64_MAX ? state % stride_ == 0 : state == only_;
+    if (!wanted || failures_ >= most_failures_) continue;
+    SCOPED_TRACE("epoch " + std::to_string(number) + " of " + std::to_string(epoch.changes.size()) +
+                 " writes: " + cut.describe());
+    judge_state(image_after(durable, epoch, cut, seed_ * 7919 + state), epoch, state);
+  }
+}
+
+TEST_P(PowerCuts, LeaveWhatWasFlushedAndNothingOfOtherBlocks) {
+  Result<Recording> recorded = record(GetParam(), seed_);
+  ASSERT_TRUE(block::succeeded(recorded));
+  Recording& recording = *recorded;
+  std::uint64_t states = 0;
+  for (const Epoch& epoch : recording.epochs)
+    states += power_cuts(epoch, subsets_).size();
+  std::uint64_t all_weights = 0;
+  for (const Workload& workload : workloads())
+    all_weights += workload.weight;
+  std::uint64_t wanted = std::max<std::uint64_t>(1, environment("CRASH_STATES", 3000) *
+                                                        GetParam().weight / all_weights);
+  if (only_ == UINT64_MAX) stride_ = std::max<std::uint64_t>(1, states / wanted);
+  Bytes durable = std::move(recording.start);
+  const std::uint64_t first_table = refcount_table_offset(durable);
+  for (std::size_t i = 0; i < recording.epochs.size(); ++i) {
+    judge_epoch(durable, i, recording.epochs[i]);
+    for (const block::MemoryChange& change : recording.epochs[i].changes)
+      block::apply_change(durable, change);
+  }
+  EXPECT_EQ(refcount_table_offset(durable) != first_table, GetParam().moves_refcount_table);
+  std::printf("%zu epochs, %llu states, %llu judged\n", recording.epochs.size(),
+              static_cast<unsigned long long>(states), static_cast<unsigned long long>(judged_));
+  EXPECT_GT(judged_, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Workloads, PowerCuts, testing::ValuesIn(workloads()),
+                         [](const auto& test) { return test.param.name; });
+
+} // namespace
+} // namespace crash

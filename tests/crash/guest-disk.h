@@ -1,0 +1,43 @@
+// GuestDisk: a qcow2 image in a MemoryFile as its guest uses it, by tagged sectors.
+#ifndef TESTS_CRASH_GUEST_DISK_H
+#define TESTS_CRASH_GUEST_DISK_H
+
+#include "tests/crash/tags.h"
+
+#include "block/graph.h"
+
+namespace crash {
+
+using block::Options;
+using block::Result;
+
+class GuestDisk {
+public:
+  // Opens the node that the options describe, for writing.
+  Result<void> open(Options options);
+  // Closes cleanly.
+  Result<void> close();
+  bool is_open() const { return node_ != nullptr; }
+
+  Result<void> write(std::size_t first, std::span<const Tag> tags);
+  Result<void> write_zeroes(std::size_t first, std::size_t sectors, bool unmap);
+  Result<void> discard(std::size_t first, std::size_t sectors);
+  Result<void> flush() { return node_->co_flush(); }
+  Result<void> grow(std::size_t sectors) { return node_->co_truncate(sectors * sector_bytes); }
+  Result<std::vector<Tag>> read_all();
+  block::Node& node() { return *node_; }
+
+private:
+  Result<void> wait_for_index();
+
+  block::Graph graph_;
+  std::shared_ptr<block::Node> node_;
+  block::Node::Attachment attachment_;
+};
+
+// Opens the node to be checked, checks it and closes it. What the check says is added to `lines`.
+Result<block::CheckReport> check(Options options, bool repair_leaks, std::string& lines);
+
+} // namespace crash
+
+#endif
