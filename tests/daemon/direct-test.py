@@ -25,6 +25,11 @@ class Direct(DaemonTest):
     def test_a_server_in_the_background_has_qmp_and_relative_names_work(self):
         self.make_disk()
         self.succeeds("nbdkit", "-P", "pid", "-U", "nbd.sock", PLUGIN, "disk.img", "qmp=qmp.sock")
+        # nbdkit writes the file after its parent has left.
+        deadline = time.monotonic() + 10
+        while not (os.path.exists("pid") and os.path.exists("qmp.sock") and pathlib.Path("pid").read_text()):
+            self.assertLess(time.monotonic(), deadline, "it does not start")
+            time.sleep(0.01)
         pid = int(pathlib.Path("pid").read_text())
         self.addCleanup(lambda: os.path.exists(f"/proc/{pid}") and os.kill(pid, signal.SIGKILL))
         monitor = Monitor()
