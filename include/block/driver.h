@@ -125,7 +125,8 @@ struct BlockDriver {
   // node.backing(), or as zeros.
   Result<void> (*co_readv)(Node& node, std::uint64_t offset, const IoVector& vector) = nullptr;
 
-  // Writes the vector's memory. Two writes that overlap may end in either order, but not mixed
+  // Writes the vector's memory, which nobody changes until the request returns: a driver may hash
+  // it first and write it later. Two writes that overlap may end in either order, but not mixed
   // within one 512-byte sector. Null: the node opens only with read-only=on. Flag fua is passed
   // only if supports_fua; the node layer else flushes after the write.
   Result<void> (*co_writev)(Node& node, std::uint64_t offset, const IoVector& vector,
