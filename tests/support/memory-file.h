@@ -50,6 +50,8 @@ public:
                                             std::vector<std::byte> content = {});
   ~MemoryFile();
 
+  const std::string& name() const { return name_; }
+
   // What reads see, and what would be left after a power cut that loses all that was not flushed.
   std::vector<std::byte> content() const;
   std::vector<std::byte> durable_content() const;

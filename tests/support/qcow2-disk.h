@@ -1,0 +1,142 @@
+// A qcow2 image in RAM behind the real driver, with the verbs that tests of it need.
+#ifndef TESTS_SUPPORT_QCOW2_DISK_H
+#define TESTS_SUPPORT_QCOW2_DISK_H
+
+#include "block/qcow2/header.h"
+#include "tests/support/memory-file.h"
+#include "tests/support/nodes.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace block {
+
+struct DiskShape {
+  unsigned cluster_bits = 12;
+  std::uint64_t guest_clusters = 64;
+  bool dedup = true;
+  unsigned refcount_bits = 16;
+  Options create = {}; // further options of create
+  Options open = {};   // further node options, for every open
+};
+
+struct DiskCheck {
+  CheckReport report;
+  std::vector<std::string> lines;
+  std::string error; // empty unless the check failed
+};
+
+// Creates the image and opens it for writing. Offsets are bytes, guest and host clusters are
+// numbers of clusters.
+class Qcow2Disk {
+public:
+  explicit Qcow2Disk(DiskShape shape = {});
+  // An image made by someone else.
+  Qcow2Disk(DiskShape shape, std::vector<std::byte> content);
+  ~Qcow2Disk();
+  Qcow2Disk(const Qcow2Disk&) = delete;
+  Qcow2Disk& operator=(const Qcow2Disk&) = delete;
+
+  // --- Opening and ends. ---
+  Result<void> try_open(Options further = {}, Graph::OpenDefaults defaults = {});
+  void open(Options further = {}, Graph::OpenDefaults defaults = {});
+  Result<void> close();
+  void reopen() {
+    EXPECT_TRUE(succeeded(close()));
+    open();
+  }
+  // The program ends without closing: the file keeps what was written to it.
+  void kill() { end_with(file->content()); }
+  // Power fails: the file keeps what was flushed.
+  void cut_power() { end_with(file->durable_content()); }
+  void wait_for_index();
+
+  // --- Requests. ---
+  std::uint64_t cluster_bytes() const { return std::uint64_t{1} << shape_.cluster_bits; }
+  std::uint64_t guest_bytes() const { return shape_.guest_clusters * cluster_bytes(); }
+  // The content of one cluster; other seeds, other content.
+  std::string pattern(unsigned seed) const { return block::pattern(cluster_bytes(), seed); }
+  std::string zeros() const { return block::zeros(cluster_bytes()); }
+  Result<void> try_write(std::uint64_t guest, const std::string& data) {
+    return block::write(node(), guest * cluster_bytes(), data);
+  }
+  void write(std::uint64_t guest, const std::string& data) {
+    EXPECT_TRUE(succeeded(try_write(guest, data)));
+  }
+  void write_at(std::uint64_t offset, const std::string& data) {
+    EXPECT_TRUE(succeeded(block::write(node(), offset, data)));
+  }
+  std::string read(std::uint64_t guest, std::uint64_t clusters = 1) {
+    return block::read(node(), guest * cluster_bytes(), clusters * cluster_bytes());
+  }
+  // Whether the guest reads that from this cluster on; says where it does not, and shows no data.
+  testing::AssertionResult holds(std::uint64_t guest, const std::string& expected);
+  void flush() { EXPECT_TRUE(succeeded(node().co_flush())); }
+  void discard(std::uint64_t guest, std::uint64_t clusters = 1) {
+    EXPECT_TRUE(succeeded(node().co_pdiscard(guest * cluster_bytes(), clusters * cluster_bytes())));
+  }
+  void write_zeroes(std::uint64_t guest, std::uint64_t clusters, bool may_unmap);
+
+  // --- What the driver says of the open image. ---
+  Node& node() { return *node_; }
+  BlockStatus status(std::uint64_t guest);
+  // The host cluster of a guest cluster; nothing if it has none.
+  std::optional<std::uint64_t> host_of(std::uint64_t guest);
+  // How many references its host cluster has.
+  std::uint64_t refcount_of(std::uint64_t guest) { return status(guest).owners; }
+  DedupInfo counters();
+
+  // --- What stands in the file. ---
+  qcow2::Header header() const;
+  std::uint64_t file64(std::uint64_t offset) const;
+  void set_file64(std::uint64_t offset, std::uint64_t value);
+  // 0 if there is no L2 table.
+  std::uint64_t l2_entry(std::uint64_t guest) const;
+  // Where that L2 entry stands in the file.
+  std::uint64_t l2_entry_place(std::uint64_t guest) const;
+  bool copied(std::uint64_t guest) const { return (l2_entry(guest) & qcow2::copied_flag) != 0; }
+  std::uint64_t stored_refcount(std::uint64_t host) const;
+
+  // --- Judges; the image is closed, or its present content is judged as a copy. ---
+  DiskCheck check();
+  // No finding at all by our check, and nothing but leaks by stock qemu-img: exactly so many.
+  void expect_clean(std::uint64_t stock_leaks);
+  // The same, with as many stock leaks as the dedup table has clusters.
+  void expect_clean() { expect_clean(table_clusters()); }
+  // No corruption; leaks may be.
+  void expect_consistent();
+  // Host clusters that the dedup table occupies, by the file.
+  std::uint64_t table_clusters() const;
+
+  std::shared_ptr<MemoryFile> file;
+  Graph graph;
+
+private:
+  void end_with(std::vector<std::byte> content);
+
+  DiskShape shape_;
+  std::shared_ptr<Node> node_;
+};
+
+// Where in the file something was written, by a hook; until the object ends.
+class WriteWatch {
+public:
+  explicit WriteWatch(MemoryFile& file);
+  ~WriteWatch() { file_.set_hook({}); }
+  // Writes that touch that host cluster.
+  std::size_t writes_to(std::uint64_t host_cluster, std::uint64_t cluster_bytes) const;
+  std::size_t writes() const;
+
+private:
+  MemoryFile& file_;
+  struct Log {
+    std::mutex mutex;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> writes; // offset, bytes
+  };
+  std::shared_ptr<Log> log_ = std::make_shared<Log>();
+};
+
+} // namespace block
+
+#endif
