@@ -208,13 +208,12 @@ Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& alloc
     BLOCK_TRY(allocator.release_unused(place, clusters));
     return stored;
   }
-  if (!l1_.empty())
-    BLOCK_TRY(
-        allocator.drop_references(cluster_size_.containing(l1_offset_),
-                                  cluster_size_.clusters_for(l1_.size() * table_entry_bytes)));
-  l1_offset_ = offset;
+  HostOffset old_offset = std::exchange(l1_offset_, offset);
+  std::size_t old_entries = l1_.size();
   l1_.resize(entries);
-  return {};
+  if (old_entries == 0) return {};
+  return allocator.drop_references(cluster_size_.containing(old_offset),
+                                   cluster_size_.clusters_for(old_entries * table_entry_bytes));
 }
 
 bool DedupTable::wants_write_back() const {

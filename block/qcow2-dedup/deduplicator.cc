@@ -22,10 +22,16 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
           disk.image.file(), disk.image.cluster_size(), settings.cache_bytes, counters_,
           [this](HostOffset offset, std::uint32_t entries) {
             disk.image.metadata_mutex.assert_held(); // whoever changes the table holds it
+            Extension former = extension_;
             extension_.table_offset = offset;
             extension_.table_entries = entries;
             store_extension(disk.image.header());
-            return disk.image.store_header();
+            Result<void> stored = disk.image.store_header();
+            if (stored) return stored;
+            // The new place is given back, so no later header may name it.
+            extension_ = former;
+            store_extension(disk.image.header());
+            return stored;
           },
           [this](HostCluster cluster, const Fingerprint& fingerprint) {
             disk.image.metadata_mutex.assert_held();

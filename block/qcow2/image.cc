@@ -40,13 +40,16 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
       allocator_(file, refcounts_, cluster_size_,
                  [this](HostOffset offset, std::uint32_t clusters) {
                    metadata_mutex.assert_held(); // whoever allocates holds it
+                   Header former = header_;
                    header_.refcount_table_offset = offset;
                    header_.refcount_table_clusters = clusters;
                    // The new table names blocks whose own refcounts may only be in memory, and
                    // after a crash would be given away; so whoever opens the image then rebuilds
                    // all refcounts. That is rare enough to leave the bit until the close.
                    header_.incompatible_features |= bit(incompatible::dirty_bit);
-                   return store_header();
+                   Result<void> stored = store_header();
+                   if (!stored) header_ = std::move(former);
+                   return stored;
                  }),
       l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes) {}
 
@@ -94,14 +97,23 @@ Result<void> Image::store_header() {
   BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header_.encode_over(stored_header_));
   constexpr std::size_t sector = 512;
   auto first = std::mismatch(bytes.begin(), bytes.end(), stored_header_.begin()).first;
-  if (first == bytes.end()) return {};
   auto last = std::mismatch(bytes.rbegin(), bytes.rend(), stored_header_.rbegin()).first;
-  std::size_t begin = static_cast<std::size_t>(first - bytes.begin()) / sector * sector;
-  std::size_t end = (static_cast<std::size_t>(bytes.rend() - last) + sector - 1) / sector * sector;
+  bool changed = first != bytes.end();
+  if (!changed && header_doubt_end_ == 0) return {};
+  std::size_t begin =
+      changed ? static_cast<std::size_t>(first - bytes.begin()) / sector * sector : 0;
+  std::size_t end =
+      changed ? (static_cast<std::size_t>(bytes.rend() - last) + sector - 1) / sector * sector : 0;
+  if (header_doubt_end_ > 0) begin = 0;
+  end = std::max(end, header_doubt_end_);
   Result<void> written =
       file_.write(HostOffset(begin), std::span(bytes).subspan(begin, end - begin));
   if (written) written = file_.barrier();
-  if (!written) return std::move(written).error().context("image header");
+  if (!written) {
+    header_doubt_end_ = end;
+    return std::move(written).error().context("image header");
+  }
+  header_doubt_end_ = 0;
   stored_header_ = std::move(bytes);
   return {};
 }
@@ -146,6 +158,8 @@ Result<void> Image::write_back(Scope scope) {
   Changes changes;
   {
     MutexGuard hold(metadata_mutex);
+    // A header write that failed may have reached the file, and name what was taken back since.
+    if (header_doubt_end_ > 0) BLOCK_TRY(store_header());
     bool client_tables = client_ && scope == Scope::everything;
     if (client_tables) client_->prepare_write_back();
     // With lazy refcounts the file's counts are not believed after a crash, so a flush need not
@@ -216,7 +230,8 @@ Result<void> Image::close() {
   MutexGuard serial(write_back_mutex_);
   // Until the client has stored all it can; each also lets go of dropped references. The last
   // stores the refcounts that this lowered.
-  for (std::size_t before = SIZE_MAX, waiting = SIZE_MAX - 1; waiting < before;) {
+  std::size_t waiting = SIZE_MAX - 1;
+  for (std::size_t before = SIZE_MAX; waiting < before;) {
     BLOCK_TRY(write_back(Scope::everything));
     before = waiting;
     MutexGuard hold(metadata_mutex);
@@ -225,7 +240,8 @@ Result<void> Image::close() {
   BLOCK_TRY(write_back(Scope::everything));
   MutexGuard hold(metadata_mutex);
   if (client_) client_->at_clean_close(header_);
-  header_.incompatible_features &= ~bit(incompatible::dirty_bit);
+  // What the client could not store contradicts the file: the next opener has to repair it.
+  if (waiting == 0) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
   return store_header();
 }
 

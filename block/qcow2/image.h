@@ -129,6 +129,8 @@ private:
 
   Header header_ GUARDED_BY(metadata_mutex);
   std::vector<std::byte> stored_header_ GUARDED_BY(metadata_mutex);
+  // After a header write that failed: up to here the file may differ from stored_header_.
+  std::size_t header_doubt_end_ GUARDED_BY(metadata_mutex) = 0;
   Refcounts refcounts_ GUARDED_BY(metadata_mutex);
   Allocator allocator_ GUARDED_BY(metadata_mutex);
   TableCache l2_tables_ GUARDED_BY(metadata_mutex);

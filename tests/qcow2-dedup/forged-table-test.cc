@@ -1,0 +1,280 @@
+// Dedup tables that lie: by damage, by an unclean end, by a program that knows nothing of them.
+// Nothing wrong may be shared.
+#include "tests/support/qcow2-disk.h"
+
+#include "block/qcow2-dedup/block-layout.h"
+#include "block/qcow2-dedup/extension.h"
+
+namespace qcow2_dedup {
+namespace {
+
+using block::GuestOffset;
+using block::HostCluster;
+using block::Options;
+using block::Qcow2Disk;
+
+class ForgedTable : public testing::Test {
+protected:
+  std::size_t bytes() const { return disk.cluster_bytes(); }
+
+  dedup::Fingerprint fingerprint_of(const std::string& content) const {
+    dedup::Hasher hasher = dedup::Hasher::create(dedup::HashAlgorithm::sha256).value();
+    const auto* data = reinterpret_cast<const std::byte*>(content.data());
+    dedup::Fingerprint fingerprint;
+    hasher.fingerprint({&data, 1}, content.size(), {&fingerprint, 1});
+    return fingerprint;
+  }
+
+  Extension extension() const {
+    const qcow2::Header header = disk.header();
+    return decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
+        .value();
+  }
+
+  // Changes the image file while nobody has it open; the table must have the block.
+  void forge(std::uint64_t host, const Entry& entry) {
+    std::uint64_t block =
+        disk.file64(extension().table_offset.value() + block_index_of(HostCluster(host)) * 8);
+    ASSERT_NE(block, 0u);
+    std::vector<std::byte> content = disk.file->content();
+    content.resize(std::max<std::size_t>(content.size(), block + hash_block_bytes));
+    store_entry(HashBlock(&content[block], hash_block_bytes), slot_of(HostCluster(host)), entry);
+    disk.file->set_content(std::move(content));
+  }
+
+  void close() { ASSERT_TRUE(succeeded(disk.close())); }
+  void open(Options options = {}) {
+    disk.open(std::move(options));
+    disk.wait_for_index();
+  }
+
+  Qcow2Disk disk;
+  std::string a = disk.pattern(1), b = disk.pattern(2), c = disk.pattern(3);
+};
+
+TEST_F(ForgedTable, VerifyDoesNotShareOtherBytesUnderTheSameHash) {
+  disk.write(0, a);
+  std::uint64_t host = *disk.host_of(0);
+  close();
+  forge(host, {fingerprint_of(b), GuestOffset(0)}); // as if a and b had the same hash
+  open({{"dedup-verify", "on"}});
+  ASSERT_TRUE(disk.counters().table_trusted);
+  disk.write(1, b);
+  EXPECT_TRUE(disk.holds(0, a + b));
+  EXPECT_NE(disk.host_of(1), host);
+  EXPECT_EQ(disk.counters().verify_mismatches, 1u);
+  disk.write(0, b); // the same place, the same hash
+  EXPECT_TRUE(disk.holds(0, b + b));
+  close();
+  disk.expect_clean();
+}
+
+TEST_F(ForgedTable, VerifySharesEqualBytes) {
+  close();
+  open({{"dedup-verify", "on"}});
+  disk.write(0, a + b);
+  disk.write(2, a + b + c + a);
+  disk.write(0, a);
+  EXPECT_TRUE(disk.holds(0, a + b + a + b + c + a));
+  EXPECT_EQ(disk.refcount_of(0), 3u);
+  EXPECT_GE(disk.counters().verify_reads, 4u);
+  EXPECT_EQ(disk.counters().verify_mismatches, 0u);
+  close();
+  disk.expect_clean();
+}
+
+TEST_F(ForgedTable, EntriesOfFreeClustersAreNotBelieved) {
+  disk.write(0, a);
+  close();
+  // Counted by a refcount block, in the file or beyond its end, but free.
+  for (std::uint64_t host : {300, 1200})
+    forge(host, {fingerprint_of(c), std::nullopt});
+  open();
+  disk.write(1, c);
+  EXPECT_TRUE(disk.holds(0, a + c));
+  close();
+  disk.expect_consistent();
+}
+
+TEST(ForgedTableSmallClusters, EntriesOfClustersThatNoRefcountBlockCountsAreNotBelieved) {
+  block::DiskShape shape;
+  shape.cluster_bits = 9;
+  shape.refcount_bits = 64; // a block counts 64 clusters, a table of one cluster 4096
+  shape.guest_clusters = 2000;
+  Qcow2Disk disk(shape);
+  std::string content = disk.pattern(5);
+  disk.write(0, disk.pattern(1));
+  ASSERT_TRUE(succeeded(disk.close()));
+  const qcow2::Header header = disk.header();
+  Extension extension =
+      decode_extension(header.find_extension(extension_magic)->data, header.cluster_size()).value();
+  ASSERT_GE(extension.table_entries, 8u);
+  dedup::Hasher hasher = dedup::Hasher::create(dedup::HashAlgorithm::sha256).value();
+  for (std::uint64_t host : {1500, 1638 * 7 + 5}) {
+    // Hash blocks that lie over the data of the image, which does not matter here.
+    std::vector<std::byte> bytes = disk.file->content();
+    std::uint64_t block = bytes.size();
+    bytes.resize(block + hash_block_bytes);
+    Entry entry;
+    const auto* data = reinterpret_cast<const std::byte*>(content.data());
+    hasher.fingerprint({&data, 1}, content.size(), {&entry.fingerprint, 1});
+    store_entry(HashBlock(&bytes[block], hash_block_bytes), slot_of(HostCluster(host)), entry);
+    disk.file->set_content(std::move(bytes));
+    disk.set_file64(extension.table_offset.value() + block_index_of(HostCluster(host)) * 8, block);
+  }
+  disk.open();
+  disk.wait_for_index();
+  disk.write(1, content);
+  EXPECT_TRUE(disk.holds(0, disk.pattern(1) + content));
+}
+
+TEST_F(ForgedTable, AFirstOwnerBeyondTheDiskDoesNoHarm) {
+  disk.write(0, a);
+  std::uint64_t host = *disk.host_of(0);
+  close();
+  forge(host, {fingerprint_of(a), GuestOffset(std::uint64_t{1} << 62)});
+  open();
+  disk.write(1, a);
+  EXPECT_TRUE(disk.holds(0, a + a));
+}
+
+TEST_F(ForgedTable, AfterAnUncleanEndOldEntriesAreComparedBeforeTheyAreShared) {
+  disk.write(0, a);
+  disk.write(1, b);
+  disk.reopen(); // the table is in the file
+  disk.wait_for_index();
+  std::uint64_t host = *disk.host_of(0);
+  disk.write(0, c); // in place: the file's entry is old now
+  disk.flush();
+  disk.kill();
+  open();
+  EXPECT_FALSE(disk.counters().table_trusted);
+  EXPECT_TRUE(disk.holds(0, c + b));
+  disk.write(2, a); // the old entry says: at host
+  EXPECT_NE(disk.host_of(2), host);
+  disk.write(3, b);
+  EXPECT_EQ(disk.host_of(3), disk.host_of(1));
+  EXPECT_GE(disk.counters().verify_reads, 2u);
+  EXPECT_EQ(disk.counters().verify_mismatches, 1u);
+  EXPECT_TRUE(disk.holds(0, c + b + a + b));
+  close();
+  disk.expect_clean();
+}
+
+TEST_F(ForgedTable, AfterAPowerCutFlushedDataIsThereAndTheImageIsRepaired) {
+  disk.write(0, a + b + a);
+  disk.flush();
+  disk.write(0, c);
+  disk.write(3, b + c);
+  disk.cut_power();
+  open();
+  EXPECT_TRUE(disk.holds(1, b + a));
+  std::string first = disk.read(0);
+  EXPECT_TRUE(first == a || first == c);
+  disk.write(5, a + b + c);
+  EXPECT_TRUE(disk.holds(5, a + b + c));
+  close();
+  disk.expect_clean();
+}
+
+// A cluster that changed hands between two unclean ends: the file's entry names an owner that is
+// none any more, and the new one overwrites in place.
+TEST_F(ForgedTable, AStaleOwnerDoesNotHideTheOneWithCopied) {
+  disk.write(0, a);
+  std::uint64_t host = *disk.host_of(0);
+  disk.reopen();
+  disk.wait_for_index();
+  disk.discard(0);
+  disk.flush(); // frees the cluster
+  disk.write(1, a);
+  ASSERT_EQ(disk.host_of(1), host);
+  disk.flush();
+  disk.kill();
+  open();
+  disk.write(2, a);
+  disk.write(1, b);
+  EXPECT_TRUE(disk.holds(1, b + a));
+}
+
+TEST_F(ForgedTable, ATableThatCouldNotBeStoredIsNotTrustedAfterAClose) {
+  disk.write(0, a);
+  std::uint64_t host = *disk.host_of(0);
+  close();
+  open();
+  (void)disk.read(0);
+  disk.discard(0);
+  disk.flush();
+  disk.write(1, a);
+  ASSERT_EQ(disk.host_of(1), host);
+  disk.file->fail_always(block::MemoryOperation::read, EIO); // the hash block cannot be read
+  (void)disk.close().ok();
+  disk.file->heal();
+  open();
+  disk.write(2, a);
+  disk.write(1, b);
+  EXPECT_TRUE(disk.holds(1, b + a));
+}
+
+TEST_F(ForgedTable, AForeignWriterIsNoticed) {
+  disk.write(0, a + b);
+  close();
+  std::uint64_t features = disk.file64(qcow2::header_features_field + 16);
+  EXPECT_EQ(features, dedup_feature_mask);
+  // Another program clears the bit and writes to a cluster in place.
+  disk.set_file64(qcow2::header_features_field + 16, 0);
+  std::vector<std::byte> content = disk.file->content();
+  std::uint64_t place = disk.l2_entry(0) & qcow2::offset_mask;
+  std::copy_n(reinterpret_cast<const std::byte*>(c.data()), c.size(),
+              content.begin() + static_cast<std::ptrdiff_t>(place));
+  disk.file->set_content(std::move(content));
+  open();
+  EXPECT_EQ(disk.counters().index_entries, 0u);
+  disk.write(5, a);
+  EXPECT_TRUE(disk.holds(0, c + b));
+  EXPECT_TRUE(disk.holds(5, a));
+  disk.write(6, a);
+  EXPECT_EQ(disk.host_of(6), disk.host_of(5));
+  close();
+  EXPECT_EQ(disk.file64(qcow2::header_features_field + 16), dedup_feature_mask);
+  disk.expect_clean();
+}
+
+TEST_F(ForgedTable, AForeignProgramMayHaveFreedTheTableAndReusedItsClusters) {
+  disk.write(0, a);
+  close();
+  Extension before = extension();
+  ASSERT_NE(before.table_offset.value(), 0u);
+  disk.set_file64(qcow2::header_features_field + 16, 0);
+  // What lies there now is something else.
+  std::vector<std::byte> content = disk.file->content();
+  std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(before.table_offset.value()), bytes(),
+              std::byte{0xEE});
+  disk.file->set_content(std::move(content));
+  open();
+  disk.write(1, a + b);
+  EXPECT_TRUE(disk.holds(0, a + a + b));
+  close();
+  disk.expect_clean();
+}
+
+TEST_F(ForgedTable, AnUnknownAlgorithmOrStrategyIsReadAndNotWritten) {
+  disk.write(0, a);
+  close();
+  std::vector<std::byte> good = disk.file->content();
+  std::uint64_t data = 112 + 8; // the extension is the header's first
+  for (std::uint64_t at : {data + 12, data + 13}) {
+    std::vector<std::byte> content = good;
+    content[at] = std::byte{0x70};
+    disk.file->set_content(content);
+    block::Result<void> refused = disk.try_open();
+    EXPECT_EQ(kind_of(refused), block::ErrorKind::unsupported) << message_of(refused);
+    EXPECT_EQ(disk.file->content(), content);
+    disk.open({{"read-only", "on"}});
+    EXPECT_TRUE(disk.holds(0, a));
+    close();
+    EXPECT_EQ(disk.file->content(), content);
+  }
+}
+
+} // namespace
+} // namespace qcow2_dedup
