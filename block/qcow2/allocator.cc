@@ -90,16 +90,24 @@ Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters)
     BLOCK_TRY(grow_table(end.value()));
     return false;
   }
-  for (std::size_t i = 0; i < missing.size(); ++i) {
+  for (std::size_t i = 0; i < missing.size(); ++i)
     refcounts_.install_block(missing[i], cluster_size_.start(place + i));
-    // Valid in the file before anything can point to it; its counts follow with the next
-    // write-back.
-    BLOCK_TRY(file_.write(cluster_size_.start(place + i),
-                          refcounts_.blocks().find(cluster_size_.start(place + i))->bytes()));
+  Result<void> stored = reserve(place, missing.size());
+  // Valid in the file before anything can point to it; its counts follow with the next write-back.
+  for (std::size_t i = 0; stored && i < missing.size(); ++i) {
+    HostOffset offset = cluster_size_.start(place + i);
+    stored = file_.write(offset, refcounts_.blocks().find(offset)->bytes());
   }
-  BLOCK_TRY(reserve(place, missing.size()));
-  metadata_.add(place, missing.size());
-  return true;
+  if (stored) {
+    metadata_.add(place, missing.size());
+    return true;
+  }
+  // A block that stays without counting itself would be given away as free. What other blocks count
+  // of the place by now is at worst a leak.
+  (void)release_unused(place, missing.size()).ok();
+  for (HostCluster cluster : missing)
+    refcounts_.remove_block(cluster);
+  return std::move(stored).error().context("new refcount block");
 }
 
 // The first cluster of each part of the range that no refcount block counts.

@@ -159,6 +159,12 @@ void Refcounts::install_block(HostCluster cluster, HostOffset place) {
   blocks_.create(place);
 }
 
+void Refcounts::remove_block(HostCluster cluster) {
+  std::uint64_t& place = table_[block_index(cluster)];
+  blocks_.forget(HostOffset(place));
+  place = 0;
+}
+
 std::vector<HostOffset> Refcounts::block_places() const {
   std::vector<HostOffset> places;
   for (std::uint64_t offset : table_)

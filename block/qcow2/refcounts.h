@@ -34,6 +34,8 @@ public:
   // Makes `place` the block that counts `cluster`; all its counts are 0. The table must reach that
   // far.
   void install_block(HostCluster cluster, HostOffset place);
+  // Takes back install_block().
+  void remove_block(HostCluster cluster);
 
   // Clusters that the present table can count.
   std::uint64_t capacity() const { return table_.size() << block_bits_; }

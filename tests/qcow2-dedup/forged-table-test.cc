@@ -108,20 +108,17 @@ TEST(ForgedTableSmallClusters, EntriesOfClustersThatNoRefcountBlockCountsAreNotB
   const qcow2::Header header = disk.header();
   Extension extension =
       decode_extension(header.find_extension(extension_magic)->data, header.cluster_size()).value();
-  ASSERT_GE(extension.table_entries, 8u);
-  dedup::Hasher hasher = dedup::Hasher::create(dedup::HashAlgorithm::sha256).value();
-  for (std::uint64_t host : {1500, 1638 * 7 + 5}) {
-    // Hash blocks that lie over the data of the image, which does not matter here.
-    std::vector<std::byte> bytes = disk.file->content();
-    std::uint64_t block = bytes.size();
-    bytes.resize(block + hash_block_bytes);
-    Entry entry;
-    const auto* data = reinterpret_cast<const std::byte*>(content.data());
-    hasher.fingerprint({&data, 1}, content.size(), {&entry.fingerprint, 1});
-    store_entry(HashBlock(&bytes[block], hash_block_bytes), slot_of(HostCluster(host)), entry);
-    disk.file->set_content(std::move(bytes));
-    disk.set_file64(extension.table_offset.value() + block_index_of(HostCluster(host)) * 8, block);
-  }
+  // The first hash block is there; a refcount block for this cluster is not.
+  std::uint64_t block = disk.file64(extension.table_offset.value());
+  std::vector<std::byte> image = disk.file->content();
+  ASSERT_EQ(disk.stored_refcount(1500), 0u);
+  Entry entry;
+  const auto* data = reinterpret_cast<const std::byte*>(content.data());
+  dedup::Hasher::create(dedup::HashAlgorithm::sha256)
+      .value()
+      .fingerprint({&data, 1}, content.size(), {&entry.fingerprint, 1});
+  store_entry(HashBlock(&image.at(block), hash_block_bytes), slot_of(HostCluster(1500)), entry);
+  disk.file->set_content(std::move(image));
   disk.open();
   disk.wait_for_index();
   disk.write(1, content);
