@@ -15,6 +15,8 @@ class CommandContext {
 public:
   block::Graph& graph;
   exports::ExportRegistry& exports;
+  // Whether an NBD server runs in this process; fixed at its start.
+  bool serves_nbd;
   // Asks the program to end, and returns at once.
   std::function<void(qapi::ShutdownCause)> quit;
 };

@@ -6,6 +6,9 @@ namespace qapi {
 
 block::Result<void> qmp_block_export_add(monitor::CommandContext& context,
                                          BlockExportOptions arguments) {
+  if (!context.serves_nbd)
+    return block::Error(block::ErrorKind::invalid_argument, "NBD server not running")
+        .with_hint("Start the program with --nbd-server.");
   const auto& nbd = std::get<BlockExportOptionsNbd>(arguments.u);
   exports::ExportOptions options;
   options.id = arguments.id;

@@ -78,10 +78,12 @@ Error become_nbdkit(const Configuration& configuration, int ready_fd) {
 
 Result<void> run_alone(const Configuration& configuration, int ready_fd) {
   std::atomic<bool> ended = false;
-  StorageDaemon daemon([&] {
-    ended = true;
-    ended.notify_one();
-  });
+  StorageDaemon daemon(
+      [&] {
+        ended = true;
+        ended.notify_one();
+      },
+      false);
   BLOCK_TRY(daemon.start(configuration));
   if (ready_fd >= 0) announce_readiness(ready_fd);
   ended.wait(false);

@@ -87,7 +87,7 @@ public:
     if (!program_.empty()) prctl(PR_SET_PDEATHSIG, 0);
     WorkingDirectory now;
     initial_directory_.enter();
-    daemon_ = std::make_unique<StorageDaemon>(std::move(request_quit));
+    daemon_ = std::make_unique<StorageDaemon>(std::move(request_quit), true);
     Result<void> started = daemon_->start(configuration_);
     now.enter();
     if (!started)

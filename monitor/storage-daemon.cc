@@ -37,10 +37,10 @@ Result<void> write_pidfile(const std::string& path) {
 
 } // namespace
 
-StorageDaemon::StorageDaemon(std::function<void()> request_quit)
+StorageDaemon::StorageDaemon(std::function<void()> request_quit, bool serves_nbd)
     : request_quit_(std::move(request_quit)),
       exports_(graph_, [this](const std::string& id) { export_deleted(id); }),
-      context_{graph_, exports_, [this](qapi::ShutdownCause cause) { quit(cause); }},
+      context_{graph_, exports_, serves_nbd, [this](qapi::ShutdownCause cause) { quit(cause); }},
       commands_(std::make_unique<qapi::CommandTable>(context_)) {
   graph_.set_event_sink(
       [this](const block::Node& node, block::NodeEvent event) { hear(node, event); });

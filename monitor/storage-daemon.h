@@ -22,8 +22,9 @@ class QmpServer;
 // on, SIGINT, SIGTERM and SIGHUP ask the program to end, however often they come.
 class StorageDaemon {
 public:
-  // `request_quit` asks the program to call stop() soon; any thread.
-  explicit StorageDaemon(std::function<void()> request_quit);
+  // `request_quit` asks the program to call stop() soon; any thread. Without an NBD server in this
+  // process, exports are refused.
+  StorageDaemon(std::function<void()> request_quit, bool serves_nbd);
   ~StorageDaemon();
 
   // Opens the nodes, adds the exports, listens on the monitors' sockets, writes the pid file; in

@@ -48,6 +48,15 @@ class Runtime(DaemonTest):
                 self.assertLess(time.monotonic(), deadline)
                 time.sleep(0.01)
 
+    def test_an_export_needs_an_nbd_server(self):
+        self.make_disk()
+        self.start(*QMP)
+        monitor = Monitor()
+        self.add_disk(monitor)
+        with self.assertRaisesRegex(QmpError, "NBD server not running"):
+            self.add_export(monitor)
+        self.assertEqual(monitor.command("query-block-exports"), [])
+
     def test_names_and_ids_are_unique(self):
         self.make_disk()
         monitor = self.start_empty()
