@@ -1,0 +1,114 @@
+// Deduplication at the edges of the format: refcount widths, cluster sizes, large runs of one
+// content, growing tables.
+#include "tests/support/qcow2-disk.h"
+
+#include <set>
+
+namespace qcow2_dedup {
+namespace {
+
+using block::DiskShape;
+using block::Qcow2Disk;
+
+DiskShape shaped(unsigned cluster_bits, std::uint64_t guest_clusters, unsigned refcount_bits = 16) {
+  DiskShape shape;
+  shape.cluster_bits = cluster_bits;
+  shape.guest_clusters = guest_clusters;
+  shape.refcount_bits = refcount_bits;
+  return shape;
+}
+
+void expect_clean_after_close(Qcow2Disk& disk) {
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.expect_clean();
+}
+
+class RefcountThreshold : public testing::TestWithParam<unsigned> {};
+
+TEST_P(RefcountThreshold, LeavesHalfOfTheRangeAndStoresTheContentAgain) {
+  unsigned width = GetParam();
+  std::uint64_t limit = width == 1 ? 1 : std::uint64_t{1} << (width - 1);
+  Qcow2Disk disk(shaped(12, 3 * limit + 1, width));
+  std::string content = disk.pattern(1);
+  std::set<std::uint64_t> hosts;
+  for (std::uint64_t guest = 0; guest < 3 * limit + 1; ++guest) {
+    disk.write(guest, content);
+    hosts.insert(*disk.host_of(guest));
+    EXPECT_LE(disk.refcount_of(guest), limit);
+  }
+  EXPECT_EQ(hosts.size(), 4u);
+  EXPECT_EQ(disk.counters().refcount_overflows, 3u);
+  for (std::uint64_t guest = 0; guest < 3 * limit + 1; ++guest)
+    EXPECT_TRUE(disk.holds(guest, content));
+  expect_clean_after_close(disk);
+}
+
+INSTANTIATE_TEST_SUITE_P(Widths, RefcountThreshold, testing::Values(1, 2, 8));
+
+class ManyClusters : public testing::Test {
+protected:
+  static constexpr std::uint64_t clusters = 100'000, piece = 1000;
+  void fill(Qcow2Disk& disk, const std::string& cluster) {
+    std::string data;
+    for (std::uint64_t i = 0; i < piece; ++i)
+      data += cluster;
+    for (std::uint64_t guest = 0; guest < clusters; guest += piece)
+      disk.write(guest, data);
+    EXPECT_TRUE(disk.holds(clusters - piece, data));
+  }
+};
+
+TEST_F(ManyClusters, OfZerosStoreNothing) {
+  Qcow2Disk disk(shaped(9, clusters));
+  fill(disk, disk.zeros());
+  EXPECT_EQ(disk.counters().stored_bytes, 0u);
+  EXPECT_EQ(disk.counters().zero_clusters, clusters);
+  expect_clean_after_close(disk);
+}
+
+TEST_F(ManyClusters, OfOneContentStoreAFew) {
+  Qcow2Disk disk(shaped(9, clusters));
+  fill(disk, disk.pattern(1));
+  // 32768 references each.
+  EXPECT_EQ(disk.counters().undeduplicated_clusters, 4u);
+  EXPECT_EQ(disk.counters().deduplicated_clusters, clusters - 4);
+  expect_clean_after_close(disk);
+}
+
+TEST(ClusterSizes, TheSmallestGrowsEveryTable) {
+  Qcow2Disk disk(shaped(9, 30'000, 64));
+  std::string data = block::pattern(100 * disk.cluster_bytes(), 1);
+  for (std::uint64_t guest = 0; guest < 24'000; guest += 100)
+    disk.write(guest, block::pattern(data.size(), unsigned(guest) + 1));
+  EXPECT_EQ(disk.counters().undeduplicated_clusters, 24'000u);
+  expect_clean_after_close(disk);
+  EXPECT_GT(disk.header().refcount_table_clusters, 1u);
+  EXPECT_GT(disk.table_clusters(), 14u * 128);
+  disk.open();
+  disk.wait_for_index();
+  disk.write(29'000, data);
+  EXPECT_EQ(disk.host_of(29'000), disk.host_of(0));
+  EXPECT_EQ(disk.host_of(29'099), disk.host_of(99));
+  for (std::uint64_t guest = 0; guest < 24'000; guest += 1000)
+    EXPECT_TRUE(disk.holds(guest, block::pattern(data.size(), unsigned(guest) + 1)));
+  expect_clean_after_close(disk);
+}
+
+TEST(ClusterSizes, TheLargestKeepsHashBlocksTogether) {
+  Qcow2Disk disk(shaped(21, 16));
+  std::string a = disk.pattern(1), b = disk.pattern(2);
+  disk.write(0, a);
+  disk.write(1, b + a);
+  disk.write_at(5 * disk.cluster_bytes() + 4096, "a few bytes");
+  expect_clean_after_close(disk);
+  EXPECT_EQ(disk.table_clusters(), 2u); // L1, and one cluster of hash blocks
+  disk.open();
+  disk.wait_for_index();
+  disk.write(9, b);
+  EXPECT_EQ(disk.host_of(9), disk.host_of(1));
+  EXPECT_TRUE(disk.holds(0, a + b + a));
+  expect_clean_after_close(disk);
+}
+
+} // namespace
+} // namespace qcow2_dedup
