@@ -26,6 +26,8 @@ struct Command {
   int (*run)(int argc, char** argv);
 };
 
+// Runs the subcommand that the command line names; argv[0] is the program. Returns its exit status.
+int run(int argc, char** argv);
 // Prints how the subcommand of that name is called, on stdout. Returns exit status 0.
 int print_help(const std::string& name);
 
