@@ -5,9 +5,10 @@ import signal
 import time
 import unittest
 
-from support import MIB, PLUGIN, DaemonTest, Monitor, run
+from support import MIB, PLUGIN, SANITIZED, DaemonTest, Monitor, run
 
 
+@unittest.skipIf(SANITIZED, "nbdkit itself is not built with the sanitizer")
 class Direct(DaemonTest):
     def test_an_image_is_served_by_its_path(self):
         self.make_disk(data=b"x" * MIB)
