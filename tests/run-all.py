@@ -27,7 +27,8 @@ def count_meson_tests(build: pathlib.Path) -> Counter:
     """Runs `meson test` and counts GoogleTest cases from what the test programs themselves write."""
     with tempfile.TemporaryDirectory(prefix="gtest-") as reports:
         environment = {**os.environ, **SANITIZER_OPTIONS, "GTEST_OUTPUT": f"xml:{reports}/"}
-        run = subprocess.run(["meson", "test", "-C", build, "--print-errorlogs", "--no-rebuild"],
+        run = subprocess.run(["meson", "test", "-C", build, "--print-errorlogs", "--no-rebuild",
+                              "--timeout-multiplier", "3"],
                              env=environment)
         counts, reported = Counter(), set()
         for path in pathlib.Path(reports).glob("*.xml"):
