@@ -72,7 +72,13 @@ Result<void> DedupTable::load(const Extension& extension) {
     l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
     HostOffset place(l1_[i]);
     bool aligned = l1_[i] % std::min<std::uint64_t>(cluster_size_.bytes(), hash_block_bytes) == 0;
-    if (!aligned || (l1_[i] != 0 && place >= file_.end()))
+    // Blocks that share a cluster stand in it in the order of the table: so no cluster is named
+    // twice.
+    std::size_t first = i / blocks_per_cluster() * blocks_per_cluster();
+    bool in_order =
+        l1_[i] == 0 || (l1_[first] != 0 && l1_[i] == l1_[first] + (i - first) * hash_block_bytes &&
+                        cluster_size_.aligned(HostOffset(l1_[first])));
+    if (!aligned || !in_order || (l1_[i] != 0 && place >= file_.end()))
       return Error(ErrorKind::corrupt, "dedup table entry " + std::to_string(i) +
                                            " does not name a place within the image file");
   }
@@ -244,12 +250,11 @@ std::vector<DedupTable::Place> DedupTable::places() const {
   std::vector<Place> all;
   if (l1_.empty()) return all;
   all.push_back({l1_offset_, l1_.size() * table_entry_bytes});
-  for (std::uint64_t raw : l1_) {
-    HostOffset offset(raw);
-    if (raw == 0) continue;
-    // Blocks that share a cluster are neighbours in the table.
-    bool shared = all.size() > 1 && cluster_size_.bytes() > hash_block_bytes &&
-                  cluster_size_.containing(all.back().offset) == cluster_size_.containing(offset);
+  for (std::size_t i = 0; i < l1_.size(); ++i) {
+    if (l1_[i] == 0) continue;
+    HostOffset offset(l1_[i]);
+    // The others of a cluster stand behind the first; load() has seen to that.
+    bool shared = i % blocks_per_cluster() != 0;
     if (!shared) all.push_back({offset, hash_block_bytes});
   }
   return all;

@@ -36,10 +36,13 @@ Result<void> Disk::settle_copied_flags() {
   RangeLock::Guard alone(requests, 0, UINT64_MAX, RangeLock::Mode::exclusive);
   std::uint64_t clusters = cluster_size().clusters_for(guest_size());
   std::uint64_t per_l2 = cluster_size().bytes() / table_entry_bytes;
+  {
+    MutexGuard hold(image.metadata_mutex);
+    if (lonely_.empty()) return {};
+  }
   for (std::uint64_t first = 0; first < clusters; first += per_l2) {
     BLOCK_TRY(image.begin_change());
     MutexGuard hold(image.metadata_mutex);
-    if (lonely_.empty()) return {};
     BLOCK_TRY(settle_copied_flags(GuestCluster(first), std::min(per_l2, clusters - first)));
     image.trim_caches();
   }

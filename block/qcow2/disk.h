@@ -9,6 +9,7 @@
 #define BLOCK_QCOW2_DISK_H
 
 #include "block/qcow2/image.h"
+#include "block/util/range-lock.h"
 
 #include <unordered_set>
 

@@ -6,7 +6,6 @@
 #define BLOCK_QCOW2_MAPPING_H
 
 #include "block/qcow2/allocator.h"
-#include "block/util/range-lock.h"
 
 namespace qcow2 {
 
@@ -16,7 +15,7 @@ struct MappedRun {
   std::uint64_t clusters = 0; // at least 1
 };
 
-// Not synchronised, but for `requests`: the image's metadata lock guards it.
+// Not synchronised: the image's metadata lock guards it.
 class Mapping {
 public:
   // The L2 tables come from the image's cache. `guest_size` in bytes.
@@ -59,10 +58,6 @@ public:
 
   // Places of all L2 tables, in guest order.
   std::vector<HostOffset> l2_tables() const;
-
-  // Requests on the same guest clusters wait for each other here, by guest cluster numbers. Taken
-  // before the metadata lock.
-  block::RangeLock requests;
 
 private:
   std::uint64_t entries_per_l2() const { return cluster_size_.bytes() / table_entry_bytes; }
