@@ -22,6 +22,10 @@ SANITIZER_OPTIONS = {
     "LSAN_OPTIONS": "exitcode=99",
 }
 
+# In programs that loaded modules and ended threads, g++ 12's leak detector itself sometimes crashes ("Tracer caught
+# signal 11"); so leaks are looked for in the unit tests only.
+WITHOUT_LEAKS = SANITIZER_OPTIONS["ASAN_OPTIONS"] + ":detect_leaks=0"
+
 
 def count_meson_tests(build: pathlib.Path) -> Counter:
     """Runs `meson test` and counts GoogleTest cases from what the test programs themselves write."""
@@ -54,7 +58,7 @@ def count_meson_tests(build: pathlib.Path) -> Counter:
 def count_iotests(build: pathlib.Path) -> Counter:
     with tempfile.NamedTemporaryFile(prefix="iotests-", suffix=".json") as summary:
         subprocess.run([sys.executable, ROOT / "iotests" / "check", "--build", build, "--summary", summary.name, "-d"],
-                       env={**os.environ, **SANITIZER_OPTIONS})
+                       env={**os.environ, **SANITIZER_OPTIONS, "ASAN_OPTIONS": WITHOUT_LEAKS})
         text = pathlib.Path(summary.name).read_text()
     return Counter(json.loads(text)) if text else Counter(failed=1)
 

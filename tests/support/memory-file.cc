@@ -93,7 +93,7 @@ void MemoryFile::set_content(std::vector<std::byte> content) {
 std::vector<std::byte> MemoryFile::read(std::uint64_t offset, std::size_t bytes) const {
   std::lock_guard hold(mutex_);
   std::vector<std::byte> data(bytes);
-  if (offset < content_.size())
+  if (bytes > 0 && offset < content_.size())
     std::memcpy(data.data(), content_.data() + offset,
                 std::min<std::uint64_t>(bytes, content_.size() - offset));
   return data;
