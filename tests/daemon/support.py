@@ -20,8 +20,6 @@ BUILD = pathlib.Path(os.environ["BUILD_DIR"])
 DAEMON = BUILD / "bin" / "dedup-storage-daemon"
 PLUGIN = BUILD / "block" / "nbdkit-qcow2-dedup-plugin.so"
 SANITIZED = bool(os.environ.get("SANITIZED"))
-if SANITIZED:  # the leak detector itself sometimes crashes in such programs; see tests/run-all.py
-    os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
 MIB = 1 << 20
 
 
