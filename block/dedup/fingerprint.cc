@@ -1,6 +1,7 @@
-// Hash algorithms by number and name, and SHA-256 by GnuTLS.
+// Hash algorithms by number and name, and SHA-256 by the libraries that have it.
 #include "block/dedup/fingerprint.h"
 
+#include "block/dedup/multi-buffer-sha256.h"
 #include "block/util/big-endian.h"
 
 #include <gnutls/crypto.h>
@@ -27,6 +28,16 @@ void sha256(const std::byte* data, std::size_t bytes, Fingerprint& out) {
   sha256_init(&context);
   sha256_update(&context, bytes, reinterpret_cast<const std::uint8_t*>(data));
   sha256_digest(&context, out.bytes.size(), reinterpret_cast<std::uint8_t*>(out.bytes.data()));
+}
+
+// Hashes as many of the first clusters as are worth it several at a time; returns how many.
+std::size_t sha256_in_lanes(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
+                            std::span<Fingerprint> out) {
+  using Lanes = MultiBufferSha256;
+  std::size_t rest = clusters.size() % Lanes::lanes;
+  std::size_t count = rest >= Lanes::worthwhile ? clusters.size() : clusters.size() - rest;
+  Lanes* lanes = count > 0 ? Lanes::of_this_thread() : nullptr;
+  return lanes && lanes->hash(clusters.first(count), cluster_bytes, out.first(count)) ? count : 0;
 }
 
 } // namespace
@@ -70,7 +81,7 @@ block::Result<Hasher> Hasher::create(HashAlgorithm algorithm) {
 void Hasher::fingerprint(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
                          std::span<Fingerprint> out) const {
   assert(out.size() == clusters.size());
-  for (std::size_t i = 0; i < clusters.size(); ++i)
+  for (std::size_t i = sha256_in_lanes(clusters, cluster_bytes, out); i < clusters.size(); ++i)
     sha256(clusters[i], cluster_bytes, out[i]);
 }
 

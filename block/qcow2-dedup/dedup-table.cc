@@ -110,14 +110,27 @@ Result<Table*> DedupTable::block_for(std::uint64_t index) {
   return blocks_.get(place);
 }
 
+// What the entry claims about its owner is confirmed when it is used; only its form matters here.
+Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
+  Entry entry = load_entry(const_block(block), slot_of(cluster));
+  if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return Entry{};
+  return entry;
+}
+
 Result<Entry> DedupTable::get(HostCluster cluster) {
   if (const Entry* entry = waiting(cluster)) return *entry;
   BLOCK_TRY_ASSIGN(Table * table, block_for(block_index_of(cluster)));
-  if (!table) return Entry{};
-  // What the entry claims about its owner is confirmed when it is used; only its form matters here.
-  Entry entry = load_entry(const_block(*table), slot_of(cluster));
-  if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return Entry{};
-  return entry;
+  return table ? sound_entry(*table, cluster) : Entry{};
+}
+
+std::optional<Entry> DedupTable::peek(HostCluster cluster) {
+  if (const Entry* entry = waiting(cluster)) return *entry;
+  std::uint64_t index = block_index_of(cluster);
+  if (index >= l1_.size() || l1_[index] == 0) return Entry{};
+  const Table* cached = cached_block(index);
+  if (!cached) return std::nullopt;
+  counters_.cache_hits.add();
+  return sound_entry(*cached, cluster);
 }
 
 std::optional<Entry> DedupTable::replace(HostCluster cluster, const Entry& entry) {

@@ -42,6 +42,8 @@ public:
   // The entry of a cluster; reads its hash block if that is not cached. An entry that contradicts
   // the format is empty.
   Result<Entry> get(HostCluster cluster);
+  // The same without I/O: nothing if memory does not know the entry.
+  std::optional<Entry> peek(HostCluster cluster);
   // Stores an entry, which may be empty, without I/O. Returns the former entry as far as memory
   // knows it.
   std::optional<Entry> replace(HostCluster cluster, const Entry& entry);
@@ -86,6 +88,7 @@ private:
   Result<void> allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator);
   Result<void> grow(std::uint64_t min_entries, qcow2::Allocator& allocator);
   Entry* waiting(HostCluster cluster) const;
+  Entry sound_entry(const qcow2::Table& block, HostCluster cluster) const;
   // Hash blocks that share a cluster, when clusters are larger than they are.
   std::uint64_t blocks_per_cluster() const;
 

@@ -72,46 +72,58 @@ bool Deduplicator::status_is_stored() {
 }
 
 Result<bool> Deduplicator::holds(HostCluster cluster, const Fingerprint& fingerprint) {
-  // The index first: it answers most questions without reading a hash block.
+  if (std::optional<Entry> known = table_.peek(cluster)) return known->fingerprint == fingerprint;
+  // The index before the file: it answers most questions without reading a hash block.
   dedup::Candidates candidates = index_->find(fingerprint);
   if (std::find(candidates.begin(), candidates.end(), cluster) == candidates.end()) return false;
   BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
   return entry.fingerprint == fingerprint;
 }
 
-Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& fingerprint) {
+Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& fingerprint,
+                                                       std::optional<HostCluster> likely) {
+  if (std::optional<Entry> entry = likely ? table_.peek(*likely) : std::nullopt;
+      entry && entry->fingerprint == fingerprint) {
+    BLOCK_TRY_ASSIGN(bool taken, take_reference(*likely, *entry));
+    if (taken) return likely;
+  }
   for (HostCluster candidate : index_->find(fingerprint)) {
     BLOCK_TRY_ASSIGN(Entry entry, table_.get(candidate));
-    if (disk.image.allocator().metadata().contains(candidate)) continue; // a table that lies
     if (entry.fingerprint != fingerprint) {
       // Another content with the same short fingerprint, or the index is behind the table.
       if (entry.fingerprint.prefix48() != fingerprint.prefix48())
         index_->remove(fingerprint, candidate);
       continue;
     }
-    BLOCK_TRY_ASSIGN(std::uint64_t references, disk.image.allocator().references(candidate));
-    if (references == 0) { // an entry that outlived its cluster
-      forget(candidate);
-      continue;
-    }
-    BLOCK_TRY_ASSIGN(bool room,
-                     disk.image.allocator().can_add_reference(candidate, max_shared_refcount_));
-    if (!room) {
-      counters_.refcount_overflows.add();
-      forget(candidate);
-      continue;
-    }
-    // From here on nobody overwrites the candidate in place: COPIED stands only at the first owner,
-    // if anywhere.
-    if (entry.first_owner) {
-      GuestCluster owner = disk.image.cluster_size().containing(*entry.first_owner);
-      BLOCK_TRY_ASSIGN(bool still_owner, disk.mapping().clear_copied(owner, candidate));
-      if (!still_owner) table_.replace(candidate, Entry{fingerprint, std::nullopt});
-    }
-    BLOCK_TRY(disk.image.allocator().add_reference(candidate));
-    return std::optional(candidate);
+    BLOCK_TRY_ASSIGN(bool taken, take_reference(candidate, entry));
+    if (taken) return std::optional(candidate);
   }
   return std::optional<HostCluster>();
+}
+
+Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& entry) {
+  if (disk.image.allocator().metadata().contains(candidate)) return false; // a table that lies
+  BLOCK_TRY_ASSIGN(std::uint64_t references, disk.image.allocator().references(candidate));
+  if (references == 0) { // an entry that outlived its cluster
+    forget(candidate);
+    return false;
+  }
+  BLOCK_TRY_ASSIGN(bool room,
+                   disk.image.allocator().can_add_reference(candidate, max_shared_refcount_));
+  if (!room) {
+    counters_.refcount_overflows.add();
+    forget(candidate);
+    return false;
+  }
+  // From here on nobody overwrites the candidate in place: COPIED stands only at the first owner,
+  // if anywhere.
+  if (entry.first_owner) {
+    GuestCluster owner = disk.image.cluster_size().containing(*entry.first_owner);
+    BLOCK_TRY_ASSIGN(bool still_owner, disk.mapping().clear_copied(owner, candidate));
+    if (!still_owner) table_.replace(candidate, Entry{entry.fingerprint, std::nullopt});
+  }
+  BLOCK_TRY(disk.image.allocator().add_reference(candidate));
+  return true;
 }
 
 void Deduplicator::remember(HostCluster cluster, const Fingerprint& fingerprint,

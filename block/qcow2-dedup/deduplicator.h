@@ -44,7 +44,10 @@ public:
   // --- For the write path; the metadata lock is held ---
   // A stored cluster with that content, with one reference taken for the caller and COPIED cleared
   // of its first owner. Nothing if there is none, or if its refcount has reached the threshold.
-  Result<std::optional<HostCluster>> share(const dedup::Fingerprint& fingerprint)
+  // `likely` is looked at first: duplicates come in runs, so that the cluster after the last match
+  // is often the next one, and its entry is in memory.
+  Result<std::optional<HostCluster>> share(const dedup::Fingerprint& fingerprint,
+                                           std::optional<HostCluster> likely)
       REQUIRES(disk.image.metadata_mutex);
   // Whether the table says that the cluster holds that content.
   Result<bool> holds(HostCluster cluster, const dedup::Fingerprint& fingerprint)
@@ -84,6 +87,9 @@ public:
   void at_clean_close(qcow2::Header& header) override;
 
 private:
+  // For share(): false if the candidate must not get another owner.
+  Result<bool> take_reference(HostCluster candidate, const Entry& entry)
+      REQUIRES(disk.image.metadata_mutex);
   void forget_deleted(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   void store_extension(qcow2::Header& header) REQUIRES(disk.image.metadata_mutex);
 

@@ -1,5 +1,7 @@
-// IndexLoader: one hash block at a time, read without the metadata lock.
+// IndexLoader: batches of hash blocks, read without the metadata lock.
 #include "block/qcow2-dedup/index-loader.h"
+
+#include <algorithm>
 
 namespace qcow2_dedup {
 
@@ -26,13 +28,20 @@ void IndexLoader::finish() {
   done_();
 }
 
-bool IndexLoader::load(std::uint64_t index, std::uint64_t at_most) {
-  for (; at_most > 0 && !stop_; ++index, --at_most) {
+bool IndexLoader::load(std::uint64_t index, std::uint64_t end) {
+  while (index < end && !stop_) {
+    std::uint64_t blocks;
     {
       MutexGuard hold(dedup_.disk.image.metadata_mutex);
-      if (index >= dedup_.table().block_count()) return true;
+      blocks = std::min(end, dedup_.table().block_count());
     }
-    load_block(index);
+    if (index >= blocks) return true;
+    // Sorted as the index is, a batch goes through its memory once instead of all over it.
+    std::vector<Found> found;
+    for (std::uint64_t stop = std::min(blocks, index + blocks_in_batch); index < stop; ++index)
+      read_block(index, found);
+    std::ranges::sort(found, {}, [](const Found& each) { return each.fingerprint.prefix48(); });
+    insert(found);
   }
   return false;
 }
@@ -40,7 +49,7 @@ bool IndexLoader::load(std::uint64_t index, std::uint64_t at_most) {
 // The block may change in memory while it is read from the file. Then the index gets entries that
 // the table contradicts, which does no harm: every candidate is confirmed against the table. What
 // is new since the start is in the index already.
-void IndexLoader::load_block(std::uint64_t index) {
+void IndexLoader::read_block(std::uint64_t index, std::vector<Found>& found) {
   HostOffset place;
   {
     MutexGuard hold(dedup_.disk.image.metadata_mutex);
@@ -51,15 +60,20 @@ void IndexLoader::load_block(std::uint64_t index) {
   // An unreadable block means that its clusters are not shared.
   if (!dedup_.disk.image.file().read(place, memory.span())) return;
   ConstHashBlock block(memory.data(), hash_block_bytes);
-  MutexGuard hold(dedup_.disk.image.metadata_mutex);
-  DedupTable& table = dedup_.table();
-  const qcow2::Table* cached = table.cached_block(index);
-  if (cached) block = ConstHashBlock(cached->bytes().data(), hash_block_bytes);
   for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
-    HostCluster cluster = cluster_at(index, slot);
     Entry entry = load_entry(block, slot);
-    if (!entry.empty() && !table.is_waiting(cluster))
-      dedup_.index().insert(entry.fingerprint, cluster);
+    if (!entry.empty()) found.push_back({entry.fingerprint, cluster_at(index, slot)});
+  }
+}
+
+void IndexLoader::insert(std::span<const Found> found) {
+  while (!found.empty()) {
+    MutexGuard hold(dedup_.disk.image.metadata_mutex);
+    std::span<const Found> now = found.first(std::min(found.size(), entries_per_lock));
+    for (const Found& each : now)
+      if (!dedup_.table().is_waiting(each.cluster))
+        dedup_.index().insert(each.fingerprint, each.cluster);
+    found = found.subspan(now.size());
   }
 }
 

@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <functional>
+#include <span>
 #include <thread>
+#include <vector>
 
 namespace qcow2_dedup {
 
@@ -23,12 +25,21 @@ public:
   ~IndexLoader();
 
 private:
-  static constexpr std::uint64_t blocks_at_once = 16;
+  struct Found {
+    dedup::Fingerprint fingerprint;
+    HostCluster cluster;
+  };
 
-  // Blocks from `index` on, `at_most` of them; true if there are no more.
-  bool load(std::uint64_t index, std::uint64_t at_most);
+  static constexpr std::uint64_t blocks_at_once = 16;
+  static constexpr std::uint64_t blocks_in_batch = 16; // 1 MiB of entries
+  // Bounds how long a request waits for the metadata lock.
+  static constexpr std::size_t entries_per_lock = 1024;
+
+  // Blocks [index, end); true if the table ends there.
+  bool load(std::uint64_t index, std::uint64_t end);
   void finish();
-  void load_block(std::uint64_t index);
+  void read_block(std::uint64_t index, std::vector<Found>& found);
+  void insert(std::span<const Found> found);
 
   Deduplicator& dedup_;
   std::function<void()> done_;

@@ -77,14 +77,18 @@ void WriteRequest::fingerprint() {
 Result<void> WriteRequest::resolve() {
   MutexGuard hold(dedup_.disk.image.metadata_mutex);
   BLOCK_TRY(dedup_.disk.mapping().prepare(slots_.front().guest, slots_.size()));
-  for (Slot& slot : slots_)
-    if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot));
+  std::optional<HostCluster> likely;
+  for (Slot& slot : slots_) {
+    if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot, likely));
+    likely.reset();
+    if (slot.state == State::shared) likely = slot.host + 1;
+  }
   BLOCK_TRY(allocate());
   dedup_.disk.image.trim_caches();
   return {};
 }
 
-Result<void> WriteRequest::resolve_slot(Slot& slot) {
+Result<void> WriteRequest::resolve_slot(Slot& slot, std::optional<HostCluster> likely) {
   // Looked up anew for each slot: sharing for an earlier one may have cleared this one's COPIED.
   BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
   std::optional<HostCluster> old_host;
@@ -98,7 +102,7 @@ Result<void> WriteRequest::resolve_slot(Slot& slot) {
         return {};
       }
     }
-    BLOCK_TRY_ASSIGN(std::optional<HostCluster> shared, dedup_.share(slot.fingerprint));
+    BLOCK_TRY_ASSIGN(std::optional<HostCluster> shared, dedup_.share(slot.fingerprint, likely));
     if (shared) {
       slot.state = State::shared;
       slot.host = *shared;

@@ -48,7 +48,9 @@ private:
   Result<void> gather();
   void fingerprint();
   Result<void> resolve() EXCLUDES(dedup_.disk.image.metadata_mutex);
-  Result<void> resolve_slot(Slot& slot) REQUIRES(dedup_.disk.image.metadata_mutex);
+  // `likely`: see Deduplicator::share().
+  Result<void> resolve_slot(Slot& slot, std::optional<HostCluster> likely)
+      REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> allocate() REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> confirm() EXCLUDES(dedup_.disk.image.metadata_mutex);
   Result<bool> holds_same_bytes(HostCluster host, const std::byte* data);

@@ -120,6 +120,8 @@ Result<void> Image::store_header() {
 
 bool Image::wants_write_back() {
   MutexGuard hold(metadata_mutex);
+  // What waits may find room in the client's tables, and then nothing has to be written yet.
+  if (client_ && client_->wants_write_back()) client_->prepare_write_back();
   return l2_tables_.wants_write_back() || refcounts_.blocks().wants_write_back() ||
          allocator_.wants_write_back() || (client_ && client_->wants_write_back());
 }

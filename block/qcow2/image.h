@@ -29,7 +29,8 @@ public:
   // Tables that only hold hints: written back when they take too much memory, and before a clean
   // close.
   virtual bool wants_write_back() const = 0;
-  // Before begin_write_back(): may still allocate.
+  // Before begin_write_back(), and whenever one is wanted: may still allocate, and writes nothing but
+  // tables that move.
   virtual void prepare_write_back() = 0;
   // Changes that the last write-back had no room for.
   virtual std::size_t waiting_changes() const = 0;

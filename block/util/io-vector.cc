@@ -56,10 +56,20 @@ void IoVector::append(const IoVector& other) {
     *this = other;
     return;
   }
-  if (many_.empty()) many_.push_back(single_);
   for (const iovec& segment : other.segments())
-    many_.push_back(segment);
+    append_segment(segment);
   size_ += other.size_;
+}
+
+// Joins it to the last one if it follows in memory: few large segments cost the kernel less.
+void IoVector::append_segment(const iovec& segment) {
+  iovec& last = many_.empty() ? single_ : many_.back();
+  if (static_cast<std::byte*>(last.iov_base) + last.iov_len == segment.iov_base) {
+    last.iov_len += segment.iov_len;
+    return;
+  }
+  if (many_.empty()) many_.push_back(single_);
+  many_.push_back(segment);
 }
 
 void IoVector::copy_to(std::uint64_t offset, std::span<std::byte> target) const {

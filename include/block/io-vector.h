@@ -25,7 +25,7 @@ public:
 
   // The bytes [offset, offset + bytes); both must lie within size().
   IoVector slice(std::uint64_t offset, std::uint64_t bytes) const;
-  // Adds the other vector's segments at the end.
+  // Adds the other vector's segments at the end; one that follows the last in memory is joined to it.
   void append(const IoVector& other);
 
   // Copy between the vector from byte `offset` on and plain memory; the range must lie within
@@ -38,6 +38,8 @@ public:
   const std::byte* contiguous(std::uint64_t offset, std::uint64_t bytes) const;
 
 private:
+  void append_segment(const iovec& segment);
+
   iovec single_{nullptr, 0};
   std::vector<iovec> many_; // empty when single_ says it all
   std::uint64_t size_ = 0;

@@ -43,18 +43,41 @@ TEST(Fingerprint, MatchesTheKnownAnswersOfNist) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+// Batches of every length up to three passes, so that both the part that is hashed several at a
+// time and the rest that is not are there.
 TEST(Fingerprint, OfABatchEqualsTheFingerprintsOneByOne) {
   constexpr std::size_t cluster_bytes = 4096;
   std::vector<std::string> contents;
   std::vector<const std::byte*> clusters;
-  for (int i = 0; i < 17; ++i)
+  for (int i = 0; i < 48; ++i) {
     contents.emplace_back(cluster_bytes, static_cast<char>(i));
+    contents.back()[static_cast<std::size_t>(i) * 80] = 'x';
+  }
   for (const std::string& content : contents)
     clusters.push_back(reinterpret_cast<const std::byte*>(content.data()));
-  std::vector<Fingerprint> out(clusters.size());
-  sha256_hasher().fingerprint(clusters, cluster_bytes, out);
-  for (std::size_t i = 0; i < contents.size(); ++i)
-    EXPECT_EQ(out[i], fingerprint_of(contents[i]));
+  for (std::size_t length = 1; length <= clusters.size(); ++length) {
+    std::vector<Fingerprint> out(length);
+    sha256_hasher().fingerprint(std::span(clusters).first(length), cluster_bytes, out);
+    for (std::size_t i = 0; i < length; ++i)
+      ASSERT_EQ(out[i], fingerprint_of(contents[i])) << i << " of " << length;
+  }
+}
+
+TEST(Fingerprint, OfABatchIsRightForEveryClusterSize) {
+  constexpr std::size_t count = 17;
+  for (std::size_t cluster_bytes = 512; cluster_bytes <= 2u << 20; cluster_bytes *= 2) {
+    std::string content(count * cluster_bytes, 0);
+    for (std::size_t i = 0; i < content.size(); ++i)
+      content[i] = static_cast<char>(i * 31 >> 3);
+    std::vector<const std::byte*> clusters;
+    for (std::size_t i = 0; i < count; ++i)
+      clusters.push_back(reinterpret_cast<const std::byte*>(content.data()) + i * cluster_bytes);
+    std::vector<Fingerprint> out(count);
+    sha256_hasher().fingerprint(clusters, cluster_bytes, out);
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_EQ(out[i], fingerprint_of(content.substr(i * cluster_bytes, cluster_bytes)))
+          << cluster_bytes;
+  }
 }
 
 TEST(Fingerprint, IsTheSameFromManyThreadsWithOneHasher) {

@@ -42,5 +42,16 @@ TEST_F(TwoSegments, AppendKeepsTheOrder) {
   EXPECT_EQ(read(all, 0, 10), "xyabcdefgh");
 }
 
+TEST_F(TwoSegments, AppendJoinsWhatFollowsInMemory) {
+  std::string text = "abcdef";
+  IoVector all(text.data(), 2);
+  all.append(IoVector(text.data() + 2, 1));
+  EXPECT_EQ(all.segments().size(), 1u);
+  all.append(IoVector(text.data() + 4, 1));
+  all.append(IoVector(text.data() + 5, 1));
+  EXPECT_EQ(all.segments().size(), 2u);
+  EXPECT_EQ(read(all, 0, 5), "abcef");
+}
+
 } // namespace
 } // namespace block

@@ -41,7 +41,9 @@ struct ConvertRequest {
   bool quiet = false;
   bool progress = false;
   bool any_order = false; // -W
-  CacheMode cache;        // of the target
+  // Of the target. One that is made here is of no use before the end, so there is nothing to keep
+  // safe meanwhile.
+  CacheMode cache;
   CacheMode source_cache;
   ConvertPlan plan;
 };
@@ -84,6 +86,7 @@ bool parse_request(const CommandLine& line, ConvertRequest& request) {
   if (line.has('m') && !parse_workers(*line.value('m'), plan.workers)) return false;
   if (line.has('S') && !parse_sparse_block(*line.value('S'), plan.sparse_block)) return false;
   if (line.has('r') && !parse_size_option(*line.value('r'), "rate limit", plan.rate)) return false;
+  request.cache.no_flush = !line.has('n');
   if (!parse_cache_option(line.value('T'), "source cache", request.source_cache) ||
       !parse_cache_option(line.value('t'), "cache", request.cache))
     return false;

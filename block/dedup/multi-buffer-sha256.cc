@@ -1,0 +1,75 @@
+// MultiBufferSha256: jobs of the multi-buffer library, submitted and awaited on the calling thread.
+#include "block/dedup/multi-buffer-sha256.h"
+
+#include <gnutls/crypto.h>
+#include <intel-ipsec-mb.h>
+
+#include <algorithm>
+#include <array>
+
+namespace dedup {
+
+void MultiBufferSha256::Free::operator()(IMB_MGR* manager) const {
+  free_mb_mgr(manager);
+}
+
+std::unique_ptr<MultiBufferSha256> MultiBufferSha256::create() {
+  Manager manager(alloc_mb_mgr(0));
+  if (!manager) return nullptr;
+  IMB_ARCH unused;
+  init_mb_mgr_auto(manager.get(), &unused);
+  if (imb_get_errno(manager.get()) != 0) return nullptr;
+  std::unique_ptr<MultiBufferSha256> made(new MultiBufferSha256(std::move(manager)));
+  return made->hashes_as_gnutls_does() ? std::move(made) : nullptr;
+}
+
+MultiBufferSha256* MultiBufferSha256::of_this_thread() {
+  thread_local const std::unique_ptr<MultiBufferSha256> instance = create();
+  return instance.get();
+}
+
+// Every lane once, with contents that differ: equal digests of different clusters would be shared.
+bool MultiBufferSha256::hashes_as_gnutls_does() {
+  constexpr std::size_t bytes = 512;
+  std::array<std::array<std::byte, bytes>, lanes> contents;
+  std::array<const std::byte*, lanes> clusters;
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    for (std::size_t i = 0; i < bytes; ++i)
+      contents[lane][i] = static_cast<std::byte>(i * 7 + lane);
+    clusters[lane] = contents[lane].data();
+  }
+  std::array<Fingerprint, lanes> got;
+  if (!hash(clusters, bytes, got)) return false;
+  return std::ranges::equal(clusters, got, [](const std::byte* cluster, const Fingerprint& digest) {
+    Fingerprint expected;
+    return gnutls_hash_fast(GNUTLS_DIG_SHA256, cluster, bytes, expected.bytes.data()) >= 0 &&
+           digest == expected;
+  });
+}
+
+bool MultiBufferSha256::hash(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
+                             std::span<Fingerprint> out) {
+  IMB_MGR* manager = manager_.get();
+  std::size_t completed = 0;
+  const auto note = [&](const IMB_JOB* job) { completed += job->status == IMB_STATUS_COMPLETED; };
+  for (std::size_t i = 0; i < clusters.size(); ++i) {
+    IMB_JOB* job = IMB_GET_NEXT_JOB(manager);
+    job->cipher_mode = IMB_CIPHER_NULL;
+    job->cipher_direction = IMB_DIR_ENCRYPT;
+    job->chain_order = IMB_ORDER_HASH_CIPHER;
+    job->hash_alg = IMB_AUTH_SHA_256;
+    job->src = reinterpret_cast<const std::uint8_t*>(clusters[i]);
+    job->hash_start_src_offset_in_bytes = 0;
+    job->msg_len_to_hash_in_bytes = cluster_bytes;
+    job->auth_tag_output = reinterpret_cast<std::uint8_t*>(out[i].bytes.data());
+    job->auth_tag_output_len_in_bytes = out[i].bytes.size();
+    // Jobs that are not taken back would fill the library's queue.
+    for (job = IMB_SUBMIT_JOB(manager); job; job = IMB_GET_COMPLETED_JOB(manager))
+      note(job);
+  }
+  while (const IMB_JOB* job = IMB_FLUSH_JOB(manager))
+    note(job);
+  return completed == clusters.size();
+}
+
+} // namespace dedup

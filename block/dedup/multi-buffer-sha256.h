@@ -1,0 +1,47 @@
+// SHA-256 of many clusters at once, each in a lane of the processor's vector registers.
+#ifndef BLOCK_DEDUP_MULTI_BUFFER_SHA256_H
+#define BLOCK_DEDUP_MULTI_BUFFER_SHA256_H
+
+#include "block/dedup/fingerprint.h"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+struct IMB_MGR;
+
+namespace dedup {
+
+// Wraps Intel's multi-buffer library (docs/decisions/hash-library.md). One thread at a time.
+class MultiBufferSha256 {
+public:
+  // One pass hashes up to so many clusters in the same time as one.
+  static constexpr std::size_t lanes = 16;
+  // From so many clusters on, a pass takes less time than hashing them one after the other.
+  static constexpr std::size_t worthwhile = 6;
+
+  // The calling thread's own instance, which lives as long as the thread. Null if the build lacks
+  // the library, if it does not know the processor, or if it fails to hash as GnuTLS does.
+  static MultiBufferSha256* of_this_thread();
+
+  // out[i] becomes the digest of the cluster_bytes bytes, a multiple of 512, at clusters[i]. `out`
+  // has as many elements as `clusters`. False if the library refused; `out` is of no use then.
+  bool hash(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
+            std::span<Fingerprint> out);
+
+private:
+  struct Free {
+    void operator()(IMB_MGR* manager) const;
+  };
+  using Manager = std::unique_ptr<IMB_MGR, Free>;
+
+  explicit MultiBufferSha256(Manager manager) : manager_(std::move(manager)) {}
+  static std::unique_ptr<MultiBufferSha256> create();
+  bool hashes_as_gnutls_does();
+
+  Manager manager_; // some 200 KB
+};
+
+} // namespace dedup
+
+#endif
