@@ -11,10 +11,11 @@ block::Error not_deduplicated(const std::string& device) {
   return block::Error(block::ErrorKind::not_dedup, "Device '" + device + "' is not deduplicated");
 }
 
+template <typename Action>
 block::Result<void> control(monitor::CommandContext& context, const std::string& device,
-                            block::Result<void> (block::Node::*action)()) {
+                            Action action) {
   BLOCK_TRY_ASSIGN(auto node, monitor::find_node(context.graph, device));
-  auto done = (node.get()->*action)();
+  block::Result<void> done = action(*node);
   if (!done && done.error().kind() == block::ErrorKind::not_dedup) return not_deduplicated(device);
   return done;
 }
@@ -41,12 +42,15 @@ block::Result<std::vector<DedupNodeInfo>> qmp_query_dedup(monitor::CommandContex
 
 block::Result<void> qmp_block_pause_dedup(monitor::CommandContext& context,
                                           BlockPauseDedupArguments arguments) {
-  return control(context, arguments.device, &block::Node::pause_dedup);
+  return control(context, arguments.device, [](block::Node& node) { return node.pause_dedup(); });
 }
 
 block::Result<void> qmp_block_resume_dedup(monitor::CommandContext& context,
                                            BlockResumeDedupArguments arguments) {
-  return control(context, arguments.device, &block::Node::resume_dedup);
+  block::ResumeDedup how{.scan_all = arguments.scan_all.value_or(false),
+                         .scan_rate = arguments.scan_rate};
+  return control(context, arguments.device,
+                 [&](block::Node& node) { return node.resume_dedup(how); });
 }
 
 } // namespace qapi

@@ -16,6 +16,8 @@ qapi::DedupStatus dedup_status(block::DedupStatus status) {
   switch (status) {
   case block::DedupStatus::starting:
     return qapi::DedupStatus::starting;
+  case block::DedupStatus::resuming:
+    return qapi::DedupStatus::resuming;
   case block::DedupStatus::running:
     return qapi::DedupStatus::running;
   case block::DedupStatus::paused:
@@ -23,6 +25,30 @@ qapi::DedupStatus dedup_status(block::DedupStatus status) {
   }
   return qapi::DedupStatus::running;
 }
+
+namespace {
+
+qapi::DedupScan scan_facts(const block::DedupScan& scan) {
+  qapi::DedupScan facts;
+  switch (scan.state) {
+  case block::DedupScanState::idle:
+    facts.state = qapi::DedupScanState::idle;
+    break;
+  case block::DedupScanState::running:
+    facts.state = qapi::DedupScanState::running;
+    break;
+  case block::DedupScanState::paused:
+    facts.state = qapi::DedupScanState::paused;
+    break;
+  }
+  facts.done_bytes = scan.done_bytes;
+  facts.total_bytes = scan.total_bytes;
+  facts.rate = scan.rate;
+  if (!scan.error.empty()) facts.error = scan.error;
+  return facts;
+}
+
+} // namespace
 
 block::Result<std::optional<qapi::DedupInfo>> dedup_facts(block::Node& node) {
   auto queried = node.query_dedup();
@@ -60,6 +86,10 @@ block::Result<std::optional<qapi::DedupInfo>> dedup_facts(block::Node& node) {
   to.cache_bytes = from.cache_bytes;
   to.index_entries = from.index_entries;
   to.index_bytes = from.index_bytes;
+  to.scan = scan_facts(from.scan);
+  to.unscanned_clusters = from.unscanned_clusters;
+  to.scanned_clusters = from.scanned_clusters;
+  to.scan_deduplicated_clusters = from.scan_deduplicated_clusters;
   return std::optional<qapi::DedupInfo>(std::move(to));
 }
 

@@ -148,6 +148,8 @@ void StorageDaemon::announce_end(qapi::ShutdownCause cause) {
 
 void StorageDaemon::hear(const block::Node& node, block::NodeEvent event) {
   switch (event) {
+  case block::NodeEvent::dedup_scan_changed:
+    break;
   case block::NodeEvent::dedup_status_changed:
     // Looked at later, on the monitor thread: the driver may hold its locks now.
     thread_.post([this, name = node.name()] { tell_dedup_status(name); });

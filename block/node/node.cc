@@ -81,11 +81,11 @@ Result<void> Node::pause_dedup() {
   return driver_->pause_dedup(*this);
 }
 
-Result<void> Node::resume_dedup() {
+Result<void> Node::resume_dedup(const ResumeDedup& how) {
   std::lock_guard hold(control_mutex_);
   BLOCK_TRY(check_open());
   if (!driver_->resume_dedup) return not_dedup(*this);
-  return driver_->resume_dedup(*this);
+  return driver_->resume_dedup(*this, how);
 }
 
 Result<DedupInfo> Node::query_dedup() {
@@ -93,6 +93,23 @@ Result<DedupInfo> Node::query_dedup() {
   BLOCK_TRY(check_open());
   if (!driver_->query_dedup) return not_dedup(*this);
   return driver_->query_dedup(*this);
+}
+
+Result<void> Node::control_dedup_scan(DedupScanControl control) {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->control_dedup_scan) return not_dedup(*this);
+  return driver_->control_dedup_scan(*this, control);
+}
+
+Result<void> Node::amend(Options& options) {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->amend)
+    return Error(ErrorKind::unsupported, "Format driver '" + std::string(driver_->format_name) +
+                                             "' does not support option amendment");
+  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+  return driver_->amend(*this, options);
 }
 
 } // namespace block

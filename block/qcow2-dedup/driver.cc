@@ -168,7 +168,7 @@ Result<void> set_paused(Node& node, bool paused) {
 Result<void> pause_dedup(Node& node) {
   return set_paused(node, true);
 }
-Result<void> resume_dedup(Node& node) {
+Result<void> resume_dedup(Node& node, const block::ResumeDedup&) {
   return set_paused(node, false);
 }
 

@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -76,6 +77,17 @@ using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 enum class Preallocation { off, metadata, falloc, full };
 // Errors: invalid_argument.
 Result<Preallocation> parse_preallocation(const std::string& text);
+
+// How deduplication goes on after a pause.
+struct ResumeDedup {
+  // Look at the whole disk, not only at what may have been stored without deduplication.
+  bool scan_all = false;
+  // Bytes that the scan may read in a second, 0 = no limit; nothing: as before.
+  std::optional<std::uint64_t> scan_rate;
+};
+
+// cancel: the scan ends where it is; the next resume or open goes on from there.
+enum class DedupScanControl { pause, resume, cancel };
 
 struct BlockDriver {
   // Name in driver=..., and in create -f. Unique among loaded drivers.
@@ -165,8 +177,18 @@ struct BlockDriver {
   // thread while requests run, and return at once. A driver whose image is not deduplicated answers
   // ErrorKind::not_dedup.
   Result<void> (*pause_dedup)(Node& node) = nullptr;
-  Result<void> (*resume_dedup)(Node& node) = nullptr;
+  // Begins the scan, if anything may have been stored without deduplication; NodeEvent tells of its
+  // progress. Resuming what runs succeeds and applies `how`.
+  Result<void> (*resume_dedup)(Node& node, const ResumeDedup& how) = nullptr;
   Result<DedupInfo> (*query_dedup)(Node& node) = nullptr;
+  // Errors also: invalid_argument, if the scan is not in a state for that.
+  Result<void> (*control_dedup_scan)(Node& node, DedupScanControl control) = nullptr;
+
+  // Options that amend understands, and the change of an image's format options. The node is open
+  // for writing and no request is in flight; it is closed after that, so what changes may take
+  // effect at the next open. Null: refused.
+  const std::vector<CreateOption>& (*amend_options)() = nullptr;
+  Result<void> (*amend)(Node& node, Options& options) = nullptr;
 };
 
 } // namespace block

@@ -69,7 +69,20 @@ struct CheckReport {
   std::uint64_t compressed_clusters = 0;
 };
 
-enum class DedupStatus { starting, running, paused };
+// starting: the index is being loaded. resuming: new writes are deduplicated, and the scan works
+// off what was stored without.
+enum class DedupStatus { starting, resuming, running, paused };
+
+// The scan deduplicates what was stored while deduplication did not run, in the background.
+enum class DedupScanState { idle, running, paused };
+
+struct DedupScan {
+  DedupScanState state = DedupScanState::idle;
+  std::uint64_t done_bytes = 0;  // guest bytes that it has looked at, from the disk's beginning on
+  std::uint64_t total_bytes = 0; // guest bytes of the disk
+  std::uint64_t rate = 0;        // bytes that it reads in a second at most; 0 = no limit
+  std::string error;             // why it ended before the disk's end; empty = it did not
+};
 
 // Counters are since open unless they say otherwise. docs/counters.md tells which decision each one
 // counts.
@@ -99,6 +112,13 @@ struct DedupInfo {
   std::uint64_t cache_bytes = 0;   // memory the dedup block cache uses now
   std::uint64_t index_entries = 0; // clusters the index knows now
   std::uint64_t index_bytes = 0;   // memory the index uses now
+  DedupScan scan;
+  // Guest clusters that the scan still has to look at: no more than so many are left to
+  // deduplicate.
+  std::uint64_t unscanned_clusters = 0;
+  std::uint64_t scanned_clusters = 0; // clusters that the scan read and hashed
+  // ... of which so many became references to content that is stored elsewhere, or zeros
+  std::uint64_t scan_deduplicated_clusters = 0;
 };
 
 } // namespace block

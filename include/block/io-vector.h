@@ -25,7 +25,8 @@ public:
 
   // The bytes [offset, offset + bytes); both must lie within size().
   IoVector slice(std::uint64_t offset, std::uint64_t bytes) const;
-  // Adds the other vector's segments at the end; one that follows the last in memory is joined to it.
+  // Adds the other vector's segments at the end; one that follows the last in memory is joined to
+  // it.
   void append(const IoVector& other);
 
   // Copy between the vector from byte `offset` on and plain memory; the range must lie within

@@ -31,6 +31,7 @@ struct NodeStats {
 // What a driver tells on its own account, not as the answer to a call.
 enum class NodeEvent {
   dedup_status_changed, // query_dedup() now gives another status
+  dedup_scan_changed,   // ... another state of the scan
 };
 
 // What a user of a node does with it, and what it lets others do meanwhile.
@@ -83,8 +84,11 @@ public:
   Result<DriverInfo> get_info();
   Result<CheckReport> check(const CheckRequest& request);
   Result<void> pause_dedup();
-  Result<void> resume_dedup();
+  Result<void> resume_dedup(const ResumeDedup& how = {});
   Result<DedupInfo> query_dedup();
+  Result<void> control_dedup_scan(DedupScanControl control);
+  // Takes its options out of `options`. Errors also: unsupported, permission (read-only).
+  Result<void> amend(Options& options);
 
   const NodeStats& stats() const { return stats_; }
   const Limits& limits() const { return limits_; }
