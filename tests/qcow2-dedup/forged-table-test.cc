@@ -125,6 +125,81 @@ TEST(ForgedTableSmallClusters, EntriesOfClustersThatNoRefcountBlockCountsAreNotB
   EXPECT_TRUE(disk.holds(0, disk.pattern(1) + content));
 }
 
+// Clusters of 2 MiB hold 32 hash blocks each, in the order of the table.
+class ForgedLargeClusters : public testing::Test {
+protected:
+  ForgedLargeClusters() {
+    disk.write(0, a);
+    EXPECT_TRUE(succeeded(disk.close()));
+    const qcow2::Header header = disk.header();
+    table = decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
+                .value()
+                .table_offset.value();
+  }
+  static block::DiskShape large() {
+    block::DiskShape shape;
+    shape.cluster_bits = 21;
+    shape.guest_clusters = 8;
+    return shape;
+  }
+  std::uint64_t entry(std::size_t index) const { return disk.file64(table + index * 8); }
+  void set_entry(std::size_t index, std::uint64_t value) {
+    disk.set_file64(table + index * 8, value);
+  }
+  // A writer refuses the table by name; a reader needs none.
+  void expect_refused() {
+    const std::vector<std::byte> before = disk.file->content();
+    EXPECT_EQ(kind_of(disk.try_open()), block::ErrorKind::corrupt);
+    EXPECT_TRUE(disk.file->content() == before);
+    disk.open({{"read-only", "on"}});
+    EXPECT_TRUE(disk.holds(0, a));
+    EXPECT_TRUE(succeeded(disk.close()));
+  }
+
+  Qcow2Disk disk{large()};
+  std::string a = disk.pattern(1);
+  std::uint64_t table = 0;
+};
+
+TEST_F(ForgedLargeClusters, HashBlocksOutOfOrderWithinTheirClusterAreRefused) {
+  ASSERT_EQ(entry(1), entry(0) + hash_block_bytes);
+  std::uint64_t second = entry(1);
+  set_entry(1, entry(2));
+  set_entry(2, second);
+  expect_refused();
+}
+
+TEST_F(ForgedLargeClusters, OneHashBlockNamedTwiceIsRefused) {
+  set_entry(1, entry(0));
+  expect_refused();
+}
+
+TEST_F(ForgedLargeClusters, AClusterOfHashBlocksNamedWithoutItsFirstIsRefused) {
+  set_entry(0, 0);
+  expect_refused();
+}
+
+TEST_F(ForgedLargeClusters, AClusterThatBeginsWithinAnotherIsRefused) {
+  for (std::size_t i = 0; i < 32; ++i)
+    set_entry(i, entry(i) + hash_block_bytes);
+  expect_refused();
+}
+
+TEST_F(ForgedLargeClusters, OneClusterNamedForTwoGroupsOfHashBlocksIsRefused) {
+  for (std::size_t i = 0; i < 32; ++i)
+    set_entry(32 + i, entry(i));
+  expect_refused();
+}
+
+TEST_F(ForgedLargeClusters, SomeHashBlocksOfAClusterMayBeMissing) {
+  set_entry(5, 0);
+  disk.open();
+  disk.wait_for_index();
+  disk.write(1, a);
+  EXPECT_EQ(disk.host_of(1), disk.host_of(0));
+  EXPECT_TRUE(succeeded(disk.close()));
+}
+
 TEST_F(ForgedTable, AFirstOwnerBeyondTheDiskDoesNoHarm) {
   disk.write(0, a);
   std::uint64_t host = *disk.host_of(0);
