@@ -142,8 +142,9 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
   if (!node.for_check())
     return Error(ErrorKind::busy,
                  "the image is in use; it can be checked only while nobody uses it");
+  if (request.deep) BLOCK_TRY(can_check_deep(state.header));
   std::optional<TableCheck> table;
-  if (state.extension) table.emplace(state.host_file, state.header, *state.extension);
+  if (state.extension) table.emplace(state.host_file, state.header, *state.extension, request.deep);
   BLOCK_TRY_ASSIGN(block::CheckReport report,
                    qcow2::check(state.host_file, state.header, request, table ? &*table : nullptr));
   if (table) state.extension = table->extension();

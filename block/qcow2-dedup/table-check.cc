@@ -3,6 +3,9 @@
 
 #include "block/qcow2-dedup/stored-header.h"
 
+#include <algorithm>
+#include <optional>
+
 namespace qcow2_dedup {
 
 namespace {
@@ -15,14 +18,21 @@ Result<void> never_grows(HostOffset, std::uint32_t) {
 }
 void no_index(HostCluster, const dedup::Fingerprint&) {}
 
+// False if another program has written to the image, so that the table is not believed.
+bool claims_current_table(const qcow2::Header& header) {
+  return ((header.autoclear_features | header.incompatible_features) & dedup_feature_mask) != 0;
+}
+
 } // namespace
 
-TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension)
+TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep)
     : file_(file),
       header_(header),
       cluster_size_(header.cluster_size()),
       extension_(extension),
-      table_(file, header.cluster_size(), cache_bytes, counters_, never_grows, no_index) {}
+      table_(file, header.cluster_size(), cache_bytes, counters_, never_grows, no_index),
+      deep_(deep),
+      trusted_(!extension.has(in_use) && claims_current_table(header)) {}
 
 bool TableCheck::claim_all(qcow2::References& references) {
   std::vector<DedupTable::Place> claimed;
@@ -82,33 +92,75 @@ void TableCheck::data_reference(GuestOffset guest, HostCluster host, std::uint64
   if (table_.wants_write_back()) (void)write_back().ok();
 }
 
-Result<void> TableCheck::finish(const qcow2::References& references,
-                                qcow2::CheckFindings& findings) {
-  if (!usable_) return {};
+std::uint64_t TableCheck::steps() const {
+  if (!deep_) return 0;
+  std::uint64_t entries = std::uint64_t{extension_.table_entries} * entries_per_block;
+  return std::min(entries, cluster_size_.containing(file_.end()).value());
+}
+
+Result<void> TableCheck::check_entries(const qcow2::References& references, DeepCheck* deep,
+                                       const qcow2::CheckStep& step) {
   for (std::uint64_t index = 0; index < table_.block_count(); ++index) {
     if (table_.block_place(index) == HostOffset()) continue;
     for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
       HostCluster cluster = cluster_at(index, slot);
       BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
-      if (!entry.empty() && references.use(cluster) != qcow2::ClusterUse::data) clear(cluster);
+      if (entry.empty()) continue;
+      if (references.use(cluster) != qcow2::ClusterUse::data) {
+        clear(cluster);
+      } else if (deep) {
+        deep->add(cluster, entry.fingerprint);
+        step();
+      }
     }
+    // Before the hash block leaves memory.
+    if (deep) deep->compare();
     table_.trim();
     if (table_.wants_write_back()) BLOCK_TRY(write_back());
   }
-  BLOCK_TRY(write_back());
+  return write_back();
+}
+
+void TableCheck::report(const std::string& what, qcow2::CheckFindings& findings) const {
+  if (!trusted_)
+    findings.note((repairs_ ? "Repairing: " : "") + what + " (the table is not trusted)");
+  else if (repairs_)
+    findings.corruption_fixed("Repairing: " + what);
+  else
+    findings.corruption("ERROR " + what);
+}
+
+Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
+  BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(extension_.algorithm));
+  DeepCheck::Findings hears;
+  hears.wrong = [this, &findings](HostCluster cluster) {
+    if (repairs_) table_.replace(cluster, Entry{});
+    report("dedup table entry of cluster " + std::to_string(cluster.value()) +
+               ": its hash is not that of the data",
+           findings);
+  };
+  hears.unreadable = [&findings](HostCluster cluster, const block::Error& error) {
+    findings.failure("ERROR cluster " + std::to_string(cluster.value()) +
+                     " cannot be compared with its hash: " + error.message());
+  };
+  return DeepCheck(file_, cluster_size_, hasher, std::move(hears));
+}
+
+Result<void> TableCheck::finish(const qcow2::References& references, qcow2::CheckFindings& findings,
+                                const qcow2::CheckStep& step) {
+  if (!usable_) return {};
+  std::optional<DeepCheck> deep;
+  if (deep_) {
+    BLOCK_TRY_ASSIGN(DeepCheck made, deep_check(findings));
+    deep.emplace(std::move(made));
+  }
+  BLOCK_TRY(check_entries(references, deep ? &*deep : nullptr, step));
   if (unreadable_entries_ > 0)
     findings.failure("ERROR " + std::to_string(unreadable_entries_) +
                      " entries of the dedup table cannot be read");
-  if (wrong_entries_ == 0) return {};
-  std::string line =
-      std::to_string(wrong_entries_) + " entries of the dedup table do not fit their clusters";
-  // Without a clean close such entries are to be expected, and nobody trusts them.
-  if (extension_.has(in_use))
-    findings.note(line + (repairs_ ? "; they are emptied" : ""));
-  else if (repairs_)
-    findings.corruption_fixed("Repairing: " + line);
-  else
-    findings.corruption("ERROR " + line);
+  if (wrong_entries_ > 0)
+    report(std::to_string(wrong_entries_) + " entries of the dedup table do not fit their clusters",
+           findings);
   return {};
 }
 

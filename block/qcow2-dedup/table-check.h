@@ -3,6 +3,7 @@
 #define BLOCK_QCOW2_DEDUP_TABLE_CHECK_H
 
 #include "block/qcow2-dedup/dedup-table.h"
+#include "block/qcow2-dedup/deep-check.h"
 #include "block/qcow2/check.h"
 
 namespace qcow2_dedup {
@@ -13,12 +14,15 @@ namespace qcow2_dedup {
 // so that breaking off leaves no table whose clusters may be given to data.
 class TableCheck final : public qcow2::CheckClient {
 public:
-  TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension);
+  // `deep`: the data of each cluster with an entry is read and hashed, too.
+  TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep = false);
 
   Result<void> claim_metadata(qcow2::References& references,
                               qcow2::CheckFindings& findings) override;
   void data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) override;
-  Result<void> finish(const qcow2::References& references, qcow2::CheckFindings& findings) override;
+  Result<void> finish(const qcow2::References& references, qcow2::CheckFindings& findings,
+                      const qcow2::CheckStep& step) override;
+  std::uint64_t steps() const override;
 
   // What the header's extension must say now.
   const Extension& extension() const { return extension_; }
@@ -26,6 +30,10 @@ public:
 private:
   bool claim_all(qcow2::References& references);
   void clear(HostCluster cluster);
+  Result<void> check_entries(const qcow2::References& references, DeepCheck* deep,
+                             const qcow2::CheckStep& step);
+  Result<DeepCheck> deep_check(qcow2::CheckFindings& findings);
+  void report(const std::string& what, qcow2::CheckFindings& findings) const;
   Result<void> write_back();
 
   qcow2::HostFile& file_;
@@ -34,6 +42,8 @@ private:
   Extension extension_;
   dedup::Counters counters_;
   DedupTable table_;
+  bool deep_;
+  bool trusted_; // without, wrong entries are to be expected, and nobody believes any
   bool usable_ = false;
   bool repairs_ = false;
   std::uint64_t wrong_entries_ = 0;

@@ -5,9 +5,13 @@
 #include "block/info.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace qcow2 {
+
+// How often a long loop reports, and to whom. May be empty.
+using CheckStep = std::function<void()>;
 
 // The one place where a check's counters change. One thread. Lines end up in CheckRequest::report;
 // a hostile image can provoke millions, so after `max_lines` they are only counted.

@@ -5,13 +5,9 @@
 #include "block/qcow2/check-references.h"
 #include "block/qcow2/check-table-reader.h"
 
-#include <functional>
 #include <optional>
 
 namespace qcow2 {
-
-// How often a long loop reports, and to whom. May be empty.
-using CheckStep = std::function<void()>;
 
 // Used in this order: load, count_structure, compare, then repair_in_place or the rebuilding of
 // repair-rebuild.h. One thread; the arguments of the constructor must outlive the object.

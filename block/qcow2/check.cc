@@ -63,6 +63,7 @@ Result<CheckReport> Check::run() {
   BLOCK_TRY(mapping_.load());
   BLOCK_TRY(stored_.load());
   total_steps_ = 2 * std::uint64_t{header_.l1_entries} + stored_.table_entries();
+  if (client_) total_steps_ += client_->steps();
   CheckStep step = [this] { this->step(); };
 
   references_.add(HostOffset(0), header_.cluster_size().bytes(), ClusterUse::metadata, 1,
@@ -78,7 +79,7 @@ Result<CheckReport> Check::run() {
   bool clean = report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0;
   bool repair_copied = request_.repair_errors || (request_.repair_leaks && clean);
   BLOCK_TRY(mapping_.check_copied(stored_, repair_copied, client_, step));
-  if (client_) BLOCK_TRY(client_->finish(references_, findings_));
+  if (client_) BLOCK_TRY(client_->finish(references_, findings_, step));
   if (request_.repair_leaks || request_.repair_errors) BLOCK_TRY(clear_features());
 
   findings_.report().total_clusters = header_.cluster_size().clusters_for(header_.guest_size);

@@ -29,7 +29,12 @@ public:
 
   // The end: every reference has been told. Reports findings, and repairs by writing to the image
   // if findings.repairs_errors(); what is written here is durable before the image is marked clean.
-  virtual Result<void> finish(const References& references, CheckFindings& findings) = 0;
+  // Calls `step` as it goes on, if that takes long: about as often as steps() says.
+  virtual Result<void> finish(const References& references, CheckFindings& findings,
+                              const CheckStep& step) = 0;
+
+  // How many clusters finish() reads, at most; 0 = not worth showing. Asked before all else.
+  virtual std::uint64_t steps() const { return 0; }
 };
 
 // Examines the image; repairs it as far as `request` says. Finding lines and counters are those of

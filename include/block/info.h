@@ -51,6 +51,10 @@ struct DriverInfo {
 struct CheckRequest {
   bool repair_leaks = false;
   bool repair_errors = false; // with leaks: everything that can be mended
+  // Also read the data and compare it with what the image stores to recognise it by: hashes of
+  // deduplication. An image that stores no such thing is checked as without. Takes as long as
+  // reading all of the data; an algorithm that cannot be computed is ErrorKind::unsupported.
+  bool deep = false;
   // One line a finding, as people read it, without line feed. On the checking thread; may be empty.
   std::function<void(const std::string&)> report;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress; // may be empty

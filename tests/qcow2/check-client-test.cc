@@ -33,7 +33,7 @@ public:
     EXPECT_FALSE(told.contains(guest.value()));
     told[guest.value()] = {host.value(), references};
   }
-  Result<void> finish(const References& references, CheckFindings&) override {
+  Result<void> finish(const References& references, CheckFindings&, const CheckStep&) override {
     for (auto& [cluster, use] : asked)
       use = references.use(HostCluster(cluster));
     return {};

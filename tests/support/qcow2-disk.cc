@@ -183,6 +183,7 @@ DiskCheck Qcow2Disk::check() {
   }
   CheckRequest request;
   request.report = [&](const std::string& line) { found.lines.push_back(line); };
+  request.deep = true;
   Result<CheckReport> report = (*node)->check(request);
   if (report)
     found.report = *report;
@@ -234,6 +235,10 @@ std::string joined(const std::vector<std::string>& lines) {
 void Qcow2Disk::expect_clean(std::uint64_t stock_leaks) {
   DiskCheck found = check();
   EXPECT_EQ(found.error, "");
+  // After an unclean end, old entries are only hints.
+  std::erase_if(found.lines, [](const std::string& line) {
+    return line.ends_with("(the table is not trusted)");
+  });
   EXPECT_EQ(joined(found.lines), "");
   EXPECT_EQ(found.report.corruptions + found.report.leaks + found.report.check_errors, 0u);
   if (std::system("command -v qemu-img >/dev/null") == 0) {

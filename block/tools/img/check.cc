@@ -111,6 +111,10 @@ int run(CheckJob& job) {
     report_error(std::move(image).error().context("Could not open '" + job.name.name + "'"));
     return status_failed;
   }
+  if (!image->node().driver().check) {
+    report_error("This image format does not support checks");
+    return status_unsupported;
+  }
   job.request.report = [](const std::string& finding) {
     std::fprintf(stderr, "%s\n", finding.c_str());
   };
@@ -122,10 +126,6 @@ int run(CheckJob& job) {
     return examine(image->node(), job.request, !job.json && !job.quiet);
   }();
   if (!report) {
-    if (report.error().kind() == block::ErrorKind::unsupported) {
-      report_error("This image format does not support checks");
-      return status_unsupported;
-    }
     report_error(std::move(report).error().context("Check failed"));
     return status_failed;
   }
@@ -149,7 +149,7 @@ int run(CheckJob& job) {
 } // namespace
 
 int check_command(int argc, char** argv) {
-  constexpr int output = 256, image_opts = 257;
+  constexpr int output = 256, image_opts = 257, deep = 258;
   auto line = CommandLine::parse(argc, argv,
                                  {{'f', "format", true},
                                   {'h', "help", false},
@@ -159,7 +159,8 @@ int check_command(int argc, char** argv) {
                                   {'T', "source-cache", true},
                                   {'U', "force-share", false},
                                   {output, "output", true},
-                                  {image_opts, "image-opts", false}});
+                                  {image_opts, "image-opts", false},
+                                  {deep, "deep", false}});
   if (!line) return status_failed;
   if (line->has('h')) return print_help("check");
   CheckJob job;
@@ -171,6 +172,7 @@ int check_command(int argc, char** argv) {
     job.request.repair_leaks = true;
     job.request.repair_errors = *repair == "all";
   }
+  job.request.deep = line->has(deep);
   if (!parse_output_format(line->value(output).value_or("human"), job.json)) return status_failed;
   if (!parse_cache_option(line->value('T'), "source cache", job.cache)) return status_failed;
   if (line->operands().size() != 1) {

@@ -10,10 +10,11 @@ namespace tools::img {
 namespace {
 
 constexpr std::array commands = {
-    Command{"check",
-            "[-q] [-p] [-f FMT | --image-opts] [-r leaks|all] [--output=human|json] [-T CACHE] [-U]"
-            " FILE",
-            check_command},
+    Command{
+        "check",
+        "[-q] [-p] [-f FMT | --image-opts] [-r leaks|all] [--deep] [--output=human|json] [-T CACHE]"
+        " [-U] FILE",
+        check_command},
     Command{"compare",
             "[-f FMT] [-F FMT] [--image-opts] [-s] [-p] [-q] [-T CACHE] [-U] FILE1 FILE2",
             compare_command},
