@@ -105,25 +105,36 @@ protected:
   MemoryOperation operation() const { return std::get<1>(GetParam()); }
   // There are many reads, and most are of the same kind.
   std::uint64_t stride() const { return operation() == MemoryOperation::read ? 5 : 1; }
+
+  // One run for each operation of the script that can fail, and one in which none does:
+  // judge(disk, script, nth, whether it failed) decides what must be true then.
+  template <typename Judge>
+  void for_each_fault(Judge judge) {
+    const std::vector<std::byte> image = nearly_full_image(dedup());
+    bool reached = true;
+    std::uint64_t last = 0;
+    for (std::uint64_t nth = 1; reached && !HasFailure(); nth += stride()) {
+      SCOPED_TRACE("operation " + std::to_string(nth) + " fails");
+      Qcow2Disk disk(tiny(dedup()), image);
+      disk.open({{"l2-cache-size", "4k"}, {"refcount-cache-size", "4k"}});
+      if (dedup()) disk.wait_for_index();
+      std::uint64_t before = disk.file->count(operation());
+      disk.file->fail(operation(), nth, EIO);
+      Script script(disk);
+      script.run();
+      reached = disk.file->count(operation()) >= before + nth;
+      last = nth;
+      disk.file->heal();
+      judge(disk, script, nth, reached);
+    }
+    EXPECT_GT(last, 10u); // there were such operations
+  }
+
+  const std::string head = block::pattern(3600 / 36 * 512, 1000); // of the image
 };
 
 TEST_P(EveryFault, IsReportedAndLeavesAConsistentImageThatGoesOn) {
-  const std::vector<std::byte> image = nearly_full_image(dedup());
-  const std::string head = block::pattern(3600 / 36 * 512, 1000);
-  bool reached = true;
-  std::uint64_t last = 0;
-  for (std::uint64_t nth = 1; reached && !HasFailure(); nth += stride()) {
-    SCOPED_TRACE("operation " + std::to_string(nth) + " fails");
-    Qcow2Disk disk(tiny(dedup()), image);
-    disk.open({{"l2-cache-size", "4k"}, {"refcount-cache-size", "4k"}});
-    if (dedup()) disk.wait_for_index();
-    std::uint64_t before = disk.file->count(operation());
-    disk.file->fail(operation(), nth, EIO);
-    Script script(disk);
-    script.run();
-    reached = disk.file->count(operation()) >= before + nth;
-    last = nth;
-    disk.file->heal();
+  for_each_fault([&](Qcow2Disk& disk, Script& script, std::uint64_t, bool reached) {
     script.expect_content();
     EXPECT_TRUE(disk.holds(0, head));
     // A hash block that cannot be read costs a duplicate and is no error.
@@ -135,25 +146,11 @@ TEST_P(EveryFault, IsReportedAndLeavesAConsistentImageThatGoesOn) {
     ASSERT_NO_FATAL_FAILURE(disk.open());
     script.expect_content();
     EXPECT_TRUE(disk.holds(0, head));
-  }
-  EXPECT_GT(last, 10u); // there were such operations
+  });
 }
 
-TEST_P(EveryFault, LosesNothingWithPowerCutRightAfter) {
-  const std::vector<std::byte> image = nearly_full_image(dedup());
-  const std::string head = block::pattern(3600 / 36 * 512, 1000);
-  bool reached = true;
-  for (std::uint64_t nth = 1; reached && !HasFailure(); nth += stride()) {
-    SCOPED_TRACE("operation " + std::to_string(nth) + " fails, then the power");
-    Qcow2Disk disk(tiny(dedup()), image);
-    disk.open({{"l2-cache-size", "4k"}, {"refcount-cache-size", "4k"}});
-    if (dedup()) disk.wait_for_index();
-    std::uint64_t before = disk.file->count(operation());
-    disk.file->fail(operation(), nth, EIO);
-    Script script(disk);
-    script.run();
-    reached = disk.file->count(operation()) >= before + nth;
-    disk.file->heal();
+TEST_P(EveryFault, LosesNothingWithTheProgramOrThePowerGoneRightAfter) {
+  for_each_fault([&](Qcow2Disk& disk, Script& script, std::uint64_t nth, bool) {
     bool kill = nth % 2 == 0;
     if (!kill) disk.flush();
     if (kill)
@@ -167,7 +164,7 @@ TEST_P(EveryFault, LosesNothingWithPowerCutRightAfter) {
     EXPECT_TRUE(disk.holds(4700, disk.pattern(1) + disk.pattern(9999)));
     EXPECT_TRUE(succeeded(disk.close()));
     disk.expect_consistent();
-  }
+  });
 }
 
 std::string name_of(const testing::TestParamInfo<Kind>& kind) {

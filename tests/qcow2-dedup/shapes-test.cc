@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(Widths, RefcountThreshold, testing::Values(1, 2, 8));
 
 class ManyClusters : public testing::Test {
 protected:
-  static constexpr std::uint64_t clusters = 100'000, piece = 1000;
+  static constexpr std::uint64_t clusters = 101'000, piece = 1000;
   void fill(Qcow2Disk& disk, const std::string& cluster) {
     std::string data;
     for (std::uint64_t i = 0; i < piece; ++i)
@@ -66,14 +66,21 @@ TEST_F(ManyClusters, OfZerosStoreNothing) {
   expect_clean_after_close(disk);
 }
 
-TEST_F(ManyClusters, OfOneContentStoreAFew) {
-  Qcow2Disk disk(shaped(9, clusters));
+// By refcount width.
+class ManyEqualClusters : public ManyClusters, public testing::WithParamInterface<unsigned> {};
+
+TEST_P(ManyEqualClusters, StoreOneForEachHalfOfTheRefcountsRange) {
+  std::uint64_t owners = std::uint64_t{1} << (GetParam() - 1);
+  std::uint64_t stored = (clusters + owners - 1) / owners;
+  Qcow2Disk disk(shaped(9, clusters, GetParam()));
   fill(disk, disk.pattern(1));
-  // 32768 references each.
-  EXPECT_EQ(disk.counters().undeduplicated_clusters, 4u);
-  EXPECT_EQ(disk.counters().deduplicated_clusters, clusters - 4);
+  EXPECT_EQ(disk.counters().undeduplicated_clusters, stored);
+  EXPECT_EQ(disk.counters().deduplicated_clusters, clusters - stored);
+  EXPECT_EQ(disk.counters().refcount_overflows, stored - 1);
   expect_clean_after_close(disk);
 }
+
+INSTANTIATE_TEST_SUITE_P(Widths, ManyEqualClusters, testing::Values(8, 16, 32, 64));
 
 TEST(ClusterSizes, TheSmallestGrowsEveryTable) {
   Qcow2Disk disk(shaped(9, 30'000, 64));
