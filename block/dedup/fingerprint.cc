@@ -1,43 +1,50 @@
-// Hash algorithms by number and name, and SHA-256 by the libraries that have it.
+// Hash algorithms by number and name, and the Hasher that calls their functions.
 #include "block/dedup/fingerprint.h"
 
-#include "block/dedup/multi-buffer-sha256.h"
+#include "block/dedup/hash-functions.h"
 #include "block/util/big-endian.h"
-
-#include <gnutls/crypto.h>
-#include <nettle/sha2.h>
 
 #include <algorithm>
 #include <cassert>
-#include <utility>
 
 namespace dedup {
-namespace {
 
-constexpr std::pair<HashAlgorithm, std::string_view> algorithm_names[] = {
-    {HashAlgorithm::sha256, "sha256"},     {HashAlgorithm::sha3_256, "sha3-256"},
-    {HashAlgorithm::skein_256, "skein"},   {HashAlgorithm::blake2b_256, "blake2b-256"},
-    {HashAlgorithm::xxh3_128, "xxh3-128"},
+struct Algorithm {
+  HashAlgorithm number;
+  std::string_view name;
+  std::string_view other_name; // understood too; may be empty
+  std::string_view library;    // what has the function
+  HashFunction* function;      // null if this build lacks it
+  bool collides;               // not collision resistant: a match proves nothing
 };
 
-void sha256(const std::byte* data, std::size_t bytes, Fingerprint& out) {
-  // The faster of the two libraries (docs/decisions/hash-library.md). GnuTLS may refuse, for
-  // example after a failed self test; nettle has no way to fail.
-  if (gnutls_hash_fast(GNUTLS_DIG_SHA256, data, bytes, out.bytes.data()) >= 0) return;
-  sha256_ctx context;
-  sha256_init(&context);
-  sha256_update(&context, bytes, reinterpret_cast<const std::uint8_t*>(data));
-  sha256_digest(&context, out.bytes.size(), reinterpret_cast<std::uint8_t*>(out.bytes.data()));
+namespace {
+
+std::span<const Algorithm> algorithms() {
+  using enum HashAlgorithm;
+  static const Algorithm known[] = {
+      {sha256, "sha256", "", "GnuTLS", sha256_function(), false},
+      {sha3_256, "sha3-256", "", "nettle", sha3_256_function(), false},
+      {skein_256, "skein", "", "Botan", skein_256_function(), false},
+      {blake2b_256, "blake2b-256", "blake2b", "Botan", blake2b_256_function(), false},
+      {xxh3_128, "xxh3-128", "", "libxxhash", xxh3_128_function(), true},
+  };
+  return known;
 }
 
-// Hashes as many of the first clusters as are worth it several at a time; returns how many.
-std::size_t sha256_in_lanes(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
-                            std::span<Fingerprint> out) {
-  using Lanes = MultiBufferSha256;
-  std::size_t rest = clusters.size() % Lanes::lanes;
-  std::size_t count = rest >= Lanes::worthwhile ? clusters.size() : clusters.size() - rest;
-  Lanes* lanes = count > 0 ? Lanes::of_this_thread() : nullptr;
-  return lanes && lanes->hash(clusters.first(count), cluster_bytes, out.first(count)) ? count : 0;
+// Null if the number is not known.
+const Algorithm* find(HashAlgorithm number) {
+  for (const Algorithm& algorithm : algorithms())
+    if (algorithm.number == number) return &algorithm;
+  return nullptr;
+}
+
+block::Result<const Algorithm*> find_usable(HashAlgorithm number) {
+  const Algorithm* algorithm = find(number);
+  if (algorithm && algorithm->function) return algorithm;
+  std::string message = "hash " + name_of(number) + " is not supported";
+  if (algorithm) message += " by this build, made without " + std::string(algorithm->library);
+  return block::Error(block::ErrorKind::unsupported, std::move(message));
 }
 
 } // namespace
@@ -51,38 +58,48 @@ std::uint64_t Fingerprint::prefix64() const {
 }
 
 bool is_known(HashAlgorithm algorithm) {
-  return std::ranges::any_of(algorithm_names,
-                             [&](const auto& entry) { return entry.first == algorithm; });
+  return find(algorithm) != nullptr;
 }
 
 std::string name_of(HashAlgorithm algorithm) {
-  for (const auto& [known, name] : algorithm_names)
-    if (known == algorithm) return std::string(name);
+  if (const Algorithm* known = find(algorithm)) return std::string(known->name);
   return "algorithm " + std::to_string(static_cast<unsigned>(algorithm));
 }
 
-std::optional<HashAlgorithm> algorithm_named(std::string_view name) {
-  for (const auto& [algorithm, known_name] : algorithm_names)
-    if (known_name == name) return algorithm;
-  return std::nullopt;
+block::Result<HashAlgorithm> algorithm_named(std::string_view name) {
+  std::string names;
+  for (const Algorithm& algorithm : algorithms()) {
+    if (!name.empty() && (name == algorithm.name || name == algorithm.other_name))
+      return algorithm.number;
+    names += (names.empty() ? "" : ", ") + std::string(algorithm.name);
+  }
+  return block::Error(block::ErrorKind::invalid_argument,
+                      "unknown hash algorithm '" + std::string(name) + "'")
+      .with_hint("Known are " + names + ".");
 }
 
 block::Result<void> check_usable(HashAlgorithm algorithm) {
-  if (algorithm == HashAlgorithm::sha256) return {};
-  return block::Error(block::ErrorKind::unsupported,
-                      "deduplication by hash " + name_of(algorithm) + " is not supported");
+  BLOCK_TRY(find_usable(algorithm));
+  return {};
 }
 
 block::Result<Hasher> Hasher::create(HashAlgorithm algorithm) {
-  BLOCK_TRY(check_usable(algorithm));
-  return Hasher(algorithm);
+  BLOCK_TRY_ASSIGN(const Algorithm* usable, find_usable(algorithm));
+  return Hasher(*usable);
+}
+
+HashAlgorithm Hasher::algorithm() const {
+  return algorithm_->number;
+}
+
+bool Hasher::collides() const {
+  return algorithm_->collides;
 }
 
 void Hasher::fingerprint(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
                          std::span<Fingerprint> out) const {
   assert(out.size() == clusters.size());
-  for (std::size_t i = sha256_in_lanes(clusters, cluster_bytes, out); i < clusters.size(); ++i)
-    sha256(clusters[i], cluster_bytes, out[i]);
+  algorithm_->function(clusters, cluster_bytes, out);
 }
 
 } // namespace dedup

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,29 +40,37 @@ enum class HashAlgorithm : std::uint8_t {
 bool is_known(HashAlgorithm algorithm);
 // The name users give: "sha256". For an unknown number "algorithm N".
 std::string name_of(HashAlgorithm algorithm);
-// The algorithm of that name, whether this build can use it or not; nothing for an unknown name.
-std::optional<HashAlgorithm> algorithm_named(std::string_view name);
-// Succeeds if this build can compute the algorithm; else ErrorKind::unsupported with the name.
+// The algorithm of that name, whether this build can use it or not. "blake2b" is another name of
+// blake2b-256. For an unknown name ErrorKind::invalid_argument, with the known ones as the hint.
+block::Result<HashAlgorithm> algorithm_named(std::string_view name);
+// Succeeds if this build can compute the algorithm; else ErrorKind::unsupported with the name, and
+// with the library that is missing.
 block::Result<void> check_usable(HashAlgorithm algorithm);
 
+struct Algorithm;
+
 // Computes fingerprints. Has no state that changes: any number of threads may use one Hasher at
-// once. Hashing a 4 KiB cluster takes some two microseconds, so call it outside every lock.
+// once. Hashing a 4 KiB cluster takes some microseconds, so call it outside every lock.
 class Hasher {
 public:
   // Fails as check_usable() does.
   static block::Result<Hasher> create(HashAlgorithm algorithm);
 
-  HashAlgorithm algorithm() const { return algorithm_; }
+  HashAlgorithm algorithm() const;
+  // The algorithm is not collision resistant: different contents with one fingerprint may be found
+  // or made, so every match must be confirmed by comparing bytes.
+  bool collides() const;
 
   // out[i] becomes the fingerprint of the cluster_bytes bytes at clusters[i]. `out` has as many
-  // elements as `clusters`. Allocates nothing and cannot fail.
+  // elements as `clusters`. Where the library of the algorithm fails (it may be out of memory),
+  // out[i] becomes all zero: that cluster has no fingerprint, and equals no other.
   void fingerprint(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
                    std::span<Fingerprint> out) const;
 
 private:
-  explicit Hasher(HashAlgorithm algorithm) : algorithm_(algorithm) {}
+  explicit Hasher(const Algorithm& algorithm) : algorithm_(&algorithm) {}
 
-  HashAlgorithm algorithm_;
+  const Algorithm* algorithm_; // lives as long as the program
 };
 
 } // namespace dedup

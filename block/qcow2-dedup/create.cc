@@ -59,12 +59,13 @@ Result<void> take_compat(Options& options, bool dedup) {
 }
 
 Result<void> add_dedup(Header& header, const std::string& algorithm_name, bool exclusive) {
-  std::optional<dedup::HashAlgorithm> algorithm = dedup::algorithm_named(algorithm_name);
-  if (!algorithm)
-    return invalid("Unknown hash algorithm '" + algorithm_name + "' for option 'dedup'")
-        .with_hint("Use dedup=sha256, or dedup=off.");
-  BLOCK_TRY(dedup::check_usable(*algorithm));
   Extension extension;
+  Result<dedup::HashAlgorithm> algorithm = dedup::algorithm_named(algorithm_name);
+  if (!algorithm) {
+    std::string hint = algorithm.error().hint() + " Without deduplication: off.";
+    return std::move(algorithm).error().context("Option 'dedup'").with_hint(std::move(hint));
+  }
+  BLOCK_TRY(dedup::check_usable(*algorithm));
   extension.algorithm = *algorithm;
   auto bytes = encode_extension(extension);
   header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
@@ -102,7 +103,9 @@ const std::vector<CreateOption>& create_options() {
       {"backing_fmt", text, "Format of the backing image", ""},
       {"lazy_refcounts", boolean, "Postpone refcount updates to a clean close", "off"},
       {"refcount_bits", number, "Width of a refcount in bits, 1 to 64", "16"},
-      {"dedup", text, "Store equal clusters once, by this hash (sha256, off)", ""},
+      {"dedup", text,
+       "Store equal clusters once, by this hash (sha256, sha3-256, skein, blake2b, xxh3-128, off)",
+       ""},
       {"dedup_exclusive", boolean, "Refuse programs that do not know deduplication", ""},
   };
   return options;

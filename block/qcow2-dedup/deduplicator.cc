@@ -56,7 +56,7 @@ block::DedupInfo Deduplicator::info() {
   counters_.fill(info);
   info.status = status();
   info.algorithm = dedup::name_of(hasher_.algorithm());
-  info.verify = settings_.verify;
+  info.verify = settings_.verify || hasher_.collides();
   info.table_trusted = trusted_;
   info.cluster_size = disk.image.cluster_size().bytes();
   MutexGuard hold(disk.image.metadata_mutex);

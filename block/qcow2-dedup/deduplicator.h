@@ -70,7 +70,7 @@ public:
   dedup::Counters& counters() { return counters_; }
   bool detects_zeroes() const { return settings_.detect_zeroes; }
   // Whether a match must be confirmed by comparing bytes.
-  bool confirms_matches() const { return settings_.verify || !trusted_; }
+  bool confirms_matches() const { return settings_.verify || !trusted_ || hasher_.collides(); }
 
   qcow2::Disk& disk;
 

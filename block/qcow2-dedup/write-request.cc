@@ -70,8 +70,11 @@ void WriteRequest::fingerprint() {
   }
   std::vector<dedup::Fingerprint> fingerprints(clusters.size());
   dedup_.hasher().fingerprint(clusters, bytes, fingerprints);
-  for (std::size_t i = 0; i < content.size(); ++i)
+  for (std::size_t i = 0; i < content.size(); ++i) {
     content[i]->fingerprint = fingerprints[i];
+    // Compared with the table it would match every cluster that has none either.
+    content[i]->lonely = fingerprints[i].is_zero();
+  }
 }
 
 Result<void> WriteRequest::resolve() {

@@ -39,7 +39,7 @@ private:
     State state = State::unresolved;
     HostCluster host;
     bool fresh = false;     // stored: allocated for this request
-    bool lonely = false;    // a match proved false: stored without a fingerprint
+    bool lonely = false;    // has no fingerprint, or a match proved false: stored without one
     bool confirmed = false; // same, shared: the bytes were compared
     std::optional<dedup::InFlight::Ticket> ticket; // stored: others may wait for it
     std::optional<dedup::InFlight::Handle> writer; // waiting: for whom

@@ -1,4 +1,4 @@
-// Fingerprints against published answers, and the algorithm numbers of the format.
+// SHA-256 fingerprints against published answers, in batches and from many threads.
 #include "block/dedup/fingerprint.h"
 
 #include <gtest/gtest.h>
@@ -105,33 +105,6 @@ TEST(Fingerprint, PrefixesOrderAsTheBytesDo) {
   EXPECT_EQ(fingerprint.prefix64(), 0x0102030405060708u);
   EXPECT_EQ(fingerprint.prefix48(), 0x010203040506u);
   EXPECT_FALSE(fingerprint.is_zero());
-}
-
-TEST(HashAlgorithm, HasTheNumbersOfTheFormat) {
-  EXPECT_EQ(static_cast<HashAlgorithm>(0), algorithm_named("sha256"));
-  EXPECT_EQ(static_cast<HashAlgorithm>(1), algorithm_named("sha3-256"));
-  EXPECT_EQ(static_cast<HashAlgorithm>(2), algorithm_named("skein"));
-  EXPECT_EQ(static_cast<HashAlgorithm>(16), algorithm_named("blake2b-256"));
-  EXPECT_EQ(static_cast<HashAlgorithm>(17), algorithm_named("xxh3-128"));
-  EXPECT_EQ(algorithm_named("md5"), std::nullopt);
-}
-
-TEST(HashAlgorithm, CarriesUnknownNumbersUntilSomebodyRefusesThem) {
-  const auto unknown = static_cast<HashAlgorithm>(200);
-  EXPECT_FALSE(is_known(unknown));
-  EXPECT_EQ(name_of(unknown), "algorithm 200");
-  const auto hasher = Hasher::create(unknown);
-  ASSERT_FALSE(hasher.ok());
-  EXPECT_EQ(hasher.error().kind(), block::ErrorKind::unsupported);
-  EXPECT_EQ(hasher.error().message(), "deduplication by hash algorithm 200 is not supported");
-}
-
-TEST(HashAlgorithm, IsNamedWhenKnownButNotUsable) {
-  EXPECT_TRUE(is_known(HashAlgorithm::skein_256));
-  const auto usable = check_usable(HashAlgorithm::skein_256);
-  ASSERT_FALSE(usable.ok());
-  EXPECT_EQ(usable.error().kind(), block::ErrorKind::unsupported);
-  EXPECT_EQ(usable.error().message(), "deduplication by hash skein is not supported");
 }
 
 } // namespace
