@@ -97,4 +97,16 @@ int main(int argc, char** argv) {
   report("Hasher", hasher_times);
   std::printf("nettle / GnuTLS  %.3f\n", median(nettle_ratios));
   std::printf("Hasher / GnuTLS  %.3f\n", median(hasher_ratios));
+
+  std::printf("Hasher with the other algorithms\n");
+  using enum dedup::HashAlgorithm;
+  for (dedup::HashAlgorithm algorithm : {sha3_256, skein_256, blake2b_256, xxh3_128}) {
+    const auto other = dedup::Hasher::create(algorithm);
+    if (!other) continue; // not in this build
+    std::vector<double> times;
+    for (unsigned long round = 0; round < rounds; ++round)
+      times.push_back(
+          nanoseconds_per_cluster([&] { other->fingerprint(all, cluster_bytes, fingerprints); }));
+    report(dedup::name_of(algorithm), times);
+  }
 }
