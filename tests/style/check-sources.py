@@ -20,7 +20,7 @@ ALLOWED = {
     "block/dedup": ["block/util", "block/node"],
     "block/qcow2-dedup": ["block/util", "block/node", "block/qcow2", "block/dedup"],
     "block/export": ["block/util"],
-    "block/tools": ["block/util"],
+    "block/tools": ["block/util", "qapi"],
     "qapi": ["block/util"],
     "monitor": ["block/util", "block/export", "qapi"],
 }

@@ -6,7 +6,7 @@
 namespace tools {
 namespace {
 
-constexpr int long_only = 256;
+constexpr int long_only = 256, value_may_lack = 257;
 
 std::optional<CommandLine> parse(std::vector<std::string> words) {
   words.insert(words.begin(), "create");
@@ -18,7 +18,8 @@ std::optional<CommandLine> parse(std::vector<std::string> words) {
                             {{'f', "format", true},
                              {'o', nullptr, true},
                              {'q', "quiet", false},
-                             {long_only, "output", true}});
+                             {long_only, "output", true},
+                             {value_may_lack, "watch", true, true}});
 }
 
 TEST(CommandLine, OptionsMayFollowOperands) {
@@ -49,6 +50,16 @@ TEST(CommandLine, LongNamesMayBeShortenedAndJoined) {
   ASSERT_TRUE(line);
   EXPECT_EQ(line->value(long_only), "json");
   EXPECT_EQ(line->value('f'), "raw");
+}
+
+TEST(CommandLine, AValueThatMayLackStandsBehindAnEqualsSignOnly) {
+  auto line = parse({"--watch=5", "file"});
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->value(value_may_lack), "5");
+  line = parse({"--watch", "file"});
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->value(value_may_lack), "");
+  EXPECT_EQ(line->operands(), std::vector<std::string>{"file"});
 }
 
 TEST(CommandLine, UnknownOptionAndMissingValueAreReported) {

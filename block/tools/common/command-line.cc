@@ -18,8 +18,11 @@ std::optional<CommandLine> CommandLine::parse(int argc, char** argv,
       if (spec.takes_value) letters.push_back(':');
     }
     if (spec.long_name)
-      names.push_back(
-          {spec.long_name, spec.takes_value ? required_argument : no_argument, nullptr, spec.id});
+      names.push_back({spec.long_name,
+                       spec.value_may_lack ? optional_argument
+                       : spec.takes_value  ? required_argument
+                                           : no_argument,
+                       nullptr, spec.id});
   }
   names.push_back({nullptr, 0, nullptr, 0});
 

@@ -14,6 +14,8 @@ struct OptionSpec {
   int id;                // the letter, or a number from 256 on for a long name without letter
   const char* long_name; // null: a letter only
   bool takes_value;
+  // The value stands behind "=" or is left out; it is then the empty text. For long names.
+  bool value_may_lack = false;
 };
 
 class CommandLine {

@@ -19,6 +19,7 @@ int map_command(int argc, char** argv);
 int convert_command(int argc, char** argv);
 int compare_command(int argc, char** argv);
 int resize_command(int argc, char** argv);
+int stats_command(int argc, char** argv);
 
 struct Command {
   const char* name;

@@ -35,6 +35,7 @@ constexpr std::array commands = {
             "[-q] [-f FMT | --image-opts] [--shrink] [--preallocation=off|metadata|falloc|full]"
             " FILE [+|-]SIZE",
             resize_command},
+    Command{"stats", "[--watch[=SECONDS]] [--output=human|json] QMP-SOCKET", stats_command},
 };
 
 int print_usage() {
