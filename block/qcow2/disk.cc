@@ -52,9 +52,11 @@ Result<void> Disk::settle_copied_flags() {
 Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t clusters) {
   for (std::uint64_t done = 0; done < clusters;) {
     BLOCK_TRY_ASSIGN(MappedRun run, mapping_.run(first + done, clusters - done));
-    for (std::uint64_t i = 0; run.first.is_data() && i < run.clusters; ++i) {
+    // A zero entry may keep a cluster too: stock QEMU makes such entries of shared clusters.
+    for (std::uint64_t i = 0; !run.first.unallocated() && i < run.clusters; ++i) {
       GuestCluster guest = first + (done + i);
       BLOCK_TRY_ASSIGN(L2Entry entry, mapping_.entry(guest));
+      if (!entry.host_offset()) continue;
       HostCluster host = cluster_size().containing(*entry.host_offset());
       if (entry.copied() || (!too_many_lonely_ && !lonely_.contains(host))) continue;
       BLOCK_TRY_ASSIGN(std::uint64_t references, image.allocator().references(host));

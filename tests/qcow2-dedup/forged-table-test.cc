@@ -329,6 +329,35 @@ TEST_F(ForgedTable, AForeignProgramMayHaveFreedTheTableAndReusedItsClusters) {
   disk.expect_clean();
 }
 
+// Stock QEMU zeroes a shared cluster without unmapping it: the zero entry is one of its owners
+// still.
+TEST_F(ForgedTable, AZeroEntryThatKeepsASharedClusterGetsCopiedWhenItIsTheLastOwner) {
+  disk.write(0, a + a);
+  close();
+  std::uint64_t entry = disk.l2_entry(1);
+  disk.set_file64(disk.l2_entry_place(1), entry | qcow2::zero_flag);
+  open();
+  disk.discard(0);
+  close();
+  EXPECT_EQ(disk.l2_entry(1), entry | qcow2::zero_flag | qcow2::copied_flag);
+  disk.expect_clean();
+}
+
+TEST_F(ForgedTable, AZeroEntryThatKeepsAClusterDoesNotHideAsItsOwnerAfterACrash) {
+  disk.write(0, a + a);
+  close();
+  disk.set_file64(disk.l2_entry_place(1), disk.l2_entry(1) | qcow2::zero_flag);
+  open();
+  disk.discard(0);
+  disk.flush();
+  disk.kill();
+  open(); // repaired: guest cluster 1 carries COPIED now, and the table must not name another owner
+  disk.write(2, a);
+  ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
+  disk.write(1, b);
+  EXPECT_TRUE(disk.holds(1, b + a));
+}
+
 TEST_F(ForgedTable, AnUnknownAlgorithmOrStrategyIsReadAndNotWritten) {
   disk.write(0, a);
   close();
