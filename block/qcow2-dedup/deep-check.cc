@@ -49,7 +49,7 @@ void DeepCheck::read_one_by_one(std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < end; ++i) {
     Result<void> done = file_.read(cluster_size_.start(waiting_[i].cluster), data_of(i));
     readable_[i] = done.ok();
-    if (!done) findings_.unreadable(waiting_[i].cluster, done.error());
+    if (!done) findings_.unknown(waiting_[i].cluster, done.error());
   }
 }
 
@@ -64,8 +64,13 @@ void DeepCheck::compare() {
   }
   std::vector<dedup::Fingerprint> fingerprints(data.size());
   hasher_.fingerprint(data, cluster_size_.bytes(), fingerprints);
-  for (std::size_t i = 0; i < compared.size(); ++i)
-    if (fingerprints[i] != compared[i]->expected) findings_.wrong(compared[i]->cluster);
+  for (std::size_t i = 0; i < compared.size(); ++i) {
+    if (fingerprints[i].is_zero())
+      findings_.unknown(compared[i]->cluster,
+                        block::Error(block::ErrorKind::io, "the hash cannot be computed"));
+    else if (fingerprints[i] != compared[i]->expected)
+      findings_.wrong(compared[i]->cluster);
+  }
   waiting_.clear();
 }
 

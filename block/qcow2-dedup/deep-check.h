@@ -19,7 +19,8 @@ public:
   // What becomes of a cluster that is not as it should be; called from add() and compare().
   struct Findings {
     std::function<void(block::HostCluster)> wrong; // its data has another fingerprint
-    std::function<void(block::HostCluster, const block::Error&)> unreadable;
+    // Its data cannot be read or hashed.
+    std::function<void(block::HostCluster, const block::Error&)> unknown;
   };
 
   DeepCheck(qcow2::HostFile& file, block::ClusterSize cluster_size, dedup::Hasher hasher,

@@ -139,7 +139,7 @@ Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
                ": its hash is not that of the data",
            findings);
   };
-  hears.unreadable = [&findings](HostCluster cluster, const block::Error& error) {
+  hears.unknown = [&findings](HostCluster cluster, const block::Error& error) {
     findings.failure("ERROR cluster " + std::to_string(cluster.value()) +
                      " cannot be compared with its hash: " + error.message());
   };
