@@ -22,9 +22,10 @@ public:
   // dropped if findings.repairs_errors().
   virtual Result<void> claim_metadata(References& references, CheckFindings& findings) = 0;
 
-  // One L2 entry that names a host cluster which is not compressed; `references` is how often that
-  // cluster is named in all. Refcounts and COPIED flags are repaired by now, if they can be. An L2
-  // table that several L1 entries share is told once, for the first of them.
+  // One L2 entry that names a host cluster which is not compressed, also if it reads as zeros;
+  // `references` is how often that cluster is named in all. Refcounts and COPIED flags are repaired
+  // by now, if they can be. An L2 table that several L1 entries share is told once, for the first
+  // of them.
   virtual void data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) = 0;
 
   // The end: every reference has been told. Reports findings, and repairs by writing to the image
