@@ -17,6 +17,7 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
       max_shared_refcount_(std::max<std::uint64_t>(1, disk.image.max_refcount() / 2 + 1)),
       paused_(!extension.has(dedup_running)),
       extension_(extension),
+      scan_mark_(extension.scan_mark()),
       index_(dedup::make_tree_index()),
       table_(
           disk.image.file(), disk.image.cluster_size(), settings.cache_bytes, counters_,
@@ -46,15 +47,9 @@ Result<void> Deduplicator::load() {
   return {};
 }
 
-block::DedupStatus Deduplicator::status() const {
-  if (paused()) return block::DedupStatus::paused;
-  return index_loaded_ ? block::DedupStatus::running : block::DedupStatus::starting;
-}
-
 block::DedupInfo Deduplicator::info() {
   block::DedupInfo info;
   counters_.fill(info);
-  info.status = status();
   info.algorithm = dedup::name_of(hasher_.algorithm());
   info.verify = settings_.verify || hasher_.collides();
   info.table_trusted = trusted_;
@@ -68,7 +63,12 @@ block::DedupInfo Deduplicator::info() {
 
 bool Deduplicator::status_is_stored() {
   MutexGuard hold(disk.image.metadata_mutex);
-  return extension_.has(dedup_running) == !paused();
+  return extension_.has(dedup_running) == !paused() && extension_.scan_mark() == scan_mark_;
+}
+
+void Deduplicator::set_scan_mark(std::optional<std::uint64_t> position) {
+  MutexGuard hold(disk.image.metadata_mutex);
+  scan_mark_ = position;
 }
 
 Result<bool> Deduplicator::holds(HostCluster cluster, const Fingerprint& fingerprint) {
@@ -126,9 +126,23 @@ Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& en
   return true;
 }
 
+Result<bool> Deduplicator::lacks_fingerprint(HostCluster cluster) {
+  BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
+  if (!entry.empty()) return false;
+  // One that reached the threshold lost its fingerprint for good; one that is not counted is
+  // damage.
+  BLOCK_TRY_ASSIGN(bool room,
+                   disk.image.allocator().can_add_reference(cluster, max_shared_refcount_));
+  if (!room) return false;
+  BLOCK_TRY_ASSIGN(std::uint64_t references, disk.image.allocator().references(cluster));
+  return references > 0 && !disk.image.allocator().metadata().contains(cluster);
+}
+
 void Deduplicator::remember(HostCluster cluster, const Fingerprint& fingerprint,
-                            GuestCluster owner) {
-  table_.replace(cluster, Entry{fingerprint, disk.image.cluster_size().start(owner)});
+                            std::optional<GuestCluster> owner) {
+  Entry entry{fingerprint, std::nullopt};
+  if (owner) entry.first_owner = disk.image.cluster_size().start(*owner);
+  table_.replace(cluster, entry);
   index_->insert(fingerprint, cluster);
   counters_.hashes_created.add();
 }
@@ -200,6 +214,7 @@ Result<void> Deduplicator::before_first_change(qcow2::Header& header) {
 void Deduplicator::at_clean_close(qcow2::Header& header) {
   disk.image.metadata_mutex.assert_held();
   extension_.set(dedup_running, !paused());
+  extension_.set_scan_mark(scan_mark_);
   // Entries that were not trusted in this session are not trusted in the next one.
   if (trusted_ && table_.waiting_changes() == 0) extension_.set(in_use, false);
   store_extension(header);

@@ -36,9 +36,14 @@ public:
   void set_paused(bool paused) { paused_ = paused; }
   // The index is complete as far as the table goes.
   void set_index_loaded() { index_loaded_ = true; }
-  block::DedupStatus status() const;
+  bool index_loaded() const { return index_loaded_; }
+  // Grows whenever data is stored without a look for duplicates, before and after.
+  std::uint64_t plain_writes() const { return plain_writes_; }
+  // What a clean close stores of the scan: the guest cluster from which on it has work to do, if
+  // any.
+  void set_scan_mark(std::optional<std::uint64_t> position) EXCLUDES(disk.image.metadata_mutex);
   block::DedupInfo info() EXCLUDES(disk.image.metadata_mutex);
-  // Whether the file does not say yet what the user set.
+  // Whether the file says what is so now: paused or not, and where the scan is.
   bool status_is_stored() EXCLUDES(disk.image.metadata_mutex);
 
   // --- For the write path; the metadata lock is held ---
@@ -52,9 +57,12 @@ public:
   // Whether the table says that the cluster holds that content.
   Result<bool> holds(HostCluster cluster, const dedup::Fingerprint& fingerprint)
       REQUIRES(disk.image.metadata_mutex);
-  // The cluster's content is written and linked at that guest cluster alone.
-  void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint, GuestCluster owner)
-      REQUIRES(disk.image.metadata_mutex);
+  // The cluster's content is written and linked, with COPIED at `owner` if it is that guest
+  // cluster's alone.
+  void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint,
+                std::optional<GuestCluster> owner) REQUIRES(disk.image.metadata_mutex);
+  // Whether a data cluster that the mapping names has no fingerprint, and may have one.
+  Result<bool> lacks_fingerprint(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // Gives back the reference that share() took.
   void unshare(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // A match of this cluster's entry proved false. An entry that was not trusted is forgotten; one
@@ -76,6 +84,7 @@ public:
 
   // --- ImageClient ---
   void content_changes(HostCluster cluster) override;
+  void data_written() override { plain_writes_.fetch_add(1); }
   void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) override;
   void became_only_owner(GuestCluster guest, HostCluster host) override;
   Result<void> before_first_change(qcow2::Header& header) override;
@@ -101,9 +110,11 @@ private:
   const std::uint64_t max_shared_refcount_;
   std::atomic<bool> paused_;
   std::atomic<bool> index_loaded_{false};
+  std::atomic<std::uint64_t> plain_writes_{0};
   dedup::Counters counters_;
 
   Extension extension_ GUARDED_BY(disk.image.metadata_mutex);
+  std::optional<std::uint64_t> scan_mark_ GUARDED_BY(disk.image.metadata_mutex);
   std::unique_ptr<dedup::Index> index_ GUARDED_BY(disk.image.metadata_mutex);
   DedupTable table_ GUARDED_BY(disk.image.metadata_mutex);
   dedup::InFlight in_flight_ GUARDED_BY(disk.image.metadata_mutex);

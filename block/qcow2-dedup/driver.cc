@@ -34,6 +34,7 @@ Result<void> refuse_if_only_checked(Node& node) {
 Result<void> close(Node& node) {
   OpenImage& state = state_of(node);
   state.index_loader.reset();
+  if (state.scan) state.dedup->set_scan_mark(state.scan->stop());
   if (node.read_only() || !state.image) return {};
   BLOCK_TRY(state.disk->settle_copied_flags());
   if (state.dedup && !state.dedup->status_is_stored()) BLOCK_TRY(state.image->begin_change());
@@ -155,28 +156,47 @@ Error not_deduplicated(Node& node) {
   return Error(ErrorKind::not_dedup, "Device '" + node.name() + "' is not deduplicated");
 }
 
-Result<void> set_paused(Node& node, bool paused) {
+Result<void> check_controllable(Node& node) {
   OpenImage& state = state_of(node);
   if (!state.extension) return not_deduplicated(node);
   if (!state.dedup)
     return Error(ErrorKind::permission, "Device '" + node.name() + "' is read-only");
-  if (state.dedup->paused() == paused) return {};
-  state.dedup->set_paused(paused);
-  node.emit(block::NodeEvent::dedup_status_changed);
   return {};
 }
 
 Result<void> pause_dedup(Node& node) {
-  return set_paused(node, true);
+  BLOCK_TRY(check_controllable(node));
+  OpenImage& state = state_of(node);
+  if (state.dedup->paused()) return {};
+  state.dedup->set_paused(true);
+  state.scan->cancel();
+  node.emit(block::NodeEvent::dedup_status_changed);
+  return {};
 }
-Result<void> resume_dedup(Node& node, const block::ResumeDedup&) {
-  return set_paused(node, false);
+
+Result<void> resume_dedup(Node& node, const block::ResumeDedup& how) {
+  BLOCK_TRY(check_controllable(node));
+  OpenImage& state = state_of(node);
+  bool was_paused = state.dedup->paused();
+  state.dedup->set_paused(false);
+  state.scan->begin(how);
+  if (was_paused) node.emit(block::NodeEvent::dedup_status_changed);
+  return {};
+}
+
+Result<void> control_dedup_scan(Node& node, block::DedupScanControl control) {
+  BLOCK_TRY(check_controllable(node));
+  return state_of(node).scan->control(control);
 }
 
 Result<block::DedupInfo> query_dedup(Node& node) {
   OpenImage& state = state_of(node);
   if (!state.extension) return not_deduplicated(node);
-  if (state.dedup) return state.dedup->info();
+  if (state.dedup) {
+    block::DedupInfo info = state.dedup->info();
+    state.scan->fill(info);
+    return info;
+  }
   // Read-only: nothing is counted or indexed; the file says the rest.
   block::DedupInfo info;
   info.status = state.extension->has(dedup_running) ? block::DedupStatus::running
@@ -213,6 +233,7 @@ const block::BlockDriver driver = {
     .pause_dedup = pause_dedup,
     .resume_dedup = resume_dedup,
     .query_dedup = query_dedup,
+    .control_dedup_scan = control_dedup_scan,
 };
 
 } // namespace qcow2_dedup

@@ -14,10 +14,12 @@ constexpr std::size_t at_offset = 0;
 constexpr std::size_t at_entries = 8;
 constexpr std::size_t at_algorithm = 12;
 constexpr std::size_t at_strategies = 13;
-constexpr std::size_t at_reserved = 14;
+constexpr std::size_t at_scan_position = 14;
+constexpr std::size_t at_reserved = 22;
 static_assert(at_reserved + sizeof(Extension::reserved) == extension_bytes);
 
-constexpr std::uint8_t known_strategies = lookup_in_ram | lookup_on_disk | dedup_running | in_use;
+constexpr std::uint8_t known_strategies =
+    lookup_in_ram | lookup_on_disk | dedup_running | in_use | scan_pending;
 
 // The specification of qcow2 leaves the top 8 bits of host offsets reserved.
 constexpr std::uint64_t host_offset_limit = std::uint64_t{1} << 56;
@@ -68,6 +70,7 @@ block::Result<Extension> decode_extension(std::span<const std::byte> data,
   extension.algorithm =
       static_cast<dedup::HashAlgorithm>(std::to_integer<std::uint8_t>(data[at_algorithm]));
   extension.strategies = std::to_integer<std::uint8_t>(data[at_strategies]);
+  extension.scan_position = block::load_big_endian<std::uint64_t>(&data[at_scan_position]);
   std::memcpy(extension.reserved.data(), &data[at_reserved], extension.reserved.size());
   BLOCK_TRY(check_table(extension, cluster_size));
   BLOCK_TRY(check_supported(extension));
@@ -80,6 +83,7 @@ std::array<std::byte, extension_bytes> encode_extension(const Extension& extensi
   block::store_big_endian(&data[at_entries], extension.table_entries);
   data[at_algorithm] = static_cast<std::byte>(extension.algorithm);
   data[at_strategies] = static_cast<std::byte>(extension.strategies);
+  block::store_big_endian(&data[at_scan_position], extension.scan_position);
   std::memcpy(&data[at_reserved], extension.reserved.data(), extension.reserved.size());
   return data;
 }

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace qcow2_dedup {
@@ -34,6 +35,7 @@ enum Strategy : std::uint8_t {
   lookup_on_disk = 1 << 1,
   dedup_running = 1 << 2, // clear: the user has paused deduplication
   in_use = 1 << 3,        // opened for writing and not closed cleanly
+  scan_pending = 1 << 4,  // data may be stored that was never looked at for duplicates
 };
 
 struct Extension {
@@ -41,10 +43,20 @@ struct Extension {
   std::uint32_t table_entries = 0; // 64-bit pointers in that L1
   dedup::HashAlgorithm algorithm = dedup::HashAlgorithm::sha256;
   std::uint8_t strategies = lookup_in_ram | dedup_running; // Strategy bits
-  std::array<std::byte, 56> reserved{}; // written back as found: a later version's, perhaps
+  // With scan_pending: the guest cluster from which on that is so.
+  std::uint64_t scan_position = 0;
+  std::array<std::byte, 48> reserved{}; // written back as found: a later version's, perhaps
 
   bool operator==(const Extension&) const = default;
   bool has(Strategy strategy) const { return (strategies & strategy) != 0; }
+  // The guest cluster from which on a scan has work to do; nothing if there is none.
+  std::optional<std::uint64_t> scan_mark() const {
+    return has(scan_pending) ? std::optional(scan_position) : std::nullopt;
+  }
+  void set_scan_mark(std::optional<std::uint64_t> position) {
+    set(scan_pending, position.has_value());
+    scan_position = position.value_or(0);
+  }
   void set(Strategy strategy, bool on) {
     strategies = static_cast<std::uint8_t>(on ? strategies | strategy : strategies & ~strategy);
   }

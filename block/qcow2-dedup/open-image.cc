@@ -21,6 +21,7 @@ namespace {
 struct OpenOptions {
   qcow2::ImageSettings image;
   DedupSettings dedup;
+  std::uint64_t scan_rate = 0;
 };
 
 Result<OpenOptions> take_options(Options& options, const Node& node) {
@@ -32,6 +33,7 @@ Result<OpenOptions> take_options(Options& options, const Node& node) {
   BLOCK_TRY_ASSIGN(taken.image.punch_freed, options.take_bool("pass-discard-other", false));
   BLOCK_TRY_ASSIGN(taken.dedup.cache_bytes,
                    options.take_size("dedup-cache-size", taken.dedup.cache_bytes));
+  BLOCK_TRY_ASSIGN(taken.scan_rate, options.take_size("dedup-scan-rate", 0));
   BLOCK_TRY_ASSIGN(taken.dedup.verify, options.take_bool("dedup-verify", false));
   taken.dedup.detect_zeroes = node.detect_zeroes() != block::DetectZeroes::off;
   return taken;
@@ -74,6 +76,7 @@ Result<void> prepare_for_writing(OpenImage& state) {
     state.extension->table_offset = HostOffset();
     state.extension->table_entries = 0;
     state.extension->set(in_use, false);
+    state.extension->set_scan_mark(0);
   }
   header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
   BLOCK_TRY(store_header(state.host_file, header, state.extension));
@@ -96,7 +99,8 @@ Result<void> open_backing(Node& node, const Header& header) {
   return node.open_backing(header.backing_file, header.backing_format());
 }
 
-Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& settings) {
+Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& settings,
+                         std::uint64_t scan_rate, bool crashed) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(state.extension->algorithm));
   // The bit stands from the first change to the clean end.
   bool trusted = !state.extension->has(in_use);
@@ -104,8 +108,15 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
       std::make_unique<Deduplicator>(*state.disk, *state.extension, hasher, settings, trusted);
   BLOCK_TRY(state.dedup->load());
   state.image->set_client(state.dedup.get());
-  state.index_loader = std::make_unique<IndexLoader>(
-      *state.dedup, [&node] { node.emit(block::NodeEvent::dedup_status_changed); });
+  // After a crash nobody knows what was stored last.
+  std::optional<std::uint64_t> scan_from = state.extension->scan_mark();
+  if (crashed) scan_from = 0;
+  state.scan = std::make_unique<BackgroundScan>(node, *state.dedup, scan_from, scan_rate);
+  state.index_loader =
+      std::make_unique<IndexLoader>(*state.dedup, [&node, scan = state.scan.get()] {
+        scan->begin();
+        node.emit(block::NodeEvent::dedup_status_changed);
+      });
   return {};
 }
 
@@ -134,6 +145,7 @@ Result<void> open(Node& node, Options& options) {
     return {};
   }
 
+  const bool crashed = state->header.dirty();
   if (writable) BLOCK_TRY(prepare_for_writing(*state));
   // Deduplication always works with lazy refcounts: it changes COPIED and refcounts of clusters all
   // over the image, and the dirty bit tells whoever opens the image after a crash to rebuild both.
@@ -144,7 +156,8 @@ Result<void> open(Node& node, Options& options) {
   BLOCK_TRY(state->disk->load());
   if (writable) {
     BLOCK_TRY(state->image->enter_all_metadata());
-    if (state->extension) BLOCK_TRY(start_dedup(node, *state, taken.dedup));
+    if (state->extension)
+      BLOCK_TRY(start_dedup(node, *state, taken.dedup, taken.scan_rate, crashed));
   }
   node.set_state(std::move(state));
   return {};

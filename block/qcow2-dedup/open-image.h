@@ -2,6 +2,7 @@
 #ifndef BLOCK_QCOW2_DEDUP_OPEN_IMAGE_H
 #define BLOCK_QCOW2_DEDUP_OPEN_IMAGE_H
 
+#include "block/qcow2-dedup/background-scan.h"
 #include "block/qcow2-dedup/deduplicator.h"
 #include "block/qcow2-dedup/index-loader.h"
 
@@ -19,9 +20,10 @@ struct OpenImage {
   // Absent for a node that was opened only to be checked.
   std::unique_ptr<qcow2::Image> image;
   std::unique_ptr<qcow2::Disk> disk;
-  // Only for a deduplicated image that is open for writing. The loader ends before the
-  // deduplicator.
+  // Only for a deduplicated image that is open for writing. The loader ends before the scan that it
+  // begins, and both before the deduplicator.
   std::unique_ptr<Deduplicator> dedup;
+  std::unique_ptr<BackgroundScan> scan;
   std::unique_ptr<IndexLoader> index_loader;
 };
 

@@ -1,4 +1,4 @@
-// WriteRequest: the steps of a deduplicated write, in the order in which run() calls them.
+// WriteRequest: the steps of a deduplicated write, in the order in which they are called.
 #include "block/qcow2-dedup/write-request.h"
 
 #include "block/util/zero.h"
@@ -13,12 +13,25 @@ using block::IoVector;
 using block::MutexGuard;
 using qcow2::L2Entry;
 
-WriteRequest::WriteRequest(Deduplicator& dedup, GuestOffset offset, const IoVector& vector)
-    : dedup_(dedup), image_(dedup.disk.image), offset_(offset), vector_(vector) {}
+WriteRequest::WriteRequest(Deduplicator& dedup) : dedup_(dedup), image_(dedup.disk.image) {}
 
-Result<void> WriteRequest::run() {
-  BLOCK_TRY(gather());
+Result<void> WriteRequest::write(GuestOffset offset, const IoVector& vector) {
+  BLOCK_TRY(gather(offset, vector));
   fingerprint();
+  return work_off();
+}
+
+Result<std::uint64_t> WriteRequest::rescan(std::span<const GuestCluster> clusters) {
+  BLOCK_TRY(gather_stored(clusters));
+  read_stored();
+  if (slots_.empty()) return std::uint64_t{0};
+  dedup_.counters().scanned_clusters.add(slots_.size());
+  fingerprint();
+  BLOCK_TRY(work_off());
+  return slots_.size() * image_.cluster_size().bytes();
+}
+
+Result<void> WriteRequest::work_off() {
   do {
     Result<void> done = image_.begin_change();
     if (done) done = resolve();
@@ -33,27 +46,71 @@ Result<void> WriteRequest::run() {
   return {};
 }
 
-Result<void> WriteRequest::gather() {
+Result<void> WriteRequest::gather(GuestOffset offset, const IoVector& vector) {
   block::ClusterSize size = image_.cluster_size();
-  auto range = qcow2::ClusterRange::touched(size, offset_, vector_.size());
+  auto range = qcow2::ClusterRange::touched(size, offset, vector.size());
   slots_.resize(range.count());
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     slot.guest = range.first + i;
     GuestOffset start = size.start(slot.guest);
-    bool whole = start >= offset_ && (start + size.bytes()) - offset_ <= vector_.size();
-    if (whole) slot.data = vector_.contiguous(start - offset_, size.bytes());
+    bool whole = start >= offset && (start + size.bytes()) - offset <= vector.size();
+    if (whole) slot.data = vector.contiguous(start - offset, size.bytes());
     if (slot.data) continue;
     AlignedBuffer& buffer = joined_.emplace_back(size.bytes());
     slot.data = buffer.data();
     if (whole) {
-      vector_.copy_to(start - offset_, buffer.span());
+      vector.copy_to(start - offset, buffer.span());
       continue;
     }
     dedup_.counters().missing_data_reads.add();
-    BLOCK_TRY(qcow2::read_and_join(dedup_.disk, slot.guest, offset_, vector_, buffer.span()));
+    BLOCK_TRY(qcow2::read_and_join(dedup_.disk, slot.guest, offset, vector, buffer.span()));
   }
   return {};
+}
+
+Result<void> WriteRequest::gather_stored(std::span<const GuestCluster> clusters) {
+  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  for (GuestCluster guest : clusters) {
+    BLOCK_TRY_ASSIGN(L2Entry entry, dedup_.disk.mapping().entry(guest));
+    if (!entry.is_data()) continue;
+    HostCluster host = image_.cluster_size().containing(*entry.host_offset());
+    BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(host));
+    if (!lacking) continue;
+    Slot& slot = slots_.emplace_back();
+    slot.guest = guest;
+    slot.host = host;
+    slot.rescanned = true;
+  }
+  dedup_.disk.image.trim_caches();
+  return {};
+}
+
+// Neighbours in one piece, or one by one if that fails.
+void WriteRequest::read_stored() {
+  for (std::size_t first = 0; first < slots_.size();) {
+    std::size_t next = first + 1;
+    while (next < slots_.size() && slots_[next].host == slots_[first].host + (next - first))
+      ++next;
+    if (!read_neighbours(first, next))
+      for (std::size_t i = first; i < next; ++i)
+        (void)read_neighbours(i, i + 1); // what cannot be read stays as it is
+    first = next;
+  }
+  std::erase_if(slots_, [](const Slot& slot) { return slot.data == nullptr; });
+  for (Slot& slot : slots_)
+    slot.host = HostCluster();
+}
+
+bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
+  std::size_t bytes = image_.cluster_size().bytes();
+  AlignedBuffer memory((next - first) * bytes);
+  if (!image_.file().read(image_.cluster_size().start(slots_[first].host), memory.span()))
+    return false;
+  for (std::size_t i = first; i < next; ++i)
+    slots_[i].data = memory.data() + (i - first) * bytes;
+  joined_.push_back(std::move(memory));
+  return true;
 }
 
 void WriteRequest::fingerprint() {
@@ -79,7 +136,8 @@ void WriteRequest::fingerprint() {
 
 Result<void> WriteRequest::resolve() {
   MutexGuard hold(dedup_.disk.image.metadata_mutex);
-  BLOCK_TRY(dedup_.disk.mapping().prepare(slots_.front().guest, slots_.size()));
+  GuestCluster first = slots_.front().guest;
+  BLOCK_TRY(dedup_.disk.mapping().prepare(first, slots_.back().guest + 1 - first));
   std::optional<HostCluster> likely;
   for (Slot& slot : slots_) {
     if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot, likely));
@@ -118,6 +176,13 @@ Result<void> WriteRequest::resolve_slot(Slot& slot, std::optional<HostCluster> l
       return {};
     }
     slot.ticket = std::move(std::get<dedup::InFlight::Ticket>(begun));
+  }
+  if (slot.rescanned) {
+    // A content that differs from another one with the same fingerprint gets none.
+    slot.state = slot.lonely ? State::done : State::kept;
+    slot.host = *old_host;
+    slot.sole_owner = old.copied();
+    return {};
   }
   slot.state = State::stored;
   if (old_host && old.copied()) {
@@ -203,15 +268,21 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
   case State::done:
     return {};
   case State::same:
-    counters.deduplicated_clusters.add();
+    if (!slot.rescanned) counters.deduplicated_clusters.add();
     break;
   case State::zero:
     BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::zeros()));
-    counters.zero_clusters.add();
+    (slot.rescanned ? counters.scan_deduplicated_clusters : counters.zero_clusters).add();
     break;
   case State::shared:
     BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, false)));
-    counters.deduplicated_clusters.add();
+    (slot.rescanned ? counters.scan_deduplicated_clusters : counters.deduplicated_clusters).add();
+    break;
+  case State::kept:
+    dedup_.remember(slot.host, slot.fingerprint,
+                    slot.sole_owner ? std::optional(slot.guest) : std::nullopt);
+    dedup_.in_flight().finish(std::move(*slot.ticket), true);
+    slot.ticket.reset();
     break;
   case State::stored:
     if (slot.fresh)

@@ -1,4 +1,5 @@
-// WriteRequest: one piece of a deduplicated write, from its bytes to its L2 entries.
+// WriteRequest: one piece of a deduplicated write, from its bytes to its L2 entries; or clusters
+// that were stored without deduplication, which is the same work without the writing.
 //
 // Every cluster of the piece goes through these states:
 //
@@ -6,6 +7,7 @@
 //                --> zero      becomes a zero entry
 //                --> shared    a stored cluster has this content; a reference is taken
 //                --> stored    new content, written in place or to a newly allocated cluster
+//                --> kept      new content where it is stored already: it only gets a fingerprint
 //                --> waiting   another request is just writing this content
 //
 // resolve() decides under the metadata lock, confirm() and store() do data I/O without it, link()
@@ -17,20 +19,23 @@
 #include "block/qcow2-dedup/deduplicator.h"
 
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace qcow2_dedup {
 
 class WriteRequest {
 public:
-  // Takes no locks itself: the guest clusters have been taken by the caller, and the vector
-  // outlives the request.
-  WriteRequest(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector);
+  explicit WriteRequest(Deduplicator& dedup);
 
-  Result<void> run();
+  // One of these, once. The guest clusters have been taken by the caller.
+  Result<void> write(GuestOffset offset, const block::IoVector& vector);
+  // Clusters that ascend and have no fingerprint; those that turn out otherwise, or cannot be read,
+  // are left alone. Returns how many bytes were read.
+  Result<std::uint64_t> rescan(std::span<const GuestCluster> clusters);
 
 private:
-  enum class State { unresolved, same, zero, shared, stored, waiting, done };
+  enum class State { unresolved, same, zero, shared, stored, kept, waiting, done };
 
   struct Slot {
     GuestCluster guest;
@@ -38,14 +43,22 @@ private:
     dedup::Fingerprint fingerprint;
     State state = State::unresolved;
     HostCluster host;
-    bool fresh = false;     // stored: allocated for this request
-    bool lonely = false;    // has no fingerprint, or a match proved false: stored without one
-    bool confirmed = false; // same, shared: the bytes were compared
+    bool fresh = false;      // stored: allocated for this request
+    bool rescanned = false;  // `data` is what the guest cluster holds
+    bool sole_owner = false; // kept: the guest cluster is the only one with this host cluster
+    bool lonely = false;     // has no fingerprint, or a match proved false: stored without one
+    bool confirmed = false;  // same, shared: the bytes were compared
     std::optional<dedup::InFlight::Ticket> ticket; // stored: others may wait for it
     std::optional<dedup::InFlight::Handle> writer; // waiting: for whom
   };
 
-  Result<void> gather();
+  Result<void> gather(GuestOffset offset, const block::IoVector& vector);
+  Result<void> gather_stored(std::span<const GuestCluster> clusters)
+      EXCLUDES(dedup_.disk.image.metadata_mutex);
+  void read_stored();
+  // Slots [first, next); false if their clusters cannot be read.
+  bool read_neighbours(std::size_t first, std::size_t next);
+  Result<void> work_off();
   void fingerprint();
   Result<void> resolve() EXCLUDES(dedup_.disk.image.metadata_mutex);
   // `likely`: see Deduplicator::share().
@@ -64,10 +77,8 @@ private:
 
   Deduplicator& dedup_;
   qcow2::Image& image_;
-  const GuestOffset offset_;
-  const block::IoVector& vector_;
-  std::vector<block::AlignedBuffer>
-      joined_; // clusters that the request covers in part or in pieces
+  // Clusters that the request covers in part or in pieces, or that were read.
+  std::vector<block::AlignedBuffer> joined_;
   std::vector<Slot> slots_;
 };
 

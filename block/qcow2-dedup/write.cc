@@ -32,7 +32,7 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
     GuestOffset at = offset + done;
     std::uint64_t bytes = std::min(most - at.value() % most, vector.size() - done);
     block::IoVector piece = vector.slice(done, bytes);
-    BLOCK_TRY(WriteRequest(dedup, at, piece).run());
+    BLOCK_TRY(WriteRequest(dedup).write(at, piece));
     done += bytes;
   }
   return {};

@@ -18,6 +18,8 @@ public:
   // The cluster is about to be overwritten in place: facts about its content end now, before the
   // first byte changes.
   virtual void content_changes(HostCluster cluster) = 0;
+  // Data is about to be stored, or has just been, of which the client knows nothing else.
+  virtual void data_written() = 0;
   // The guest cluster no longer refers to the host cluster, which has `left` references now. With
   // none left it may be used for something else after the next write-back.
   virtual void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) = 0;
@@ -29,8 +31,8 @@ public:
   // Tables that only hold hints: written back when they take too much memory, and before a clean
   // close.
   virtual bool wants_write_back() const = 0;
-  // Before begin_write_back(), and whenever one is wanted: may still allocate, and writes nothing but
-  // tables that move.
+  // Before begin_write_back(), and whenever one is wanted: may still allocate, and writes nothing
+  // but tables that move.
   virtual void prepare_write_back() = 0;
   // Changes that the last write-back had no room for.
   virtual std::size_t waiting_changes() const = 0;

@@ -41,6 +41,7 @@ Result<void> release(Disk& disk, const std::vector<Target>& targets) {
 Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>& targets) {
   ClusterSize size = disk.cluster_size();
   MutexGuard hold(disk.image.metadata_mutex);
+  if (ImageClient* client = disk.image.client()) client->data_written();
   BLOCK_TRY(disk.mapping().prepare(range.first, range.count()));
   for (GuestCluster cluster = range.first; cluster < range.end; ++cluster) {
     BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(cluster));
@@ -96,6 +97,7 @@ Result<void> link(Disk& disk, GuestCluster first, const std::vector<Target>& tar
     if (!target.link) continue;
     BLOCK_TRY(replace_entry(disk, first + i, L2Entry::data(target.host, true)));
   }
+  if (ImageClient* client = disk.image.client()) client->data_written();
   disk.image.trim_caches();
   return {};
 }

@@ -12,18 +12,17 @@ Result<void> GuestDisk::open(Options options) {
   block::Access access;
   access.write = true;
   BLOCK_TRY_ASSIGN(attachment_, block::Node::attach(node_, "guest", access));
-  return wait_for_index();
+  return wait_for_dedup();
 }
 
-// What is shared, and so what is written, depends on how far the index is loaded; a test that is to
-// be repeated exactly waits for all of it.
-Result<void> GuestDisk::wait_for_index() {
+Result<void> GuestDisk::wait_for_dedup() {
   while (true) {
     Result<block::DedupInfo> info = node_->query_dedup();
     if (!info)
       return info.error().kind() == block::ErrorKind::not_dedup ? Result<void>()
                                                                 : std::move(info).error();
-    if (info->status != block::DedupStatus::starting) return {};
+    if (info->status == block::DedupStatus::paused || info->status == block::DedupStatus::running)
+      return {};
     std::this_thread::yield();
   }
 }

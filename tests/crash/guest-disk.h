@@ -27,9 +27,11 @@ public:
   Result<std::vector<Tag>> read_all();
   block::Node& node() { return *node_; }
 
-private:
-  Result<void> wait_for_index();
+  // Until the index is loaded and the scan idle: what is shared, and so what is written, depends on
+  // both, and a test that is to be repeated exactly waits for them.
+  Result<void> wait_for_dedup();
 
+private:
   block::Graph graph_;
   std::shared_ptr<block::Node> node_;
   block::Node::Attachment attachment_;

@@ -111,7 +111,9 @@ Result<void> Guest::grow() {
 Result<void> Guest::pause_or_resume() {
   if (!disk_.node().query_dedup()) return {};
   paused_ = !paused_;
-  return paused_ ? disk_.node().pause_dedup() : disk_.node().resume_dedup();
+  if (paused_) return disk_.node().pause_dedup();
+  BLOCK_TRY(disk_.node().resume_dedup());
+  return disk_.wait_for_dedup(); // so that one seed always leads to the same writes
 }
 
 Result<void> Guest::step() {

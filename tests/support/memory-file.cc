@@ -125,8 +125,14 @@ void MemoryFile::fail_always(MemoryOperation operation, int errno_value) {
   faults_[static_cast<std::size_t>(operation)].always = errno_value;
 }
 
+void MemoryFile::fail_reads_of(std::uint64_t offset) {
+  std::lock_guard hold(mutex_);
+  bad_byte_ = offset;
+}
+
 void MemoryFile::heal() {
   std::lock_guard hold(mutex_);
+  bad_byte_.reset();
   faults_ = {};
 }
 
@@ -186,6 +192,8 @@ void MemoryFile::make_durable() {
 Result<void> MemoryFile::driver_read(std::uint64_t offset, const IoVector& vector) {
   BLOCK_TRY(begin(MemoryOperation::read, offset, vector.size()));
   std::lock_guard hold(mutex_);
+  if (bad_byte_ && offset <= *bad_byte_ && *bad_byte_ - offset < vector.size())
+    return Error::from_errno(EIO, "bad sector");
   vector.fill(0, vector.size(), std::byte{0});
   if (offset < content_.size()) {
     const std::uint64_t bytes = std::min<std::uint64_t>(vector.size(), content_.size() - offset);

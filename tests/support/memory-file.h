@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,8 @@ public:
   void fail(MemoryOperation operation, std::uint64_t nth, int errno_value);
   // Every such operation fails until heal().
   void fail_always(MemoryOperation operation, int errno_value);
+  // Reads that touch that byte of the file fail with EIO until heal(), as over a bad sector.
+  void fail_reads_of(std::uint64_t offset);
   void heal();
   // Writes and truncations beyond this length fail with ENOSPC.
   void set_capacity(std::uint64_t bytes);
@@ -106,6 +109,7 @@ private:
   std::array<std::uint64_t, operations> counts_{};
   std::uint64_t fua_writes_ = 0;
   std::array<Faults, operations> faults_;
+  std::optional<std::uint64_t> bad_byte_;
   std::uint64_t capacity_ = UINT64_MAX;
   Hook hook_;
 };

@@ -109,6 +109,16 @@ testing::AssertionResult Qcow2Disk::holds(std::uint64_t guest, const std::string
          << ", byte " << static_cast<std::uint64_t>(place) % cluster_bytes();
 }
 
+void Qcow2Disk::wait_for_scan() {
+  for (int tries = 0; tries < 30000; ++tries) {
+    DedupInfo info = counters();
+    if (info.status == DedupStatus::running && info.unscanned_clusters == 0) return;
+    ASSERT_EQ(info.scan.error, "");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  FAIL() << "the scan has not ended after 30 seconds";
+}
+
 void Qcow2Disk::write_zeroes(std::uint64_t guest, std::uint64_t clusters, bool may_unmap) {
   ZeroFlags flags;
   flags.may_unmap = may_unmap;

@@ -51,6 +51,8 @@ public:
   // Power fails: the file keeps what was flushed.
   void cut_power() { end_with(file->durable_content()); }
   void wait_for_index();
+  // Until deduplication runs and nothing is left to scan.
+  void wait_for_scan();
 
   // --- Requests. ---
   std::uint64_t cluster_bytes() const { return std::uint64_t{1} << shape_.cluster_bits; }

@@ -1,0 +1,166 @@
+// BackgroundScan: batches of guest clusters, and when to begin.
+#include "block/qcow2-dedup/background-scan.h"
+
+#include "block/qcow2-dedup/write-request.h"
+
+#include <algorithm>
+
+namespace qcow2_dedup {
+
+using block::DedupScanControl;
+using block::DedupScanState;
+using block::DedupStatus;
+using block::Error;
+using block::ErrorKind;
+using block::MutexGuard;
+
+namespace {
+
+// How much one step reads, which bounds how long a guest's write may wait for it.
+constexpr std::uint64_t batch_bytes = 512 * 1024;
+// How many entries one step looks at, which bounds how long it holds the metadata lock.
+constexpr std::uint64_t looks_per_step = 2048;
+
+} // namespace
+
+BackgroundScan::BackgroundScan(block::Node& node, Deduplicator& dedup,
+                               std::optional<std::uint64_t> position, std::uint64_t rate)
+    : node_(node),
+      dedup_(dedup),
+      pending_(position.has_value()),
+      scanner_(*this, position.value_or(0), rate) {}
+
+void BackgroundScan::begin(const block::ResumeDedup& how) {
+  if (how.scan_rate) scanner_.set_rate(*how.scan_rate);
+  std::uint64_t from;
+  {
+    std::lock_guard hold(mutex_);
+    std::uint64_t writes = dedup_.plain_writes();
+    dedup::Scanner::Report now = scanner_.report();
+    from = how.scan_all || writes != covered_writes_ ? 0 : now.position;
+    if (how.scan_all) pending_ = true;
+    if (!pending_ && writes == covered_writes_) return;
+    // A duplicate is found only if the index knows the content; begin() comes again then.
+    if (!dedup_.index_loaded() || dedup_.paused()) return;
+    if (now.state != DedupScanState::idle && from == now.position) return;
+    pending_ = true;
+    covered_writes_ = writes;
+  }
+  scanner_.start(from);
+}
+
+Result<void> BackgroundScan::control(DedupScanControl control) {
+  switch (control) {
+  case DedupScanControl::pause:
+    if (scanner_.pause()) return {};
+    return Error(ErrorKind::invalid_argument, "the scan is not running");
+  case DedupScanControl::resume:
+    if (scanner_.resume()) return {};
+    return Error(ErrorKind::invalid_argument, "the scan is not paused");
+  case DedupScanControl::cancel:
+    break;
+  }
+  scanner_.cancel();
+  return {};
+}
+
+std::optional<std::uint64_t> BackgroundScan::stop() {
+  scanner_.stop();
+  std::lock_guard hold(mutex_);
+  if (dedup_.plain_writes() != covered_writes_) return 0;
+  return pending_ ? std::optional(scanner_.report().position) : std::nullopt;
+}
+
+std::uint64_t BackgroundScan::first_unscanned() const {
+  std::lock_guard hold(mutex_);
+  if (dedup_.plain_writes() != covered_writes_ && scanner_.report().state == DedupScanState::idle)
+    return 0;
+  return pending_ ? scanner_.report().position : UINT64_MAX;
+}
+
+DedupStatus BackgroundScan::status() const {
+  if (dedup_.paused()) return DedupStatus::paused;
+  if (!dedup_.index_loaded()) return DedupStatus::starting;
+  return scanner_.report().state == DedupScanState::idle ? DedupStatus::running
+                                                         : DedupStatus::resuming;
+}
+
+void BackgroundScan::fill(block::DedupInfo& info) const {
+  info.status = status();
+  dedup::Scanner::Report now = scanner_.report();
+  block::ClusterSize size = dedup_.disk.cluster_size();
+  std::uint64_t guest_size = dedup_.disk.guest_size();
+  std::uint64_t clusters = size.clusters_for(guest_size);
+  std::uint64_t done = std::min(first_unscanned(), clusters);
+  info.scan.state = now.state;
+  info.scan.done_bytes = std::min(done << size.bits(), guest_size);
+  info.scan.total_bytes = guest_size;
+  info.scan.rate = now.rate;
+  info.scan.error = now.error;
+  info.unscanned_clusters = clusters - done;
+}
+
+Result<BackgroundScan::Batch> BackgroundScan::find_batch(GuestCluster first) {
+  qcow2::Image& image = dedup_.disk.image;
+  block::ClusterSize size = image.cluster_size();
+  const GuestCluster end(size.clusters_for(dedup_.disk.guest_size()));
+  const std::uint64_t most = std::max<std::uint64_t>(1, batch_bytes >> size.bits());
+  Batch batch{{}, first};
+  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  auto full = [&] {
+    return !batch.clusters.empty() && batch.next - batch.clusters.front() >= most;
+  };
+  for (std::uint64_t looks = 0; batch.next < end && looks < looks_per_step && !full(); ++looks) {
+    BLOCK_TRY_ASSIGN(qcow2::MappedRun run, dedup_.disk.mapping().run(batch.next, end - batch.next));
+    if (!run.first.is_data()) {
+      batch.next += run.clusters;
+      continue;
+    }
+    HostCluster host = size.containing(*run.first.host_offset());
+    for (std::uint64_t i = 0; i < run.clusters && looks < looks_per_step && !full(); ++i, ++looks) {
+      BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(host + i));
+      if (lacking) batch.clusters.push_back(batch.next);
+      ++batch.next;
+    }
+  }
+  dedup_.disk.image.trim_caches();
+  return batch;
+}
+
+Result<dedup::ScanWork::Step> BackgroundScan::step(std::uint64_t position) {
+  BLOCK_TRY_ASSIGN(Batch batch, find_batch(GuestCluster(position)));
+  if (batch.clusters.empty()) return Step{batch.next.value(), 0};
+  block::RangeLock::Guard taken(dedup_.disk.requests, batch.clusters.front().value(),
+                                batch.clusters.back().value() + 1,
+                                block::RangeLock::Mode::exclusive);
+  BLOCK_TRY_ASSIGN(std::uint64_t bytes, WriteRequest(dedup_).rescan(batch.clusters));
+  return Step{batch.next.value(), bytes};
+}
+
+std::uint64_t BackgroundScan::end() const {
+  return dedup_.disk.cluster_size().clusters_for(dedup_.disk.guest_size());
+}
+
+std::uint64_t BackgroundScan::guest_requests() const {
+  const block::NodeStats& stats = node_.stats();
+  return stats.read_operations + stats.write_operations + stats.flush_operations +
+         stats.discard_operations + stats.zero_operations;
+}
+
+void BackgroundScan::reached_end() {
+  {
+    std::lock_guard hold(mutex_);
+    std::uint64_t writes = dedup_.plain_writes();
+    pending_ = writes != covered_writes_;
+    covered_writes_ = writes;
+    if (!pending_ || dedup_.paused()) return;
+  }
+  scanner_.start(0);
+}
+
+void BackgroundScan::state_changed() {
+  node_.emit(block::NodeEvent::dedup_status_changed);
+  node_.emit(block::NodeEvent::dedup_scan_changed);
+}
+
+} // namespace qcow2_dedup
