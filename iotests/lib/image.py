@@ -10,6 +10,7 @@ usage: image.py header FILE                  every header field and extension
        image.py refcount FILE HOST-OFFSET    stored refcount of a cluster
        image.py dedup FILE                   the dedup header extension and the size of its table
        image.py table-clusters FILE          host clusters that the dedup table occupies
+       image.py table-entry FILE CLUSTER     place in the file of a host cluster's entry in the dedup table, in decimal
 """
 import struct
 import sys
@@ -24,6 +25,8 @@ FIELDS = {
 }
 DEDUP_EXTENSION = 0xCD8E819B
 HASH_BLOCK = 65536
+ENTRY_BYTES = 40
+ENTRIES = HASH_BLOCK // ENTRY_BYTES
 OFFSET_MASK = 0x00FFFFFFFFFFFE00
 
 
@@ -102,6 +105,14 @@ class Image:
         offsets = struct.unpack(f">{dedup['l1_size']}Q", self.read(dedup["l1_offset"], 8 * dedup["l1_size"]))
         return [offset for offset in offsets if offset]
 
+    def table_entry(self, cluster):
+        """Place in the file of the entry of a host cluster; its hash block must exist."""
+        pointer = self.dedup()["l1_offset"] + 8 * (cluster // ENTRIES)
+        block = self.number(pointer, 8)
+        if block == 0:
+            raise SystemExit(f"no hash block for host cluster {cluster}")
+        return block + ENTRY_BYTES * (cluster % ENTRIES)
+
     def table_clusters(self):
         """Host clusters that belong to the dedup table: its L1 and its hash blocks."""
         dedup, clusters = self.dedup(), set()
@@ -140,6 +151,8 @@ def main():
         print("no dedup extension" if dedup is None else " ".join(f"{key}={value}" for key, value in dedup.items()))
     elif verb == "table-clusters":
         print(len(image.table_clusters()))
+    elif verb == "table-entry":
+        print(image.table_entry(numbers[0]))
     else:
         sys.exit(__doc__)
 
