@@ -3,10 +3,13 @@
 
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/open-image.h"
+#include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/table-check.h"
 #include "block/qcow2-dedup/write.h"
 #include "block/qcow2/check.h"
 #include "block/util/zero.h"
+
+#include <algorithm>
 
 namespace qcow2_dedup {
 
@@ -107,14 +110,22 @@ Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std
   return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.extension.has_value());
 }
 
-InfoFields dedup_facts(const Extension& extension) {
-  return {
+InfoFields dedup_facts(const Extension& extension, const qcow2::Header& header) {
+  InfoFields facts = {
       {"algorithm", {dedup::name_of(extension.algorithm)}},
       {"running", {extension.has(dedup_running)}},
       {"closed-cleanly", {!extension.has(in_use)}},
       {"table-offset", {extension.table_offset.value()}},
       {"table-entries", {std::uint64_t{extension.table_entries}}},
+      {"table-current", {table_is_current(header)}},
+      {"scan-pending", {extension.has(scan_pending)}},
   };
+  if (std::optional<std::uint64_t> cluster = extension.scan_mark()) {
+    // What the file says may lie anywhere.
+    std::uint64_t clusters = header.cluster_size().clusters_for(header.guest_size);
+    facts.push_back({"scan-position", {std::min(*cluster, clusters) << header.cluster_bits}});
+  }
+  return facts;
 }
 
 Result<block::DriverInfo> get_info(Node& node) {
@@ -134,7 +145,7 @@ Result<block::DriverInfo> get_info(Node& node) {
       {"corrupt", {header.corrupt()}},
       {"extended-l2", {false}},
   };
-  if (state.extension) info.format_specific.push_back({"dedup", {dedup_facts(*state.extension)}});
+  if (state.extension) info.format_specific.push_back({"dedup", {dedup_facts(*state.extension, header)}});
   return info;
 }
 

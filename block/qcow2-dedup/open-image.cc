@@ -56,14 +56,6 @@ Result<std::optional<Extension>> find_extension(const Header& header, bool writa
       .with_hint("The image can still be opened read-only.");
 }
 
-// Another program that knows nothing of deduplication has written to the image: it cleared the
-// autoclear bit, and may have taken the table's clusters for leaks and used them for something
-// else.
-bool written_by_others(const Header& header) {
-  return !(header.autoclear_features & dedup_feature_mask) &&
-         !(header.incompatible_features & dedup_feature_mask);
-}
-
 // Brings the file to a state from which it can be written: metadata consistent, no feature bit that
 // would lie.
 Result<void> prepare_for_writing(OpenImage& state) {
@@ -71,7 +63,7 @@ Result<void> prepare_for_writing(OpenImage& state) {
   if (header.corrupt())
     return Error(ErrorKind::corrupt, "Image is corrupt; cannot be opened read/write")
         .with_hint("Run 'dedup-img check -r all' on it, or open it read-only.");
-  bool abandoned_table = state.extension && written_by_others(header);
+  bool abandoned_table = state.extension && !table_is_current(header);
   if (abandoned_table) {
     state.extension->table_offset = HostOffset();
     state.extension->table_entries = 0;

@@ -17,4 +17,8 @@ block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
   return file.barrier();
 }
 
+bool table_is_current(const qcow2::Header& header) {
+  return ((header.autoclear_features | header.incompatible_features) & dedup_feature_mask) != 0;
+}
+
 } // namespace qcow2_dedup

@@ -13,6 +13,11 @@ namespace qcow2_dedup {
 block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
                                  const std::optional<Extension>& extension);
 
+// False: another program that knows nothing of deduplication has written to the image. It cleared
+// the autoclear bit, and may have taken the table's clusters for leaks and used them for something
+// else.
+bool table_is_current(const qcow2::Header& header);
+
 } // namespace qcow2_dedup
 
 #endif

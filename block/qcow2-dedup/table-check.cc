@@ -18,11 +18,6 @@ Result<void> never_grows(HostOffset, std::uint32_t) {
 }
 void no_index(HostCluster, const dedup::Fingerprint&) {}
 
-// False if another program has written to the image, so that the table is not believed.
-bool claims_current_table(const qcow2::Header& header) {
-  return ((header.autoclear_features | header.incompatible_features) & dedup_feature_mask) != 0;
-}
-
 } // namespace
 
 TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep)
@@ -32,7 +27,7 @@ TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension e
       extension_(extension),
       table_(file, header.cluster_size(), cache_bytes, counters_, never_grows, no_index),
       deep_(deep),
-      trusted_(!extension.has(in_use) && claims_current_table(header)) {}
+      trusted_(!extension.has(in_use) && table_is_current(header)) {}
 
 bool TableCheck::claim_all(qcow2::References& references) {
   std::vector<DedupTable::Place> claimed;
