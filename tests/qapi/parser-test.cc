@@ -106,10 +106,20 @@ TEST(OptionsFromJson, flattens_members_and_lists_to_dotted_keys) {
                      {"n", "-5"}}));
 }
 
+TEST(OptionsFromJson, takes_strings_in_single_quotes) {
+  EXPECT_EQ(options_of(R"({'file.filename': 'a"b\'c', "x": "it's"})"),
+            (Entries{{"file.filename", "a\"b'c"}, {"x", "it's"}}));
+}
+
 TEST(OptionsFromJson, takes_dotted_keys_but_not_the_same_one_twice) {
   EXPECT_EQ(options_of(R"({"file.filename": "d"})"), (Entries{{"file.filename", "d"}}));
   EXPECT_EQ(options_of(R"({"file.filename": "d", "file": {"filename": "e"}})"),
             (Entries{{"error", "Parameter 'file.filename' is given twice"}}));
+}
+
+TEST(OptionsFromJson, refuses_what_is_no_json) {
+  for (const char* bad : {"", "7", "{", "{'a':}", "{} x"})
+    EXPECT_TRUE(options_of(bad).contains("error")) << bad;
 }
 
 TEST(OptionsFromJson, refuses_what_options_cannot_express) {

@@ -2,8 +2,8 @@
 #include "block/tools/common/image.h"
 
 #include "block/tools/common/file-names.h"
-#include "block/tools/common/json-name.h"
 #include "block/tools/common/program.h"
+#include "qapi/command-line.h"
 
 namespace tools {
 
@@ -27,8 +27,10 @@ Result<Options> options_of(const ImageName& name) {
     return options;
   }
   if (is_json_name(name.name)) {
-    BLOCK_TRY_ASSIGN(Options options, parse_json_name(name.name));
-    if (!name.format.empty()) options.set_default("driver", name.format);
+    std::string_view text(name.name);
+    Result<Options> options = qapi::options_from_json(text.substr(text.find(':') + 1));
+    if (!options) return std::move(options).error().context("Could not parse the JSON options");
+    if (!name.format.empty()) options->set_default("driver", name.format);
     return options;
   }
   BLOCK_TRY(check_protocol(name.name));
