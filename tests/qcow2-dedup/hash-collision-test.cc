@@ -104,6 +104,34 @@ TEST_P(HashCollision, NoFingerprintTakesTheFormerOneAway) {
   disk.expect_clean();
 }
 
+TEST_P(HashCollision, InTheBackgroundScanSharesEqualBytesAndNoOthers) {
+  disk.write(0, a);
+  ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
+  disk.write(1, b + c + a + b);
+  ASSERT_TRUE(succeeded(disk.node().resume_dedup({})));
+  disk.wait_for_scan();
+  EXPECT_TRUE(disk.holds(0, a + b + c + a + b));
+  EXPECT_EQ(disk.host_of(3), disk.host_of(0));
+  EXPECT_EQ(disk.counters().scan_deduplicated_clusters, 1u);
+  EXPECT_EQ(disk.counters().verify_mismatches, 3u);
+  ASSERT_TRUE(succeeded(disk.close()));
+  disk.expect_clean();
+}
+
+TEST_P(HashCollision, NoFingerprintInTheBackgroundScanLeavesTheDataWhereItIs) {
+  ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
+  disk.write(0, a + b + a);
+  every_hash = 0;
+  ASSERT_TRUE(succeeded(disk.node().resume_dedup({})));
+  disk.wait_for_scan();
+  EXPECT_TRUE(disk.holds(0, a + b + a));
+  EXPECT_NE(disk.host_of(0), disk.host_of(2));
+  EXPECT_EQ(disk.counters().scanned_clusters, 3u);
+  EXPECT_EQ(disk.counters().hashes_created, 0u);
+  ASSERT_TRUE(succeeded(disk.close()));
+  disk.expect_clean();
+}
+
 TEST_P(HashCollision, AHashThatCannotBeComputedIsNoProofAgainstTheTable) {
   disk.write(0, a);
   ASSERT_TRUE(succeeded(disk.close()));
