@@ -145,7 +145,8 @@ Result<block::DriverInfo> get_info(Node& node) {
       {"corrupt", {header.corrupt()}},
       {"extended-l2", {false}},
   };
-  if (state.extension) info.format_specific.push_back({"dedup", {dedup_facts(*state.extension, header)}});
+  if (state.extension)
+    info.format_specific.push_back({"dedup", {dedup_facts(*state.extension, header)}});
   return info;
 }
 

@@ -224,8 +224,7 @@ Result<void> MappingWalk::check_table_copied(std::size_t l1_index, HostOffset ta
         findings_.corruption(line);
       }
     }
-    if (client && cluster_size_.aligned(*host) &&
-        references_.use(cluster) == ClusterUse::data) {
+    if (client && cluster_size_.aligned(*host) && references_.use(cluster) == ClusterUse::data) {
       GuestCluster guest(l1_index * table_clusters + at / table_entry_bytes);
       client->data_reference(cluster_size_.start(guest), cluster, references_.count(cluster));
     }
