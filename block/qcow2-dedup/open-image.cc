@@ -46,7 +46,7 @@ Result<std::optional<Extension>> find_extension(const Header& header, bool writa
   Result<Extension> extension = decode_extension(found->data, header.cluster_size());
   if (extension) {
     Result<void> usable = dedup::check_usable(extension->algorithm);
-    if (usable) return std::optional(*extension);
+    if (usable || !writable) return std::optional(*extension); // a reader hashes nothing
     extension = std::move(usable).error();
   }
   if (!writable) return std::optional<Extension>();

@@ -7,6 +7,8 @@
 namespace qcow2_dedup {
 namespace {
 
+constexpr std::size_t algorithm = 112 + 8 + 12; // in the file: the extension is the header's first
+
 TEST(LackingHash, MakesNoImage) {
   block::Qcow2Disk registers_the_drivers;
   for (std::string name : {"skein", "blake2b"}) {
@@ -30,7 +32,6 @@ TEST(LackingHash, OfAnImageLetsItBeReadAndNotWritten) {
   disk.write(0, a + b + a);
   ASSERT_TRUE(succeeded(disk.close()));
   std::vector<std::byte> content = disk.file->content();
-  constexpr std::size_t algorithm = 112 + 8 + 12; // the extension is the header's first
   content[algorithm] = std::byte{2};
   disk.file->set_content(content);
   block::Result<void> refused = disk.try_open();
@@ -42,8 +43,31 @@ TEST(LackingHash, OfAnImageLetsItBeReadAndNotWritten) {
   EXPECT_EQ(disk.file->content(), content);
   disk.open({{"read-only", "on"}});
   EXPECT_TRUE(disk.holds(0, a + b + a));
+  EXPECT_EQ(disk.counters().algorithm, "skein");
   ASSERT_TRUE(succeeded(disk.close()));
   EXPECT_EQ(disk.file->content(), content);
+}
+
+TEST(LackingHash, OfAnImageLetsItBeCheckedButNotDeep) {
+  block::Qcow2Disk disk;
+  disk.write(0, disk.pattern(1) + disk.pattern(2));
+  ASSERT_TRUE(succeeded(disk.close()));
+  std::vector<std::byte> content = disk.file->content();
+  content[algorithm] = std::byte{16};
+  disk.file->set_content(content);
+  block::Graph graph;
+  block::Graph::OpenDefaults defaults;
+  defaults.read_only = defaults.for_check = true;
+  auto node = graph.open(
+      {{"driver", "qcow2"}, {"file.driver", "memory"}, {"file.filename", disk.file->name()}},
+      defaults);
+  ASSERT_TRUE(succeeded(node));
+  block::CheckRequest request;
+  auto report = (*node)->check(request);
+  ASSERT_TRUE(succeeded(report));
+  EXPECT_EQ(report->leaks + report->corruptions + report->check_errors, 0u);
+  request.deep = true;
+  EXPECT_EQ(kind_of((*node)->check(request)), block::ErrorKind::unsupported);
 }
 
 } // namespace
