@@ -58,21 +58,6 @@ Result<void> take_compat(Options& options, bool dedup) {
                      : "Images of qcow2 version 2 (compat=0.10) are not supported; use compat=1.1");
 }
 
-Result<void> add_dedup(Header& header, const std::string& algorithm_name, bool exclusive) {
-  Extension extension;
-  Result<dedup::HashAlgorithm> algorithm = dedup::algorithm_named(algorithm_name);
-  if (!algorithm) {
-    std::string hint = algorithm.error().hint() + " Without deduplication: off.";
-    return std::move(algorithm).error().context("Option 'dedup'").with_hint(std::move(hint));
-  }
-  BLOCK_TRY(dedup::check_usable(*algorithm));
-  extension.algorithm = *algorithm;
-  auto bytes = encode_extension(extension);
-  header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-  (exclusive ? header.incompatible_features : header.autoclear_features) |= dedup_feature_mask;
-  return {};
-}
-
 void add_feature_names(Header& header, bool dedup) {
   std::vector<qcow2::FeatureName> names = qcow2::standard_feature_names();
   if (dedup) {
@@ -88,6 +73,25 @@ void add_feature_names(Header& header, bool dedup) {
 }
 
 } // namespace
+
+Result<void> add_dedup(Header& header, const std::string& algorithm_name, bool exclusive,
+                       std::optional<std::uint64_t> scan_from) {
+  Extension extension;
+  Result<dedup::HashAlgorithm> algorithm = dedup::algorithm_named(algorithm_name);
+  if (!algorithm) {
+    std::string hint = algorithm.error().hint() + " Without deduplication: off.";
+    return std::move(algorithm).error().context("Option 'dedup'").with_hint(std::move(hint));
+  }
+  BLOCK_TRY(dedup::check_usable(*algorithm));
+  extension.algorithm = *algorithm;
+  extension.set_scan_mark(scan_from);
+  auto bytes = encode_extension(extension);
+  // In the file's first sector, so that it changes there at one stroke.
+  header.extensions.insert(header.extensions.begin(),
+                           {extension_magic, {bytes.begin(), bytes.end()}});
+  (exclusive ? header.incompatible_features : header.autoclear_features) |= dedup_feature_mask;
+  return {};
+}
 
 const std::vector<CreateOption>& create_options() {
   using enum CreateOption::Type;
@@ -139,9 +143,7 @@ Result<void> create(block::Node& file, Options& options) {
   if (lazy_refcounts)
     header.compatible_features |= qcow2::bit(qcow2::compatible::lazy_refcounts_bit);
 
-  // First of the extensions, so that it lies in the file's first sector and changes there at one
-  // stroke.
-  if (dedup) BLOCK_TRY(add_dedup(header, algorithm, exclusive));
+  if (dedup) BLOCK_TRY(add_dedup(header, algorithm, exclusive, std::nullopt));
   if (backing_format) {
     const auto* name = reinterpret_cast<const std::byte*>(backing_format->data());
     header.set_extension(qcow2::extension::backing_format, {name, name + backing_format->size()});

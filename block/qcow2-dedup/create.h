@@ -3,6 +3,9 @@
 #define BLOCK_QCOW2_DEDUP_CREATE_H
 
 #include "block/node.h"
+#include "block/qcow2/header.h"
+
+#include <optional>
 
 namespace qcow2_dedup {
 
@@ -10,6 +13,11 @@ namespace qcow2_dedup {
 const std::vector<block::CreateOption>& create_options();
 void choose_create_defaults(block::Options& options);
 block::Result<void> create(block::Node& file, block::Options& options);
+
+// Puts the extension first, with the feature bit. `scan_from`: the guest cluster from which on
+// there is content to look at. Errors: invalid_argument, unsupported (the algorithm).
+block::Result<void> add_dedup(qcow2::Header& header, const std::string& algorithm_name,
+                              bool exclusive, std::optional<std::uint64_t> scan_from);
 
 } // namespace qcow2_dedup
 

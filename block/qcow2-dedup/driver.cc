@@ -1,6 +1,7 @@
 // The BlockDriver table of qcow2: thin entries over the requests of qcow2/ and of deduplication.
 #include "block/qcow2-dedup/driver.h"
 
+#include "block/qcow2-dedup/amend.h"
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/open-image.h"
 #include "block/qcow2-dedup/stored-header.h"
@@ -246,6 +247,8 @@ const block::BlockDriver driver = {
     .resume_dedup = resume_dedup,
     .query_dedup = query_dedup,
     .control_dedup_scan = control_dedup_scan,
+    .amend_options = amend_options,
+    .amend = amend,
 };
 
 } // namespace qcow2_dedup

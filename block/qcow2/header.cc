@@ -182,6 +182,10 @@ void Header::set_extension(std::uint32_t type, std::vector<std::byte> data) {
   extensions.push_back({type, std::move(data)});
 }
 
+void Header::remove_extension(std::uint32_t type) {
+  std::erase_if(extensions, [&](const Extension& candidate) { return candidate.type == type; });
+}
+
 std::string Header::backing_format() const {
   const Extension* format = find_extension(extension::backing_format);
   if (!format) return {};

@@ -63,6 +63,7 @@ struct Header {
   const Extension* find_extension(std::uint32_t type) const; // null if absent; owned by the header
   // Replaces the extension of that type in its place, or appends it.
   void set_extension(std::uint32_t type, std::vector<std::byte> data);
+  void remove_extension(std::uint32_t type);
   std::string backing_format() const; // empty = not said
   // From the feature name table of this image; "unknown feature bit N" if it has no name there.
   std::string feature_name(FeatureKind kind, unsigned bit_number) const;

@@ -19,6 +19,8 @@ int map_command(int argc, char** argv);
 int convert_command(int argc, char** argv);
 int compare_command(int argc, char** argv);
 int resize_command(int argc, char** argv);
+int amend_command(int argc, char** argv);
+int dedup_command(int argc, char** argv);
 int stats_command(int argc, char** argv);
 
 struct Command {

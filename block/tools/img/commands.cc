@@ -10,6 +10,7 @@ namespace tools::img {
 namespace {
 
 constexpr std::array commands = {
+    Command{"amend", "[-p] [-q] [-t CACHE] [-f FMT | --image-opts] -o OPTIONS FILE", amend_command},
     Command{
         "check",
         "[-q] [-p] [-f FMT | --image-opts] [-r leaks|all] [--deep] [--output=human|json] [-T CACHE]"
@@ -25,6 +26,7 @@ constexpr std::array commands = {
             convert_command},
     Command{"create", "[-q] [-f FMT] [-b BACKING [-F FMT]] [-u] [-o OPTIONS] FILE [SIZE]",
             create_command},
+    Command{"dedup", "[-p] [-q] [-r RATE] [-f FMT | --image-opts] FILE", dedup_command},
     Command{"info", "[-f FMT | --image-opts] [--backing-chain] [--output=human|json] [-U] FILE",
             info_command},
     Command{"map",

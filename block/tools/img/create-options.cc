@@ -67,6 +67,16 @@ Result<CreateOptions> CreateOptions::for_format(const std::string& format) {
   return options;
 }
 
+Result<CreateOptions> CreateOptions::for_amend(const block::BlockDriver& driver) {
+  if (!driver.amend_options)
+    return Error(ErrorKind::unsupported, "Format driver '" + std::string(driver.format_name) +
+                                             "' does not support option amendment");
+  CreateOptions options;
+  options.format_ = &driver;
+  options.known_ = driver.amend_options();
+  return options;
+}
+
 bool CreateOptions::knows(const std::string& name) const {
   return std::ranges::any_of(known_, [&](const CreateOption& known) { return known.name == name; });
 }

@@ -16,6 +16,9 @@ public:
   // Errors: unknown format ("Unknown file format 'x'"), a format that cannot make images.
   static block::Result<CreateOptions> for_format(const std::string& format);
 
+  // What amend understands for images of that driver. Error: unsupported, if it can amend nothing.
+  static block::Result<CreateOptions> for_amend(const block::BlockDriver& driver);
+
   const block::BlockDriver& format() const { return *format_; }
   bool knows(const std::string& name) const;
   // Lists them with their help, by name.
