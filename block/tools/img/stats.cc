@@ -106,6 +106,7 @@ constexpr Row rows[] = {
     {"table cache RAM", [](const json& f) { return size(f, "cache-bytes"); }},
     {"table cache hits", cache_hits},
     {"scan", scan_progress},
+    {"scan duplicates", [](const json& f) { return count(f, "scan-deduplicated-clusters"); }},
 };
 
 // A column for each node.
