@@ -131,6 +131,39 @@ TEST_F(DedupWrite, AHashIsForgottenWithItsLastOwner) {
   EXPECT_EQ(disk.counters().undeduplicated_clusters, 2u);
 }
 
+TEST_F(DedupWrite, AFirstOwnerThatIsDiscardedLeavesTheHashToTheOthers) {
+  disk.write(0, a + a + a);
+  std::uint64_t host = *disk.host_of(0);
+  disk.discard(0); // the one that the table names
+  EXPECT_TRUE(disk.holds(0, disk.zeros() + a + a));
+  disk.write(5, a);
+  EXPECT_EQ(disk.host_of(5), host);
+  disk.reopen();
+  disk.wait_for_index();
+  disk.write(6, a);
+  EXPECT_EQ(disk.host_of(6), host);
+  disk.write(1, b);
+  EXPECT_TRUE(disk.holds(0, disk.zeros() + b + a));
+  EXPECT_TRUE(disk.holds(5, a + a));
+  EXPECT_EQ(disk.refcount_of(5), 3u);
+}
+
+TEST_F(DedupWrite, ContentThatMovesToAnotherPlaceKeepsItsCluster) {
+  disk.write(0, a);
+  std::uint64_t host = *disk.host_of(0);
+  disk.write(9, a); // as a guest moves a file: copied, then taken away
+  disk.discard(0);
+  EXPECT_EQ(disk.host_of(9), host);
+  disk.reopen();
+  disk.wait_for_index();
+  EXPECT_TRUE(disk.copied(9)); // the only owner by now, and the table names it
+  disk.write(0, a);
+  disk.write(9, b);
+  EXPECT_EQ(disk.host_of(0), host);
+  EXPECT_TRUE(disk.holds(0, a));
+  EXPECT_TRUE(disk.holds(9, b));
+}
+
 TEST_F(DedupWrite, TheSameContentAtTheSamePlaceWritesNothingAndCountsAsDeduplicated) {
   disk.write(0, a);
   disk.flush();
