@@ -274,10 +274,14 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
     BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::zeros()));
     (slot.rescanned ? counters.scan_deduplicated_clusters : counters.zero_clusters).add();
     break;
-  case State::shared:
+  case State::shared: {
+    BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
     BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, false)));
+    // A zero entry may have kept this very cluster, and so was counted as its owner already.
+    if (old.host_offset() == offset) dedup_.unshare(slot.host);
     (slot.rescanned ? counters.scan_deduplicated_clusters : counters.deduplicated_clusters).add();
     break;
+  }
   case State::kept:
     dedup_.remember(slot.host, slot.fingerprint,
                     slot.sole_owner ? std::optional(slot.guest) : std::nullopt);

@@ -343,6 +343,24 @@ TEST_F(ForgedTable, AZeroEntryThatKeepsASharedClusterGetsCopiedWhenItIsTheLastOw
   disk.expect_clean();
 }
 
+TEST_F(ForgedTable, AZeroEntryThatKeepsAClusterMayShareThatVeryCluster) {
+  disk.write(0, a + a + b);
+  close();
+  for (std::uint64_t guest : {1, 2})
+    disk.set_file64(disk.l2_entry_place(guest), disk.l2_entry(guest) | qcow2::zero_flag);
+  open();
+  disk.wait_for_index();
+  disk.write(1, a); // kept by two
+  disk.write(2, b); // kept by this one alone
+  EXPECT_EQ(disk.host_of(1), disk.host_of(0));
+  EXPECT_EQ(disk.refcount_of(1), 2u);
+  EXPECT_EQ(disk.refcount_of(2), 1u);
+  EXPECT_TRUE(disk.holds(0, a + a + b));
+  close();
+  EXPECT_TRUE(disk.copied(2));
+  disk.expect_clean();
+}
+
 TEST_F(ForgedTable, AZeroEntryThatKeepsAClusterDoesNotHideAsItsOwnerAfterACrash) {
   disk.write(0, a + a);
   close();
