@@ -44,8 +44,6 @@ block::Result<void> check_table(const Extension& extension, block::ClusterSize c
 }
 
 block::Result<void> check_supported(const Extension& extension) {
-  // Of a known algorithm that the build lacks, the table can be read all the same.
-  if (!dedup::is_known(extension.algorithm)) return dedup::check_usable(extension.algorithm);
   if (extension.table_entries > max_table_entries)
     return unsupported("a dedup table of " + std::to_string(extension.table_entries) +
                        " entries is not supported, only up to " +

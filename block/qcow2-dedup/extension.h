@@ -63,11 +63,11 @@ struct Extension {
 };
 
 // `data` is the extension's data without padding. ErrorKind::corrupt if it contradicts the format,
-// ErrorKind::unsupported if it is sound but has an unknown algorithm or strategy, or a table too
-// large to load: then the image is left alone, and a program that knows it will find it whole.
-// Whether this build can compute the algorithm's hashes, which only a writer needs, is for
-// dedup::check_usable() to say. Whether the L1 lies within the file and overlaps nothing is for the
-// caller to check, who knows the file.
+// ErrorKind::unsupported if it is sound but has an unknown strategy, or a table too large to load:
+// then the image is left alone, and a program that knows it will find it whole. The algorithm may
+// be any number, since the table is laid out alike for all: whether this build can compute its
+// hashes, which only a writer needs, is for dedup::check_usable() to say. Whether the L1 lies
+// within the file and overlaps nothing is for the caller to check, who knows the file.
 block::Result<Extension> decode_extension(std::span<const std::byte> data,
                                           block::ClusterSize cluster_size);
 
