@@ -41,7 +41,8 @@ StorageDaemon::StorageDaemon(std::function<void()> request_quit, bool serves_nbd
     : request_quit_(std::move(request_quit)),
       exports_(graph_, [this](const std::string& id) { export_deleted(id); }),
       context_{graph_, exports_, serves_nbd, [this](qapi::ShutdownCause cause) { quit(cause); }},
-      commands_(std::make_unique<qapi::CommandTable>(context_)) {
+      commands_(std::make_unique<qapi::CommandTable>(context_)),
+      dedup_watch_([this](const qapi::Event& event) { server_->broadcast(event); }) {
   graph_.set_event_sink(
       [this](const block::Node& node, block::NodeEvent event) { hear(node, event); });
   thread_.run([this] {
@@ -148,22 +149,20 @@ void StorageDaemon::announce_end(qapi::ShutdownCause cause) {
 
 void StorageDaemon::hear(const block::Node& node, block::NodeEvent event) {
   switch (event) {
-  case block::NodeEvent::dedup_scan_changed:
-    break;
-  case block::NodeEvent::dedup_status_changed:
+  case block::NodeEvent::dedup_changed:
     // Looked at later, on the monitor thread: the driver may hold its locks now.
-    thread_.post([this, name = node.name()] { tell_dedup_status(name); });
+    thread_.post([this, name = node.name()] { look_at_dedup(name); });
     break;
   }
 }
 
-void StorageDaemon::tell_dedup_status(const std::string& node_name) {
+void StorageDaemon::look_at_dedup(const std::string& node_name) {
+  if (!server_) return; // everything is closed by now
   std::shared_ptr<block::Node> node = graph_.find(node_name);
-  if (!node || !server_) return; // closed meanwhile
-  auto facts = node->query_dedup();
-  if (!facts) return;
-  server_->broadcast(qapi::event_of(qapi::BlockDedupStatusChangedEvent{
-      .node_name = node_name, .status = dedup_status(facts->status)}));
+  std::optional<block::DedupInfo> now;
+  if (node)
+    if (auto facts = node->query_dedup()) now = std::move(*facts);
+  dedup_watch_.look_at(node_name, now);
 }
 
 void StorageDaemon::export_deleted(const std::string& id) {

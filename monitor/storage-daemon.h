@@ -5,6 +5,7 @@
 
 #include "monitor/command-context.h"
 #include "monitor/configuration.h"
+#include "monitor/dedup-watch.h"
 #include "monitor/monitor-thread.h"
 
 #include <memory>
@@ -47,7 +48,7 @@ private:
   void announce_end(qapi::ShutdownCause cause);
   void hear(const block::Node& node, block::NodeEvent event);
   void export_deleted(const std::string& id);
-  void tell_dedup_status(const std::string& node_name);
+  void look_at_dedup(const std::string& node_name);
 
   const std::function<void()> request_quit_;
   std::string pidfile_;        // empty until it is written
@@ -57,6 +58,7 @@ private:
   exports::ExportRegistry exports_;
   CommandContext context_;
   const std::unique_ptr<qapi::CommandTable> commands_;
+  DedupWatch dedup_watch_;            // used on the monitor thread
   std::unique_ptr<QmpServer> server_; // made and used on the monitor thread; null once closed
   MonitorThread thread_;              // the last member: work that is still posted needs the others
 };

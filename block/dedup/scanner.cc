@@ -17,6 +17,7 @@ void Scanner::stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  cancel();
 }
 
 void Scanner::start(std::uint64_t position) {
@@ -26,6 +27,7 @@ void Scanner::start(std::uint64_t position) {
     position_ = position;
     state_ = State::running;
     error_.clear();
+    ++starts_;
     ++runs_;
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
@@ -73,7 +75,7 @@ void Scanner::set_rate(std::uint64_t rate) {
 
 Scanner::Report Scanner::report() const {
   std::lock_guard hold(mutex_);
-  return {state_, position_, rate_, error_};
+  return {state_, position_, rate_, starts_, error_};
 }
 
 void Scanner::run() {

@@ -62,7 +62,8 @@ public:
     State state = State::idle;
     std::uint64_t position = 0;
     std::uint64_t rate = 0;
-    std::string error; // of the last run; empty = none
+    std::uint64_t starts = 0; // calls of start()
+    std::string error;        // of the last run; empty = none
   };
   Report report() const;
 
@@ -83,6 +84,7 @@ private:
   std::uint64_t position_;
   std::uint64_t runs_ = 0; // start() begins another one: a step of the one before does not count
   std::uint64_t rate_;
+  std::uint64_t starts_ = 0;
   std::string error_;
   bool stop_ = false;
   std::thread thread_; // begun by the first start()

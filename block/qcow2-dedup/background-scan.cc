@@ -96,6 +96,7 @@ void BackgroundScan::fill(block::DedupInfo& info) const {
   info.scan.done_bytes = std::min(done << size.bits(), guest_size);
   info.scan.total_bytes = guest_size;
   info.scan.rate = now.rate;
+  info.scan.begun = now.starts;
   info.scan.error = now.error;
   info.unscanned_clusters = clusters - done;
 }
@@ -159,8 +160,7 @@ void BackgroundScan::reached_end() {
 }
 
 void BackgroundScan::state_changed() {
-  node_.emit(block::NodeEvent::dedup_status_changed);
-  node_.emit(block::NodeEvent::dedup_scan_changed);
+  node_.emit(block::NodeEvent::dedup_changed);
 }
 
 } // namespace qcow2_dedup

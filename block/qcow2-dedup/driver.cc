@@ -199,7 +199,7 @@ Result<void> pause_dedup(Node& node) {
   if (state.dedup->paused()) return {};
   state.dedup->set_paused(true);
   state.scan->cancel();
-  node.emit(block::NodeEvent::dedup_status_changed);
+  node.emit(block::NodeEvent::dedup_changed);
   return {};
 }
 
@@ -209,7 +209,7 @@ Result<void> resume_dedup(Node& node, const block::ResumeDedup& how) {
   bool was_paused = state.dedup->paused();
   state.dedup->set_paused(false);
   state.scan->begin(how);
-  if (was_paused) node.emit(block::NodeEvent::dedup_status_changed);
+  if (was_paused) node.emit(block::NodeEvent::dedup_changed);
   return {};
 }
 

@@ -107,7 +107,7 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
   state.index_loader =
       std::make_unique<IndexLoader>(*state.dedup, [&node, scan = state.scan.get()] {
         scan->begin();
-        node.emit(block::NodeEvent::dedup_status_changed);
+        node.emit(block::NodeEvent::dedup_changed);
       });
   return {};
 }

@@ -30,8 +30,7 @@ struct NodeStats {
 
 // What a driver tells on its own account, not as the answer to a call.
 enum class NodeEvent {
-  dedup_status_changed, // query_dedup() now gives another status
-  dedup_scan_changed,   // ... another state of the scan
+  dedup_changed, // query_dedup() now gives another status, or another state of the scan
 };
 
 // What a user of a node does with it, and what it lets others do meanwhile.

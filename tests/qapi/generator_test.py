@@ -240,9 +240,10 @@ class ProgramSchemaTest(unittest.TestCase):
             qmp_capabilities query-version query-commands query-qmp-schema quit blockdev-add blockdev-del
             query-named-block-nodes query-blockstats block-export-add block-export-del query-block-exports
             nbd-server-start nbd-server-stop block-pause-dedup block_pause_dedup block-resume-dedup
-            block_resume_dedup query-dedup""".split()))
+            block_resume_dedup query-dedup query-jobs job-pause job-resume job-cancel""".split()))
         self.assertEqual({e.name for e in schema.of_kind("event")},
-                         {"SHUTDOWN", "BLOCK_EXPORT_DELETED", "BLOCK_DEDUP_STATUS_CHANGED"})
+                         {"SHUTDOWN", "BLOCK_EXPORT_DELETED", "BLOCK_DEDUP_STATUS_CHANGED",
+                          "JOB_STATUS_CHANGE"})
 
 
 if __name__ == "__main__":
