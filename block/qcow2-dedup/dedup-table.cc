@@ -97,17 +97,19 @@ const Table* DedupTable::cached_block(std::uint64_t index) {
   return l1_[index] == 0 ? nullptr : blocks_.find(HostOffset(l1_[index]));
 }
 
+Table* DedupTable::look_up(std::uint64_t index) {
+  Table* cached = blocks_.find(HostOffset(l1_[index]));
+  if (cached) counters_.cache_hits.add();
+  return cached;
+}
+
 Result<Table*> DedupTable::block_for(std::uint64_t index) {
   if (index >= l1_.size() || l1_[index] == 0) return nullptr;
   // No pointer to a hash block outlives the function that asked for it.
   blocks_.trim();
-  HostOffset place(l1_[index]);
-  if (Table* cached = blocks_.find(place)) {
-    counters_.cache_hits.add();
-    return cached;
-  }
+  if (Table* cached = look_up(index)) return cached;
   counters_.cache_misses.add();
-  return blocks_.get(place);
+  return blocks_.get(HostOffset(l1_[index]));
 }
 
 // What the entry claims about its owner is confirmed when it is used; only its form matters here.
@@ -127,9 +129,8 @@ std::optional<Entry> DedupTable::peek(HostCluster cluster) {
   if (const Entry* entry = waiting(cluster)) return *entry;
   std::uint64_t index = block_index_of(cluster);
   if (index >= l1_.size() || l1_[index] == 0) return Entry{};
-  const Table* cached = cached_block(index);
+  const Table* cached = look_up(index);
   if (!cached) return std::nullopt;
-  counters_.cache_hits.add();
   return sound_entry(*cached, cluster);
 }
 

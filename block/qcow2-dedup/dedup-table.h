@@ -83,6 +83,8 @@ private:
 
   static Tree new_tree();
   Result<void> merge(HostCluster cluster, const Entry& entry, qcow2::Allocator& allocator);
+  // A hash block that exists, if it is cached. Counts that as a hit.
+  qcow2::Table* look_up(std::uint64_t index);
   Result<qcow2::Table*> block_for(std::uint64_t index);
   Result<qcow2::Table*> block_for_writing(std::uint64_t index, qcow2::Allocator& allocator);
   Result<void> allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator);

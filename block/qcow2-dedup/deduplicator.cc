@@ -36,7 +36,7 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
           },
           [this](HostCluster cluster, const Fingerprint& fingerprint) {
             disk.image.metadata_mutex.assert_held();
-            if (index_->remove(fingerprint, cluster)) counters_.hashes_removed.add();
+            fingerprint_removed(cluster, fingerprint);
           }) {}
 
 Result<void> Deduplicator::load() {
@@ -152,7 +152,11 @@ void Deduplicator::forget(HostCluster cluster) {
   // An entry that memory does not know leaves the index when its hash block is read; until then the
   // table contradicts it.
   if (!former || former->empty()) return;
-  index_->remove(former->fingerprint, cluster);
+  fingerprint_removed(cluster, former->fingerprint);
+}
+
+void Deduplicator::fingerprint_removed(HostCluster cluster, const Fingerprint& fingerprint) {
+  index_->remove(fingerprint, cluster);
   counters_.hashes_removed.add();
 }
 

@@ -76,6 +76,10 @@ public:
 
   const dedup::Hasher& hasher() const { return hasher_; }
   dedup::Counters& counters() { return counters_; }
+  // So many data clusters were written to the file.
+  void count_stored(std::uint64_t clusters) {
+    counters_.stored_bytes.add(clusters << disk.image.cluster_size().bits());
+  }
   bool detects_zeroes() const { return settings_.detect_zeroes; }
   // Whether a match must be confirmed by comparing bytes.
   bool confirms_matches() const { return settings_.verify || !trusted_ || hasher_.collides(); }
@@ -100,6 +104,9 @@ private:
   Result<bool> take_reference(HostCluster candidate, const Entry& entry)
       REQUIRES(disk.image.metadata_mutex);
   void forget_deleted(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
+  // The table has lost that fingerprint.
+  void fingerprint_removed(HostCluster cluster, const dedup::Fingerprint& fingerprint)
+      REQUIRES(disk.image.metadata_mutex);
   void store_extension(qcow2::Header& header) REQUIRES(disk.image.metadata_mutex);
 
   const dedup::Hasher hasher_;

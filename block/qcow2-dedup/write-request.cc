@@ -247,7 +247,7 @@ Result<void> WriteRequest::store() {
       writes.push_back({image_.cluster_size().start(slot.host), IoVector(slot.data, bytes)});
   std::size_t stored = writes.size();
   BLOCK_TRY(qcow2::write_data(image_.file(), std::move(writes)));
-  dedup_.counters().stored_bytes.add(stored * bytes);
+  dedup_.count_stored(stored);
   return {};
 }
 
@@ -260,7 +260,6 @@ Result<void> WriteRequest::link() {
 }
 
 Result<void> WriteRequest::link_slot(Slot& slot) {
-  dedup::Counters& counters = dedup_.counters();
   HostOffset offset = image_.cluster_size().start(slot.host);
   switch (slot.state) {
   case State::unresolved:
@@ -268,18 +267,15 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
   case State::done:
     return {};
   case State::same:
-    if (!slot.rescanned) counters.deduplicated_clusters.add();
     break;
   case State::zero:
     BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::zeros()));
-    (slot.rescanned ? counters.scan_deduplicated_clusters : counters.zero_clusters).add();
     break;
   case State::shared: {
     BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
     BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, false)));
     // A zero entry may have kept this very cluster, and so was counted as its owner already.
     if (old.host_offset() == offset) dedup_.unshare(slot.host);
-    (slot.rescanned ? counters.scan_deduplicated_clusters : counters.deduplicated_clusters).add();
     break;
   }
   case State::kept:
@@ -294,11 +290,24 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
     if (!slot.lonely) dedup_.remember(slot.host, slot.fingerprint, slot.guest);
     if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
-    counters.undeduplicated_clusters.add();
     break;
   }
+  count(slot);
   slot.state = State::done;
   return {};
+}
+
+void WriteRequest::count(const Slot& slot) {
+  dedup::Counters& counters = dedup_.counters();
+  bool linked = slot.state == State::shared;
+  bool zero = slot.state == State::zero;
+  if (slot.rescanned) {
+    if (linked || zero) counters.scan_deduplicated_clusters.add();
+    return;
+  }
+  if (linked || slot.state == State::same) counters.deduplicated_clusters.add();
+  if (zero) counters.zero_clusters.add();
+  if (slot.state == State::stored) counters.undeduplicated_clusters.add();
 }
 
 void WriteRequest::abandon() {

@@ -70,6 +70,8 @@ private:
   Result<void> store();
   Result<void> link() EXCLUDES(dedup_.disk.image.metadata_mutex);
   Result<void> link_slot(Slot& slot) REQUIRES(dedup_.disk.image.metadata_mutex);
+  // What became of a slot when it was linked.
+  void count(const Slot& slot);
   // After an error: gives back what was taken for slots that are not linked.
   void abandon() EXCLUDES(dedup_.disk.image.metadata_mutex);
   // Waits for one other request, if any slot must; false if none must.

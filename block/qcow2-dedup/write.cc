@@ -24,7 +24,7 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
   if (dedup.paused()) {
     BLOCK_TRY(qcow2::write_taken(disk, offset, vector));
     // Without deduplication every cluster of the range is a cluster written.
-    dedup.counters().stored_bytes.add((range.end.value() - range.first.value()) * size.bytes());
+    dedup.count_stored(range.count());
     return {};
   }
   std::uint64_t most = std::max(piece_bytes, size.bytes());

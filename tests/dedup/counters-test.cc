@@ -22,6 +22,8 @@ TEST(Counters, FillTheFieldsOfTheSameNames) {
   counters.verify_mismatches.add(12);
   counters.cache_hits.add(13);
   counters.cache_misses.add(14);
+  counters.scanned_clusters.add(15);
+  counters.scan_deduplicated_clusters.add(16);
   block::DedupInfo info;
   info.index_bytes = 99;
   counters.fill(info);
@@ -39,6 +41,8 @@ TEST(Counters, FillTheFieldsOfTheSameNames) {
   EXPECT_EQ(info.verify_mismatches, 12u);
   EXPECT_EQ(info.cache_hits, 13u);
   EXPECT_EQ(info.cache_misses, 14u);
+  EXPECT_EQ(info.scanned_clusters, 15u);
+  EXPECT_EQ(info.scan_deduplicated_clusters, 16u);
   EXPECT_EQ(info.index_bytes, 99u);
 }
 

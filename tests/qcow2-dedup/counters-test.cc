@@ -38,6 +38,8 @@ protected:
     add("refcount overflows", &DedupInfo::refcount_overflows);
     add("verify reads", &DedupInfo::verify_reads);
     add("verify mismatches", &DedupInfo::verify_mismatches);
+    add("scanned", &DedupInfo::scanned_clusters);
+    add("scan deduplicated", &DedupInfo::scan_deduplicated_clusters);
     before_ = now;
     return amounts;
   }
@@ -214,6 +216,18 @@ TEST_F(CountersTest, APausedWriteIsWrittenAndStoredAndNothingElse) {
   ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
   disk.write(0, a + a);
   EXPECT_EQ(moved(), (Amounts{{"written bytes", 2 * bytes()}, {"stored bytes", 2 * bytes()}}));
+}
+
+TEST_F(CountersTest, AClusterIsScannedAndDeduplicatedIfItsContentIsElsewhereOrZero) {
+  disk.write(0, a);
+  ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
+  disk.write(1, a + disk.zeros() + b);
+  forget_counts();
+  ASSERT_TRUE(succeeded(disk.node().resume_dedup({})));
+  disk.wait_for_scan();
+  EXPECT_EQ(
+      moved(),
+      (Amounts{{"scanned", 3}, {"scan deduplicated", 2}, {"deleted", 2}, {"hashes created", 1}}));
 }
 
 TEST_F(CountersTest, AWriteThatFailsIsWrittenAndNothingElse) {

@@ -45,6 +45,42 @@ TEST_P(RefcountThreshold, LeavesHalfOfTheRangeAndStoresTheContentAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Widths, RefcountThreshold, testing::Values(1, 2, 8));
 
+// So many owners as half of a wide range cannot be made; but the file can say that there are.
+class WideRefcountThreshold : public testing::TestWithParam<unsigned> {};
+
+TEST_P(WideRefcountThreshold, StopsSharingAtHalfOfTheRangeAndNotBefore) {
+  unsigned width = GetParam();
+  std::uint64_t limit = std::uint64_t{1} << (width - 1);
+  Qcow2Disk disk(shaped(12, 64, width));
+  std::string content = disk.pattern(1);
+  disk.write(0, content + content);
+  std::uint64_t host = *disk.host_of(0);
+  EXPECT_TRUE(succeeded(disk.close()));
+  std::vector<std::byte> file = disk.file->content();
+  std::uint64_t block = disk.file64(disk.header().refcount_table_offset.value());
+  for (unsigned byte = 0; byte < width / 8; ++byte) // big endian: limit - 1
+    file.at(block + host * width / 8 + byte) = byte == 0 ? std::byte{0x7f} : std::byte{0xff};
+  disk.file->set_content(std::move(file));
+  EXPECT_EQ(disk.stored_refcount(host), limit - 1);
+  disk.open();
+  disk.wait_for_index();
+  disk.write(8, content); // the last that has room
+  EXPECT_EQ(disk.host_of(8), host);
+  EXPECT_EQ(disk.refcount_of(8), limit);
+  EXPECT_EQ(disk.counters().refcount_overflows, 0u);
+  disk.write(9, content);
+  EXPECT_NE(disk.host_of(9), host);
+  EXPECT_EQ(disk.refcount_of(8), limit);
+  EXPECT_EQ(disk.counters().refcount_overflows, 1u);
+  disk.write(10, content);
+  EXPECT_EQ(disk.host_of(10), disk.host_of(9));
+  EXPECT_TRUE(disk.holds(0, content + content));
+  EXPECT_TRUE(disk.holds(8, content + content + content));
+  EXPECT_TRUE(succeeded(disk.close()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Widths, WideRefcountThreshold, testing::Values(8, 16, 32, 64));
+
 class ManyClusters : public testing::Test {
 protected:
   static constexpr std::uint64_t clusters = 101'000, piece = 1000;
