@@ -12,9 +12,11 @@ std::uint64_t bit_of(HostCluster cluster) {
 
 bool MetadataPlaces::add(HostCluster first, std::uint64_t clusters) {
   bool all_new = true;
+  Chunk* chunk = nullptr;
   for (HostCluster cluster = first; cluster < first + clusters; ++cluster) {
-    Chunk& chunk = chunks_[cluster.value() / clusters_per_chunk];
-    std::uint64_t& word = chunk[cluster.value() % clusters_per_chunk / 64];
+    bool begins_chunk = cluster.value() % clusters_per_chunk == 0;
+    if (!chunk || begins_chunk) chunk = &chunks_[cluster.value() / clusters_per_chunk];
+    std::uint64_t& word = (*chunk)[cluster.value() % clusters_per_chunk / 64];
     if (word & bit_of(cluster)) all_new = false;
     word |= bit_of(cluster);
   }
