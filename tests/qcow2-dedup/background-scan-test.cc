@@ -106,6 +106,28 @@ TEST_F(BackgroundScan, GoesOnAfterACloseWhereItWas) {
   EXPECT_EQ(disk.counters().unscanned_clusters, 0u);
 }
 
+TEST(BackgroundScanAfterAClose, DoesNotLookAgainAtWhatItHasPassed) {
+  block::DiskShape shape;
+  shape.cluster_bits = 16; // eight clusters a batch
+  Qcow2Disk disk(shape);
+  ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
+  for (unsigned i = 0; i < 64; ++i)
+    disk.write(i, disk.pattern(i));
+  // What cannot be read is passed over; were it looked at again, it would be scanned then.
+  disk.file->fail_reads_of(*disk.host_of(2) * disk.cluster_bytes());
+  ASSERT_TRUE(succeeded(disk.node().resume_dedup({.scan_all = false, .scan_rate = 1})));
+  while (disk.counters().scanned_clusters == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(succeeded(disk.close()));
+  disk.file->heal();
+  disk.open();
+  disk.wait_for_scan();
+  EXPECT_EQ(disk.counters().scanned_clusters, 56u);
+  EXPECT_TRUE(disk.holds(2, disk.pattern(2)));
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.expect_clean();
+}
+
 TEST_F(BackgroundScan, FollowsACrash) {
   pause();
   disk.write(0, a + a + b);

@@ -212,6 +212,21 @@ TEST_F(CountersTest, AHashBlockIsAMissWhenItIsReadAndAHitAfterThat) {
   EXPECT_EQ(second.cache_hits, 1u);
 }
 
+TEST_F(CountersTest, ForgettingAHashReadsNoHashBlock) {
+  disk.write(0, a + b);
+  disk.reopen();
+  disk.wait_for_index();
+  ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
+  disk.write(0, c);
+  disk.discard(1);
+  EXPECT_EQ(disk.counters().cache_misses, 0u);
+  EXPECT_EQ(disk.counters().cache_bytes, 0u);
+  ASSERT_TRUE(succeeded(disk.node().resume_dedup({})));
+  disk.write(5, a + b); // and it is forgotten all the same
+  EXPECT_EQ(disk.counters().deduplicated_clusters, 0u);
+  EXPECT_TRUE(disk.holds(0, c + disk.zeros()));
+}
+
 TEST_F(CountersTest, APausedWriteIsWrittenAndStoredAndNothingElse) {
   ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
   disk.write(0, a + a);

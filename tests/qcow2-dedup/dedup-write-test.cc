@@ -2,6 +2,9 @@
 // forgotten.
 #include "tests/support/qcow2-disk.h"
 
+#include "block/qcow2-dedup/block-layout.h"
+#include "block/qcow2-dedup/extension.h"
+
 namespace qcow2_dedup {
 namespace {
 
@@ -18,6 +21,14 @@ protected:
   }
 
   std::size_t bytes() const { return disk.cluster_bytes(); }
+  // Bytes 32 to 39 of the cluster's entry in the dedup table. The table has one hash block.
+  std::uint64_t first_owner_in_file(std::uint64_t host) const {
+    qcow2::Header header = disk.header();
+    std::uint64_t table =
+        decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
+            ->table_offset.value();
+    return disk.file64(disk.file64(table) + host * entry_bytes + 32);
+  }
 
   Qcow2Disk disk;
   std::string a = disk.pattern(1), b = disk.pattern(2), c = disk.pattern(3);
@@ -129,6 +140,29 @@ TEST_F(DedupWrite, AHashIsForgottenWithItsLastOwner) {
   disk.write(2, a);
   EXPECT_NE(disk.host_of(2), host);
   EXPECT_EQ(disk.counters().undeduplicated_clusters, 2u);
+}
+
+TEST_F(DedupWrite, TheTableNamesTheFirstOwnerUntilItIsGone) {
+  disk.write(3, a);
+  disk.write(0, a + a);
+  std::uint64_t host = *disk.host_of(3);
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_EQ(first_owner_in_file(host), 3 * disk.cluster_bytes());
+  disk.open();
+  disk.write(0, b);
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_EQ(first_owner_in_file(host), 3 * disk.cluster_bytes());
+  disk.open();
+  disk.write(5, a);
+  disk.write(3, b);
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_EQ(first_owner_in_file(host), 1u); // not known
+  disk.open();
+  disk.discard(5); // one is left, and gets COPIED
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_TRUE(disk.copied(1));
+  EXPECT_EQ(first_owner_in_file(host), 1 * disk.cluster_bytes());
+  disk.open();
 }
 
 TEST_F(DedupWrite, AFirstOwnerThatIsDiscardedLeavesTheHashToTheOthers) {
