@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -104,6 +105,36 @@ TEST_F(BackgroundScan, GoesOnAfterACloseWhereItWas) {
   disk.wait_for_index();
   EXPECT_EQ(disk.counters().status, DedupStatus::running);
   EXPECT_EQ(disk.counters().unscanned_clusters, 0u);
+}
+
+TEST_F(BackgroundScan, AGuestsWriteWinsOverWhatTheScanHasRead) {
+  disk.write(0, a);
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.open({{"dedup-verify", "on"}});
+  disk.wait_for_index();
+  pause();
+  disk.write(1, a);
+  // The scan has read cluster 1 when it compares it with cluster 0.
+  std::uint64_t compared = *disk.host_of(0) * disk.cluster_bytes();
+  std::promise<void> reached, released;
+  std::atomic<bool> held{false};
+  disk.file->set_hook([&](block::MemoryOperation operation, std::uint64_t offset, std::uint64_t) {
+    if (operation != block::MemoryOperation::read || offset != compared || held.exchange(true))
+      return;
+    reached.set_value();
+    released.get_future().wait();
+  });
+  resume();
+  reached.get_future().wait();
+  std::thread guest([&] { disk.write(1, b); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50)); // it waits, or it writes now
+  released.set_value();
+  guest.join();
+  disk.wait_for_scan();
+  disk.file->set_hook({});
+  EXPECT_TRUE(disk.holds(0, a + b));
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.expect_clean();
 }
 
 TEST(BackgroundScanAfterAClose, DoesNotLookAgainAtWhatItHasPassed) {
