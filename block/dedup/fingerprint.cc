@@ -4,7 +4,6 @@
 #include "block/dedup/hash-functions.h"
 #include "block/util/big-endian.h"
 
-#include <algorithm>
 #include <cassert>
 
 namespace dedup {
@@ -48,10 +47,6 @@ block::Result<const Algorithm*> find_usable(HashAlgorithm number) {
 }
 
 } // namespace
-
-bool Fingerprint::is_zero() const {
-  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
-}
 
 std::uint64_t Fingerprint::prefix64() const {
   return block::load_big_endian<std::uint64_t>(bytes.data());

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
@@ -19,8 +20,11 @@ namespace dedup {
 struct Fingerprint {
   std::array<std::byte, 32> bytes{};
 
-  bool operator==(const Fingerprint&) const = default;
-  bool is_zero() const;
+  // Of all 32 bytes at once: every write looks at entries, even one that is not deduplicated.
+  bool operator==(const Fingerprint& other) const {
+    return std::memcmp(bytes.data(), other.bytes.data(), sizeof(bytes)) == 0;
+  }
+  bool is_zero() const { return *this == Fingerprint{}; }
   // The first 64 bits as a big-endian number, so numbers order as the bytes do.
   std::uint64_t prefix64() const;
   // The first 48 bits likewise: what the index keeps of a fingerprint. Below 2^48.
