@@ -4,6 +4,7 @@
 //   CRASH_STATES  how many images to judge in all, spread over the workloads (default 3000)
 //   CRASH_SEED    what the workloads and the power cuts leave to chance (default 1)
 //   CRASH_STATE   judge that one state of each workload that --gtest_filter leaves
+#include "tests/crash/environment.h"
 #include "tests/crash/judge.h"
 #include "tests/crash/power-cut.h"
 #include "tests/crash/stock.h"
@@ -13,11 +14,6 @@
 
 namespace crash {
 namespace {
-
-std::uint64_t environment(const char* name, std::uint64_t absent) {
-  const char* value = std::getenv(name);
-  return value ? std::strtoull(value, nullptr, 10) : absent;
-}
 
 Workload dedup(std::string name, std::size_t cluster_bytes) {
   return {.name = std::move(name),
@@ -147,8 +143,7 @@ TEST_P(PowerCuts, LeaveWhatWasFlushedAndNothingOfOtherBlocks) {
   const std::uint64_t first_table = refcount_table_offset(durable);
   for (std::size_t i = 0; i < recording.epochs.size(); ++i) {
     judge_epoch(durable, i, recording.epochs[i]);
-    for (const block::MemoryChange& change : recording.epochs[i].changes)
-      block::apply_change(durable, change);
+    apply_flush(durable, recording.epochs[i]);
   }
   EXPECT_EQ(refcount_table_offset(durable) != first_table, GetParam().moves_refcount_table);
   std::printf("%zu epochs, %llu states, %llu judged\n", recording.epochs.size(),

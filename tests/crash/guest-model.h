@@ -19,10 +19,18 @@ public:
   void will_grow(std::size_t sectors) { sectors_.resize(sectors); }
   void flushed() {
     flushed_sectors_ = sectors_.size();
-    for (Sector& sector : sectors_) {
-      sector.flushed = sector.current();
-      sector.since.clear();
-    }
+    for (Sector& sector : sectors_)
+      sector.flush(sector.since.size());
+  }
+
+  // For a guest whose requests overlap: how many writes of each sector have been told; and that a
+  // flush has ended before which so many of them had ended.
+  std::uint64_t writes_of(std::size_t sector) const {
+    return sectors_[sector].before + sectors_[sector].since.size();
+  }
+  void flushed(std::span<const std::uint64_t> writes) {
+    for (std::size_t i = 0; i < writes.size(); ++i)
+      if (writes[i] > sectors_[i].before) sectors_[i].flush(writes[i] - sectors_[i].before);
   }
 
   std::size_t sectors() const { return sectors_.size(); }
@@ -35,7 +43,14 @@ private:
   struct Sector {
     Tag flushed = 0;
     std::vector<Tag> since;
+    std::uint64_t before = 0; // how many writes `flushed` stands for
     Tag current() const { return since.empty() ? flushed : since.back(); }
+    void flush(std::size_t writes) {
+      if (writes == 0) return;
+      flushed = since[writes - 1];
+      since.erase(since.begin(), since.begin() + static_cast<std::ptrdiff_t>(writes));
+      before += writes;
+    }
   };
 
   std::vector<Sector> sectors_;

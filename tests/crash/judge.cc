@@ -109,7 +109,7 @@ std::string Judge::judge_second_cut(const Bytes& image, const GuestModel& guest,
   file_ = block::MemoryFile::create(file_name, image);
   Recording recording;
   {
-    Recorder recorder(*file_, guest);
+    Recorder recorder(*file_, [&] { return guest; });
     GuestDisk disk;
     std::vector<Tag> content;
     std::string wrong = open_and_compare(guest, disk, content);
@@ -121,8 +121,7 @@ std::string Judge::judge_second_cut(const Bytes& image, const GuestModel& guest,
   std::size_t chosen = random() % recording.epochs.size();
   Bytes durable = std::move(recording.start);
   for (std::size_t i = 0; i < chosen; ++i)
-    for (const block::MemoryChange& change : recording.epochs[i].changes)
-      block::apply_change(durable, change);
+    apply_flush(durable, recording.epochs[i]);
   const Epoch& epoch = recording.epochs[chosen];
   std::vector<PowerCut> cuts = power_cuts(epoch, 4);
   PowerCut cut = cuts[random() % cuts.size()];

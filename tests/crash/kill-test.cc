@@ -2,6 +2,7 @@
 //
 //   CRASH_ROUNDS  how often (default 20)
 //   CRASH_SEED    what is left to chance (default 1); where the kill strikes is never the same
+#include "tests/crash/environment.h"
 #include "tests/crash/guest-disk.h"
 #include "tests/crash/guest-model.h"
 #include "tests/support/nodes.h"
@@ -19,11 +20,6 @@ namespace {
 using block::succeeded;
 
 constexpr std::size_t clusters = 256;
-
-std::uint64_t environment(const char* name, std::uint64_t absent) {
-  const char* value = std::getenv(name);
-  return value ? std::strtoull(value, nullptr, 10) : absent;
-}
 
 // What the writing process says before and after it does something.
 struct Report {
@@ -172,6 +168,7 @@ TEST_P(Killed, WriterLosesNothingThatWasFlushed) {
   }
   EXPECT_GT(writes_, rounds);
   EXPECT_GT(flushes_, 0u);
+  std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));
 }
 
 INSTANTIATE_TEST_SUITE_P(Images, Killed,

@@ -1,23 +1,27 @@
-// Recorder: sees every flush before it happens.
+// Recorder: sees what every flush makes durable.
 #include "tests/crash/recording.h"
 
 namespace crash {
 
-Recorder::Recorder(block::MemoryFile& file, const GuestModel& guest) : file_(file), guest_(guest) {
-  recording_.start = file.content();
-  file.set_content(recording_.start); // all of it durable
-  file.set_hook([this](block::MemoryOperation operation, std::uint64_t, std::uint64_t) {
-    if (operation == block::MemoryOperation::flush) end_epoch();
-  });
+void apply_flush(Bytes& durable, const Epoch& epoch) {
+  for (std::size_t i = 0; i < epoch.flushed; ++i)
+    block::apply_change(durable, epoch.changes[i]);
 }
 
-void Recorder::end_epoch() {
-  recording_.epochs.push_back({file_.unflushed(), guest_});
+Recorder::Recorder(block::MemoryFile& file, std::function<GuestModel()> guest)
+    : file_(file), guest_(std::move(guest)) {
+  recording_.start = file.content();
+  file.set_content(recording_.start); // all of it durable
+  file.set_flush_observer(
+      [this](const std::vector<block::MemoryChange>& changes, std::size_t flushed) {
+        recording_.epochs.push_back({changes, flushed, guest_()});
+      });
 }
 
 Recording Recorder::finish() {
-  file_.set_hook({});
-  end_epoch();
+  file_.set_flush_observer({});
+  std::vector<block::MemoryChange> rest = file_.unflushed();
+  recording_.epochs.push_back({rest, rest.size(), guest_()});
   return std::move(recording_);
 }
 

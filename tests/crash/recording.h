@@ -13,6 +13,9 @@ using Bytes = std::vector<std::byte>;
 // The time between two flushes of the image file.
 struct Epoch {
   std::vector<block::MemoryChange> changes;
+  // So many of them, from the first on, are durable in the next epoch; the others were made while
+  // the flush ran, and belong to the next epoch too.
+  std::size_t flushed;
   GuestModel guest;
 };
 
@@ -21,11 +24,15 @@ struct Recording {
   std::vector<Epoch> epochs;
 };
 
-// Records from its construction on until finish(). The model is the one that the workload keeps.
+// Makes what the epoch's flush made durable part of `durable`.
+void apply_flush(Bytes& durable, const Epoch& epoch);
+
+// Records from its construction on until finish(). `guest` gives the model as it is now; it is
+// called on the thread that flushes.
 class Recorder {
 public:
-  Recorder(block::MemoryFile& file, const GuestModel& guest);
-  ~Recorder() { file_.set_hook({}); }
+  Recorder(block::MemoryFile& file, std::function<GuestModel()> guest);
+  ~Recorder() { file_.set_flush_observer({}); }
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
@@ -33,10 +40,8 @@ public:
   Recording finish();
 
 private:
-  void end_epoch();
-
   block::MemoryFile& file_;
-  const GuestModel& guest_;
+  const std::function<GuestModel()> guest_;
   Recording recording_;
 };
 

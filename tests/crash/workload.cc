@@ -183,7 +183,7 @@ Result<Recording> record(const Workload& workload, std::uint64_t seed) {
   GuestModel model(sectors);
   Guest guest(workload, model, seed);
   if (workload.filled > 0) BLOCK_TRY(guest.fill(workload.filled));
-  Recorder recorder(*file, model);
+  Recorder recorder(*file, [&] { return model; });
   BLOCK_TRY(guest.session());
   BLOCK_TRY(guest.close());
   BLOCK_TRY(guest.session());

@@ -249,6 +249,30 @@ TEST(Cost, WritesFlushNothingUnlessTheGuestAsksForIt) {
   EXPECT_LE(disk.file->count(MemoryOperation::flush) - before, 3u);
 }
 
+TEST(Cost, TablesAreWrittenOnceForManyClusters) {
+  DiskShape shape;
+  shape.guest_clusters = 6000;
+  Qcow2Disk disk(shape);
+  constexpr std::uint64_t clusters = 3000;
+  for (std::uint64_t i = 0; i < clusters; ++i) // all over the disk, one at a time
+    disk.write(i * 1999 % 6000, disk.pattern(unsigned(i) + 1));
+  disk.flush();
+  EXPECT_TRUE(succeeded(disk.close()));
+  std::uint64_t tables = disk.file->count(MemoryOperation::write) - clusters;
+  EXPECT_LE(tables, clusters / 50);
+  disk.open();
+  disk.wait_for_index();
+  std::uint64_t before = disk.file->count(MemoryOperation::write);
+  for (std::uint64_t i = 0; i < clusters; ++i) // mostly duplicates
+    disk.write((i * 1999 + 1) % 6000, disk.pattern(unsigned(i * 7 % clusters) + 1));
+  std::uint64_t stored = disk.counters().undeduplicated_clusters;
+  EXPECT_LT(stored, clusters / 2);
+  disk.flush();
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_LE(disk.file->count(MemoryOperation::write) - before - stored, clusters / 50);
+  disk.expect_clean();
+}
+
 TEST(Cost, AFlushOfADedupImageWritesNoRefcounts) {
   Qcow2Disk disk; // with lazy refcounts, always
   disk.write(0, disk.pattern(1));

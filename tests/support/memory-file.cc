@@ -87,6 +87,7 @@ void MemoryFile::set_content(std::vector<std::byte> content) {
   std::lock_guard hold(mutex_);
   content_ = std::move(content);
   durable_ = content_;
+  ever_flushed_ += unflushed_.size();
   unflushed_.clear();
 }
 
@@ -146,6 +147,11 @@ void MemoryFile::set_hook(Hook hook) {
   hook_ = std::move(hook);
 }
 
+void MemoryFile::set_flush_observer(FlushObserver observer) {
+  std::lock_guard hold(mutex_);
+  flush_observer_ = std::move(observer);
+}
+
 std::uint64_t MemoryFile::length() const {
   std::lock_guard hold(mutex_);
   return content_.size();
@@ -183,10 +189,12 @@ void MemoryFile::log(MemoryChange change) {
   unflushed_.push_back(std::move(change));
 }
 
-void MemoryFile::make_durable() {
-  for (const MemoryChange& change : unflushed_)
-    apply_change(durable_, change);
-  unflushed_.clear();
+void MemoryFile::make_durable(std::size_t changes) {
+  const auto end = unflushed_.begin() + static_cast<std::ptrdiff_t>(changes);
+  std::for_each(unflushed_.begin(), end,
+                [&](const MemoryChange& change) { apply_change(durable_, change); });
+  unflushed_.erase(unflushed_.begin(), end);
+  ever_flushed_ += changes;
 }
 
 Result<void> MemoryFile::driver_read(std::uint64_t offset, const IoVector& vector) {
@@ -235,9 +243,17 @@ Result<void> MemoryFile::driver_truncate(std::uint64_t length) {
 }
 
 Result<void> MemoryFile::driver_flush() {
+  std::uint64_t promised;
+  {
+    std::lock_guard hold(mutex_);
+    promised = ever_flushed_ + unflushed_.size();
+  }
   BLOCK_TRY(begin(MemoryOperation::flush, 0, 0));
   std::lock_guard hold(mutex_);
-  make_durable();
+  // Another flush may have been faster.
+  const std::size_t flushed = promised > ever_flushed_ ? promised - ever_flushed_ : 0;
+  if (flush_observer_) flush_observer_(unflushed_, flushed);
+  make_durable(flushed);
   return {};
 }
 

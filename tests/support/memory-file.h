@@ -77,6 +77,12 @@ public:
   // Called before each operation on its thread, with no lock held: may wait, to stop a request
   // midway.
   void set_hook(Hook hook);
+  // Called in the moment in which a flush makes changes durable: `changes` is all that was not
+  // durable until now; the first `flushed` of them, those made before the flush began, are so after
+  // it. Must not call the file.
+  using FlushObserver =
+      std::function<void(const std::vector<MemoryChange>& changes, std::size_t flushed)>;
+  void set_flush_observer(FlushObserver observer);
 
   // --- For the driver. ---
   static std::shared_ptr<MemoryFile> find(const std::string& name);
@@ -99,19 +105,21 @@ private:
   Result<void> begin(MemoryOperation operation, std::uint64_t offset, std::uint64_t bytes);
   Result<void> reserve(std::uint64_t end);
   void log(MemoryChange change);
-  void make_durable();
+  void make_durable(std::size_t changes);
 
   const std::string name_;
   mutable std::mutex mutex_; // guards what follows
   std::vector<std::byte> content_;
   std::vector<std::byte> durable_;
   std::vector<MemoryChange> unflushed_;
+  std::uint64_t ever_flushed_ = 0; // changes that were in unflushed_ once
   std::array<std::uint64_t, operations> counts_{};
   std::uint64_t fua_writes_ = 0;
   std::array<Faults, operations> faults_;
   std::optional<std::uint64_t> bad_byte_;
   std::uint64_t capacity_ = UINT64_MAX;
   Hook hook_;
+  FlushObserver flush_observer_;
 };
 
 } // namespace block
