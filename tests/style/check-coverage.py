@@ -26,7 +26,8 @@ def main():
         for name in re.findall(r"`([^`]+)`", proofs):
             suite, _, case = name.partition(".")
             known = name in COMMANDS or (suite, case) in cases or (case == "*" and suite in suites) \
-                or (root / "iotests/tests" / name).is_file() or (root / "tests/style" / name).is_file()
+                or (root / "iotests/tests" / name).is_file() or (root / "tests/style" / name).is_file() \
+                or (name.startswith("bench/") and (root / name).is_file())
             if not known:
                 findings.append(f"{row} names {name}, which does not exist")
     print("\n".join(findings) or f"{len(rows)} rows, nothing to complain about")
