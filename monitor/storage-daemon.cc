@@ -43,8 +43,8 @@ StorageDaemon::StorageDaemon(std::function<void()> request_quit, bool serves_nbd
       context_{graph_, exports_, serves_nbd, [this](qapi::ShutdownCause cause) { quit(cause); }},
       commands_(std::make_unique<qapi::CommandTable>(context_)),
       dedup_watch_([this](const qapi::Event& event) { server_->broadcast(event); }) {
-  graph_.set_event_sink(
-      [this](const block::Node& node, block::NodeEvent event) { hear(node, event); });
+  graph_.set_event_sink([this](const block::Node& node, block::NodeEvent event,
+                               const std::string& message) { hear(node, event, message); });
   thread_.run([this] {
     server_ = std::make_unique<QmpServer>(thread_.context(), *commands_,
                                           *qapi::qmp_query_version(context_));
@@ -147,11 +147,21 @@ void StorageDaemon::announce_end(qapi::ShutdownCause cause) {
   server_->broadcast(qapi::event_of(qapi::ShutdownEvent{.guest = false, .reason = cause}));
 }
 
-void StorageDaemon::hear(const block::Node& node, block::NodeEvent event) {
+void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
+                         const std::string& message) {
   switch (event) {
   case block::NodeEvent::dedup_changed:
     // Looked at later, on the monitor thread: the driver may hold its locks now.
     thread_.post([this, name = node.name()] { look_at_dedup(name); });
+    break;
+  case block::NodeEvent::image_corrupted:
+    g_warning("node '%s': the image is corrupt: %s", node.name().c_str(), message.c_str());
+    thread_.post([this, data = qapi::BlockImageCorruptedEvent{.device = node.name(),
+                                                              .node_name = node.name(),
+                                                              .msg = message,
+                                                              .fatal = !node.read_only()}] {
+      if (server_) server_->broadcast(qapi::event_of(data));
+    });
     break;
   }
 }

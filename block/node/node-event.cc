@@ -3,8 +3,8 @@
 
 namespace block {
 
-void Node::emit(NodeEvent event) {
-  if (graph_.event_sink_) graph_.event_sink_(*this, event);
+void Node::emit(NodeEvent event, const std::string& message) {
+  if (graph_.event_sink_) graph_.event_sink_(*this, event, message);
 }
 
 } // namespace block

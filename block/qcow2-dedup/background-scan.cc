@@ -1,6 +1,7 @@
 // BackgroundScan: batches of guest clusters, and when to begin.
 #include "block/qcow2-dedup/background-scan.h"
 
+#include "block/qcow2-dedup/corruption.h"
 #include "block/qcow2-dedup/write-request.h"
 
 #include <algorithm>
@@ -129,12 +130,14 @@ Result<BackgroundScan::Batch> BackgroundScan::find_batch(GuestCluster first) {
 }
 
 Result<dedup::ScanWork::Step> BackgroundScan::step(std::uint64_t position) {
-  BLOCK_TRY_ASSIGN(Batch batch, find_batch(GuestCluster(position)));
+  qcow2::Image& image = dedup_.disk.image;
+  BLOCK_TRY_ASSIGN(Batch batch, watched(node_, image, find_batch(GuestCluster(position))));
   if (batch.clusters.empty()) return Step{batch.next.value(), 0};
   block::RangeLock::Guard taken(dedup_.disk.requests, batch.clusters.front().value(),
                                 batch.clusters.back().value() + 1,
                                 block::RangeLock::Mode::exclusive);
-  BLOCK_TRY_ASSIGN(std::uint64_t bytes, WriteRequest(dedup_).rescan(batch.clusters));
+  BLOCK_TRY_ASSIGN(std::uint64_t bytes,
+                   watched(node_, image, WriteRequest(dedup_).rescan(batch.clusters)));
   return Step{batch.next.value(), bytes};
 }
 

@@ -2,6 +2,7 @@
 #include "block/qcow2-dedup/driver.h"
 
 #include "block/qcow2-dedup/amend.h"
+#include "block/qcow2-dedup/corruption.h"
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/open-image.h"
 #include "block/qcow2-dedup/stored-header.h"
@@ -52,7 +53,8 @@ Result<std::uint64_t> co_get_length(Node& node) {
 
 Result<void> co_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
   BLOCK_TRY(refuse_if_only_checked(node));
-  return qcow2::read(*state_of(node).disk, GuestOffset(offset), vector);
+  OpenImage& state = state_of(node);
+  return watched(node, *state.image, qcow2::read(*state.disk, GuestOffset(offset), vector));
 }
 
 bool all_zero(const IoVector& vector) {
@@ -64,7 +66,7 @@ bool all_zero(const IoVector& vector) {
 
 Result<void> co_flush(Node& node) {
   OpenImage& state = state_of(node);
-  return state.image ? state.image->flush() : Result<void>();
+  return state.image ? watched(node, *state.image, state.image->flush()) : Result<void>();
 }
 
 Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {
@@ -79,7 +81,7 @@ Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {
 Result<void> co_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                        block::WriteFlags flags) {
   BLOCK_TRY(refuse_if_only_checked(node));
-  BLOCK_TRY(write(node, offset, vector));
+  BLOCK_TRY(watched(node, *state_of(node).image, write(node, offset, vector)));
   return flags.fua ? co_flush(node) : Result<void>();
 }
 
@@ -89,20 +91,23 @@ Result<void> co_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t by
   OpenImage& state = state_of(node);
   // A cluster that keeps its place while it reads as zeros would keep its fingerprint too.
   bool unmap = flags.may_unmap || state.dedup;
-  BLOCK_TRY(qcow2::write_zeroes(*state.disk, GuestOffset(offset), bytes, unmap));
+  BLOCK_TRY(watched(node, *state.image,
+                    qcow2::write_zeroes(*state.disk, GuestOffset(offset), bytes, unmap)));
   return flags.fua ? co_flush(node) : Result<void>();
 }
 
 Result<void> co_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
   BLOCK_TRY(refuse_if_only_checked(node));
-  return qcow2::discard(*state_of(node).disk, GuestOffset(offset), bytes);
+  OpenImage& state = state_of(node);
+  return watched(node, *state.image, qcow2::discard(*state.disk, GuestOffset(offset), bytes));
 }
 
 Result<void> co_truncate(Node& node, std::uint64_t length, block::Preallocation preallocation) {
   BLOCK_TRY(refuse_if_only_checked(node));
   if (preallocation != block::Preallocation::off)
     return Error(ErrorKind::unsupported, "Preallocation is not supported yet for qcow2 images");
-  return state_of(node).disk->grow(length);
+  OpenImage& state = state_of(node);
+  return watched(node, *state.image, state.disk->grow(length));
 }
 
 Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
@@ -152,7 +157,7 @@ Result<block::DriverInfo> get_info(Node& node) {
       {"compression-type", {std::string(header.compression_type == 0 ? "zlib" : "zstd")}},
       {"lazy-refcounts", {header.lazy_refcounts()}},
       {"refcount-bits", {std::uint64_t{header.refcount_bits()}}},
-      {"corrupt", {header.corrupt()}},
+      {"corrupt", {header.corrupt() || (state.image && state.image->corrupt())}},
       {"extended-l2", {false}},
   };
   if (state.extension)

@@ -127,11 +127,28 @@ bool Image::wants_write_back() {
 }
 
 Result<void> Image::begin_change() {
+  BLOCK_TRY(refuse_if_corrupt());
   if (!changed_.load(std::memory_order_acquire)) BLOCK_TRY(mark_changed());
   if (!wants_write_back()) return {};
   MutexGuard serial(write_back_mutex_);
   if (!wants_write_back()) return {}; // another request has just done it
   return write_back(Scope::everything);
+}
+
+bool Image::mark_corrupt(bool in_file) {
+  if (corrupt_.exchange(true)) return false;
+  if (!in_file) return true;
+  MutexGuard serial(write_back_mutex_); // after this nobody writes metadata
+  MutexGuard hold(metadata_mutex);
+  header_.incompatible_features |= bit(incompatible::corrupt_bit);
+  (void)store_header(); // the refusals do not depend on it
+  return true;
+}
+
+Result<void> Image::refuse_if_corrupt() const {
+  if (!corrupt()) return {};
+  return Error(ErrorKind::corrupt, "the image is corrupt and takes no more writes")
+      .with_hint("Run 'dedup-img check -r all' on it while nobody uses it.");
 }
 
 Result<void> Image::mark_changed() {
@@ -150,6 +167,7 @@ Result<void> Image::flush() {
   std::uint64_t asked = flushes_asked_.fetch_add(1) + 1;
   MutexGuard serial(write_back_mutex_);
   if (flushes_done_ >= asked) return {};
+  if (changed_.load()) BLOCK_TRY(refuse_if_corrupt());
   std::uint64_t covered = flushes_asked_.load();
   BLOCK_TRY(write_back(Scope::needed_for_flush));
   flushes_done_ = covered;
@@ -230,6 +248,7 @@ void Image::punch(std::vector<HostCluster> freed) {
 Result<void> Image::close() {
   if (!changed_.load()) return {};
   MutexGuard serial(write_back_mutex_);
+  BLOCK_TRY(refuse_if_corrupt());
   // Until the client has stored all it can; each also lets go of dropped references. The last
   // stores the refcounts that this lowered.
   std::size_t waiting = SIZE_MAX - 1;

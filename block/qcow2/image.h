@@ -88,6 +88,12 @@ public:
   // was.
   Result<void> close() EXCLUDES(metadata_mutex);
 
+  // The metadata was found to contradict itself. From now on changes and flushes are refused,
+  // because they could make it worse; what was not flushed is lost. `in_file`: also marks the file,
+  // as well as that goes. False if it was known.
+  bool mark_corrupt(bool in_file) EXCLUDES(metadata_mutex);
+  bool corrupt() const { return corrupt_.load(std::memory_order_acquire); }
+
   // Drops what the caches hold beyond their limits. Ends the life of Table pointers.
   void trim_caches() REQUIRES(metadata_mutex);
   // Writes what changed in the header since it was last stored. The change lies in one sector if
@@ -114,6 +120,7 @@ private:
 
   Result<void> write_back(Scope scope) REQUIRES(write_back_mutex_) EXCLUDES(metadata_mutex);
   Result<void> write_changes(const Changes& changes);
+  Result<void> refuse_if_corrupt() const;
   Result<void> mark_changed() EXCLUDES(metadata_mutex);
   bool wants_write_back() EXCLUDES(metadata_mutex);
   void punch(std::vector<HostCluster> freed) REQUIRES(metadata_mutex);
@@ -129,6 +136,7 @@ private:
   std::uint64_t flushes_done_ GUARDED_BY(write_back_mutex_) =
       0;                             // of flushes_asked_, those that a write-back covered
   std::atomic<bool> changed_{false}; // since open; set once, under write_back_mutex_
+  std::atomic<bool> corrupt_{false};
 
   Header header_ GUARDED_BY(metadata_mutex);
   std::vector<std::byte> stored_header_ GUARDED_BY(metadata_mutex);

@@ -47,8 +47,10 @@ Result<void> read_backing(block::Node& backing, GuestOffset offset, const IoVect
   if (available < vector.size()) vector.fill(available, vector.size() - available, std::byte{0});
   if (available == 0) return {};
   Result<void> done = backing.co_readv(offset.value(), vector.slice(0, available));
-  if (!done) return std::move(done).error().context("backing file");
-  return {};
+  if (done) return {};
+  // Whatever is wrong with it, this image is not corrupt.
+  return Error(ErrorKind::io, done.error().errno_value(), done.error().message())
+      .context("backing file");
 }
 
 } // namespace

@@ -86,9 +86,8 @@ public:
 
   // Who hears of the events of all nodes. Set it before the first open. The sink is called on any
   // thread, returns at once and calls nothing of the node, because the driver may hold its locks.
-  void set_event_sink(std::function<void(const Node&, NodeEvent)> sink) {
-    event_sink_ = std::move(sink);
-  }
+  using EventSink = std::function<void(const Node&, NodeEvent, const std::string& message)>;
+  void set_event_sink(EventSink sink) { event_sink_ = std::move(sink); }
 
   std::shared_ptr<Node> find(const std::string& node_name) const; // null if there is none
   std::vector<std::shared_ptr<Node>> nodes() const;               // in the order of their opening
@@ -102,7 +101,7 @@ private:
   Result<void> close_node(const std::shared_ptr<Node>& node);
   Result<void> close_children(Node& node);
 
-  std::function<void(const Node&, NodeEvent)> event_sink_; // constant once a node is open
+  EventSink event_sink_; // constant once a node is open
   const std::unique_ptr<NodeList> list_;
 };
 

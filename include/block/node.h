@@ -30,7 +30,8 @@ struct NodeStats {
 
 // What a driver tells on its own account, not as the answer to a call.
 enum class NodeEvent {
-  dedup_changed, // query_dedup() now gives another status, or another state of the scan
+  dedup_changed,   // query_dedup() now gives another status, or another state of the scan
+  image_corrupted, // the image was found to be corrupt; it takes no more writes
 };
 
 // What a user of a node does with it, and what it lets others do meanwhile.
@@ -139,9 +140,9 @@ public:
   // examine, repairs nothing by itself, and serves no requests.
   bool for_check() const { return for_check_; }
 
-  // Tells the program, through Graph::set_event_sink(). Any thread, the driver's locks held or not,
-  // from open to close.
-  void emit(NodeEvent event);
+  // Tells the program, through Graph::set_event_sink(); `message` says of corruption what was
+  // found. Any thread, the driver's locks held or not, from open to close.
+  void emit(NodeEvent event, const std::string& message = {});
 
   // The driver's own object; dropped after close().
   void set_state(std::shared_ptr<void> state) { state_ = std::move(state); }

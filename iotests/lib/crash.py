@@ -17,6 +17,16 @@ SECTOR = 512
 SEED = int(os.environ.get("IOTESTS_SEED", random.SystemRandom().randrange(1 << 32)))
 
 
+def rounds(count, enough):
+    """`count` rounds, and on a slow machine as many more as it takes until enough() is true."""
+    turn = 0
+    while turn < count or (not enough() and turn < 10 * count):
+        yield turn
+        turn += 1
+    if not enough():
+        fail(f"{turn} rounds, and still too little happens in them to judge")
+
+
 class SectorModel:
     """For each sector of a range the fill bytes it may hold: the flushed one and those written since."""
 

@@ -88,6 +88,13 @@ class Image:
         byte = self.number(block + index % entries * bits // 8, 1)
         return byte >> (index % entries * bits % 8) & ((1 << bits) - 1)
 
+    def set_refcount(self, host_offset, count):
+        """Of an image with refcounts of 16 bits, where that cluster is counted."""
+        cluster_size = self.cluster_size
+        index = host_offset // cluster_size
+        block = self.number(self.get("refcount_table_offset") + 8 * (index // (cluster_size // 2)), 8)
+        self.write(block + index % (cluster_size // 2) * 2, count.to_bytes(2, "big"))
+
     def dedup(self):
         """The fields of the dedup extension, or None."""
         for kind, _, data in self.extensions():

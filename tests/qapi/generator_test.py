@@ -243,7 +243,7 @@ class ProgramSchemaTest(unittest.TestCase):
             block_resume_dedup query-dedup query-jobs job-pause job-resume job-cancel""".split()))
         self.assertEqual({e.name for e in schema.of_kind("event")},
                          {"SHUTDOWN", "BLOCK_EXPORT_DELETED", "BLOCK_DEDUP_STATUS_CHANGED",
-                          "JOB_STATUS_CHANGE"})
+                          "JOB_STATUS_CHANGE", "BLOCK_IMAGE_CORRUPTED"})
 
 
 if __name__ == "__main__":
