@@ -195,7 +195,8 @@ void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::
 void Deduplicator::became_only_owner(GuestCluster guest, HostCluster host) {
   disk.image.metadata_mutex.assert_held();
   Result<Entry> entry = table_.get(host);
-  if (!entry)
+  // An entry of the table cannot name an owner beyond the disk's end.
+  if (!entry || guest.value() >= disk.mapping().guest_clusters())
     forget(host);
   else if (!entry->empty())
     table_.replace(host, Entry{entry->fingerprint, disk.image.cluster_size().start(guest)});

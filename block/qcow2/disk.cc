@@ -36,15 +36,25 @@ Result<void> Disk::settle_copied_flags() {
   RangeLock::Guard alone(requests, 0, UINT64_MAX, RangeLock::Mode::exclusive);
   std::uint64_t clusters = cluster_size().clusters_for(guest_size());
   std::uint64_t per_l2 = cluster_size().bytes() / table_entry_bytes;
+  std::uint64_t mapped = 0;
   {
     MutexGuard hold(image.metadata_mutex);
     if (lonely_.empty()) return {};
+    mapped = mapping_.l1_entries() * per_l2;
   }
-  for (std::uint64_t first = 0; first < clusters; first += per_l2) {
+  // The last owner may be an entry beyond the disk's end, which only another program can have made.
+  for (std::uint64_t first = 0; first < mapped;) {
+    const bool beyond_disk = first >= clusters;
+    std::uint64_t count = per_l2 - first % per_l2;
+    if (!beyond_disk) count = std::min(count, clusters - first);
     BLOCK_TRY(image.begin_change());
     MutexGuard hold(image.metadata_mutex);
-    BLOCK_TRY(settle_copied_flags(GuestCluster(first), std::min(per_l2, clusters - first)));
+    // No guest needs what is there, so what is wrong with it is a matter for a check.
+    if (Result<void> settled = settle_copied_flags(GuestCluster(first), count);
+        !settled && !beyond_disk)
+      return settled;
     image.trim_caches();
+    first += count;
   }
   return {};
 }

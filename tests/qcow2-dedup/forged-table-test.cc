@@ -376,6 +376,36 @@ TEST_F(ForgedTable, AZeroEntryThatKeepsAClusterDoesNotHideAsItsOwnerAfterACrash)
   EXPECT_TRUE(disk.holds(1, b + a));
 }
 
+TEST(ForgedMapping, AnEntryBeyondTheDiskGetsCopiedWhenItIsTheLastOwner) {
+  block::DiskShape shape;
+  shape.guest_clusters = 60; // the L2 table has entries for more
+  Qcow2Disk disk(shape);
+  disk.write(0, disk.pattern(1));
+  disk.write(1, disk.pattern(1));
+  ASSERT_TRUE(succeeded(disk.close()));
+  std::uint64_t entry = disk.l2_entry(1);
+  disk.set_file64(disk.l2_entry_place(1), 0);
+  disk.set_file64(disk.l2_entry_place(100), entry);
+  disk.open();
+  disk.discard(0);
+  ASSERT_TRUE(succeeded(disk.close()));
+  EXPECT_EQ(disk.l2_entry(100), entry | qcow2::copied_flag);
+  disk.expect_clean(); // with nothing in the dedup table that names an owner out there
+}
+
+TEST(ForgedMapping, WhatIsWrongBeyondTheDiskDoesNotKeepItFromClosing) {
+  block::DiskShape shape;
+  shape.guest_clusters = 60;
+  Qcow2Disk disk(shape);
+  disk.write(0, disk.pattern(1) + disk.pattern(1));
+  ASSERT_TRUE(succeeded(disk.close()));
+  disk.set_file64(disk.l2_entry_place(100), qcow2::bit(50)); // far outside the file
+  disk.open();
+  disk.discard(0);
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_TRUE(disk.copied(1));
+}
+
 TEST_F(ForgedTable, AnUnknownAlgorithmOrStrategyIsReadAndNotWritten) {
   disk.write(0, a);
   close();
