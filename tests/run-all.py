@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs every test of the given build directories and prints one line that counts them all.
 
-The unit of the count is a GoogleTest case, a test program that is not GoogleTest, or an iotest.
+The unit of the count is a GoogleTest case, a test program that is not GoogleTest, an iotest, or a fuzz target.
 """
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,9 @@ SANITIZER_OPTIONS = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:exitcode=99",
 }
+
+
+FUZZ_SECONDS = 20  # for each target, two at a time
 
 
 def count_meson_tests(build: pathlib.Path) -> Counter:
@@ -59,11 +63,24 @@ def count_iotests(build: pathlib.Path) -> Counter:
     return Counter(json.loads(text)) if text else Counter(failed=1)
 
 
+def count_fuzz_targets(build: pathlib.Path) -> Counter:
+    """A few seconds of each target: enough to see that all seeds and all former findings pass."""
+    run = subprocess.run([sys.executable, ROOT / "tests" / "fuzz" / "run.py", build, str(FUZZ_SECONDS)],
+                         stdout=subprocess.PIPE)
+    text = run.stdout.decode(errors="replace")
+    print(text, end="", flush=True)
+    counted = re.search(r"^fuzz: (\d+) passed, (\d+) failed$", text, re.MULTILINE)
+    return Counter(passed=int(counted[1]), failed=int(counted[2])) if counted else Counter(failed=1)
+
+
 def main() -> int:
     total, lines = Counter(), []
     for directory in sys.argv[1:]:
         build = ROOT / directory
-        for kind, count in (("unit tests", count_meson_tests), ("iotests", count_iotests)):
+        kinds = [("unit tests", count_meson_tests), ("iotests", count_iotests)]
+        if directory == "build-fuzz":
+            kinds = [("fuzz targets", count_fuzz_targets)]
+        for kind, count in kinds:
             print(f"=== {directory}: {kind}", flush=True)
             counts = count(build)
             total.update(counts)

@@ -223,6 +223,11 @@ Result<void> MemoryFile::driver_write(std::uint64_t offset, const IoVector& vect
 }
 
 Result<void> MemoryFile::driver_zero(std::uint64_t offset, std::uint64_t bytes, bool fua) {
+  {
+    std::lock_guard hold(mutex_);
+    // Before so many zeros are allocated.
+    if (offset + bytes > capacity_) return Error::from_errno(ENOSPC, "memory file is full");
+  }
   const std::vector<std::byte> zeros(bytes);
   return driver_write(offset, IoVector(zeros.data(), zeros.size()), fua);
 }
