@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs the libFuzzer targets of a build directory, two at a time, and says what came of each.
 
-usage: run.py BUILD-DIRECTORY [SECONDS [TARGET...]]
+With --seed the inputs are the same in every run that begins with the same corpus, as far as its time lets it go.
 
 What a target learns stays in BUILD-DIRECTORY/corpus and is where the next run begins. An input that a target does not
 survive is left in BUILD-DIRECTORY/findings, and the command that repeats it is printed.
 """
+import argparse
 import concurrent.futures
 import os
 import pathlib
@@ -26,7 +27,7 @@ ENVIRONMENT = {
 }
 
 
-def run(build, target, seconds):
+def run(build, target, seconds, seed):
     """(whether nothing was found, how many inputs were tried, what to show)"""
     program = build / "tests" / "fuzz" / target
     learned, findings = build / "corpus" / target, build / "findings"
@@ -34,7 +35,7 @@ def run(build, target, seconds):
     findings.mkdir(exist_ok=True)
     inputs = [learned, build / "seeds" / target, HERE / "regressions" / target]
     # A process that ends by itself after its time still finishes the input it is at; 120 seconds more is a hang.
-    command = [program, *BOUNDS, f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT.get(target, 4096)}",
+    command = [program, *BOUNDS, f"-seed={seed}", f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT.get(target, 4096)}",
                f"-artifact_prefix={findings}/{target}-", "-print_final_stats=1", *(path for path in inputs if path.is_dir())]
     try:
         outcome = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds + 120,
@@ -52,18 +53,17 @@ def run(build, target, seconds):
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    build = pathlib.Path(sys.argv[1]).resolve()
-    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
-    targets = sys.argv[3:] or TARGETS
-    for target in targets:
-        if target not in TARGETS:
-            sys.exit(f"there is no target {target}; there are {', '.join(TARGETS)}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="0: another one in each run")
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("seconds", type=int, nargs="?", default=60)
+    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="TARGET")
+    chosen = parser.parse_args()
+    build, seconds, targets = chosen.build.resolve(), chosen.seconds, chosen.targets or TARGETS
     subprocess.run([build / "tests" / "fuzz" / "make-seeds", build / "seeds"], check=True)
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(2) as two_at_a_time:
-        runs = {two_at_a_time.submit(run, build, target, seconds): target for target in targets}
+        runs = {two_at_a_time.submit(run, build, target, seconds, chosen.seed): target for target in targets}
         for done in concurrent.futures.as_completed(runs):
             fine, tried, text = done.result()
             failed += not fine

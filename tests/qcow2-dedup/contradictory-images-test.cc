@@ -1,0 +1,323 @@
+// Images that are well formed field by field and contradict themselves: cycles, overlaps, huge
+// counts, refcounts that lie, a dedup table that lies where something else is. Each gets an error
+// or a repair, soon and within little memory; what a repair calls sound is sound.
+#include "tests/support/qcow2-disk.h"
+
+#include "block/qcow2-dedup/block-layout.h"
+#include "block/qcow2-dedup/extension.h"
+#include "block/util/big-endian.h"
+
+#include <chrono>
+#include <functional>
+#include <sys/resource.h>
+
+namespace qcow2_dedup {
+namespace {
+
+using block::Qcow2Disk;
+
+// The image under damage: where its metadata lies, by host cluster, and verbs that change it.
+class Victim {
+public:
+  explicit Victim(Qcow2Disk& disk) : disk_(disk), header_(disk.header()) {
+    cluster = disk.cluster_bytes();
+    l1 = header_.l1_offset.value();
+    l2 = disk.file64(l1) & qcow2::offset_mask;
+    data = disk.file64(l2) & qcow2::offset_mask;
+    refcount_table = header_.refcount_table_offset.value();
+    refcount_block = disk.file64(refcount_table);
+    Extension stored =
+        decode_extension(header_.find_extension(extension_magic)->data, header_.cluster_size())
+            .value();
+    dedup_table = stored.table_offset.value();
+    hash_block = disk.file64(dedup_table);
+  }
+
+  void set64(std::uint64_t at, std::uint64_t value) { disk_.set_file64(at, value); }
+  void set32(std::uint64_t at, std::uint32_t value) {
+    std::uint64_t rest = disk_.file64(at) & 0xffffffff;
+    disk_.set_file64(at, std::uint64_t{value} << 32 | rest);
+  }
+  std::uint64_t get64(std::uint64_t at) const { return disk_.file64(at); }
+  // A refcount of 16 bits.
+  void set_refcount(std::uint64_t host_offset, std::uint16_t count) {
+    std::uint64_t at = refcount_block + host_offset / cluster * 2;
+    unsigned shift = 48 - at % 8 * 8;
+    std::uint64_t word = get64(at / 8 * 8) & ~(std::uint64_t{0xffff} << shift);
+    set64(at / 8 * 8, word | std::uint64_t{count} << shift);
+  }
+  void resize(std::uint64_t bytes) {
+    std::vector<std::byte> content = disk_.file->content();
+    content.resize(bytes);
+    disk_.file->set_content(std::move(content));
+  }
+  std::uint64_t end() const { return disk_.file->content().size(); }
+
+  std::uint64_t cluster, l1, l2, data, refcount_table, refcount_block, dedup_table, hash_block;
+  static constexpr std::uint64_t extension = 112 + 8; // the header's first: its data
+
+private:
+  Qcow2Disk& disk_;
+  const qcow2::Header header_;
+};
+
+// What opening for writing says, then what check -r all says: "refused" or "used"; "error" (it
+// could not be examined or repaired), "left" (some corruption stays) or "clean".
+struct Case {
+  const char* name;
+  std::function<void(Victim&)> damage;
+  const char* outcome;
+};
+
+void PrintTo(const Case& one, std::ostream* out) {
+  *out << one.name;
+}
+
+constexpr std::uint64_t copied = qcow2::copied_flag;
+
+const Case cases[] = {
+    // --- Cycles ---
+    {"l1_names_itself", [](Victim& v) { v.set64(v.l1, v.l1 | copied); }, "refused, clean"},
+    {"l1_names_the_refcount_table", [](Victim& v) { v.set64(v.l1, v.refcount_table | copied); },
+     "refused, clean"},
+    {"l1_names_a_refcount_block", [](Victim& v) { v.set64(v.l1, v.refcount_block | copied); },
+     "refused, left"},
+    {"l1_names_the_dedup_table", [](Victim& v) { v.set64(v.l1, v.dedup_table | copied); },
+     "refused, clean"},
+    {"l1_names_one_table_twice", [](Victim& v) { v.set64(v.l1 + 8, v.l2 | copied); },
+     "refused, clean"},
+    {"l2_names_itself", [](Victim& v) { v.set64(v.l2, v.l2 | copied); }, "used, clean"},
+    {"refcount_table_names_itself", [](Victim& v) { v.set64(v.refcount_table, v.refcount_table); },
+     "refused, clean"},
+    {"refcount_table_names_one_block_twice",
+     [](Victim& v) { v.set64(v.refcount_table + 8, v.refcount_block); }, "refused, clean"},
+    // --- Overlaps ---
+    {"one_cluster_of_two_owners_with_copied", [](Victim& v) { v.set64(v.l2 + 8, v.data | copied); },
+     "used, clean"},
+    {"zero_entry_keeps_an_l2_table", [](Victim& v) { v.set64(v.l2 + 40, v.l2 | 1); },
+     "used, clean"},
+    {"data_in_the_l1_table", [](Victim& v) { v.set64(v.l2, v.l1 | copied); }, "used, clean"},
+    {"data_in_the_refcount_table", [](Victim& v) { v.set64(v.l2, v.refcount_table | copied); },
+     "used, clean"},
+    {"data_in_a_refcount_block", [](Victim& v) { v.set64(v.l2, v.refcount_block | copied); },
+     "used, clean"},
+    {"data_in_the_dedup_table", [](Victim& v) { v.set64(v.l2, v.dedup_table | copied); },
+     "used, clean"},
+    {"data_in_a_hash_block", [](Victim& v) { v.set64(v.l2, v.hash_block | copied); },
+     "used, clean"},
+    {"compressed_data_in_the_l1_table",
+     [](Victim& v) { v.set64(v.l2, v.l1 | qcow2::compressed_flag); }, "used, clean"},
+    {"l1_table_over_the_refcount_table", [](Victim& v) { v.set64(40, v.refcount_table); },
+     "refused, left"},
+    {"refcount_table_over_the_l1_table", [](Victim& v) { v.set64(48, v.l1); }, "refused, clean"},
+    {"refcount_block_over_data", [](Victim& v) { v.set64(v.refcount_table, v.data); },
+     "used, clean"},
+    {"refcount_block_over_the_l1_table", [](Victim& v) { v.set64(v.refcount_table, v.l1); },
+     "refused, clean"},
+    // --- Huge counts ---
+    {"l1_of_2_32_entries", [](Victim& v) { v.set32(36, 0xffffffff); }, "refused, error"},
+    {"l1_of_32_mib",
+     [](Victim& v) {
+       v.set32(36, 4 << 20);
+       v.resize(v.l1 + (32 << 20));
+     },
+     "refused, left"},
+    {"refcount_table_of_2_32_clusters", [](Victim& v) { v.set32(56, 0xffffffff); },
+     "refused, error"},
+    {"refcount_table_of_8_mib",
+     [](Victim& v) {
+       v.set32(56, 2048);
+       v.resize(12 << 20);
+     },
+     "refused, clean"},
+    {"snapshots_without_number", [](Victim& v) { v.set32(60, 0xffffffff); }, "refused, error"},
+    {"header_of_4_gib", [](Victim& v) { v.set32(100, 0xffffffff); }, "refused, error"},
+    {"extension_of_4_gib", [](Victim& v) { v.set32(116, 0xffffffff); }, "refused, error"},
+    {"backing_name_of_4_gib",
+     [](Victim& v) {
+       v.set64(8, 512);
+       v.set32(16, 0xffffffff);
+     },
+     "refused, error"},
+    {"backing_name_at_2_63",
+     [](Victim& v) {
+       v.set64(8, qcow2::bit(63));
+       v.set32(16, 16);
+     },
+     "refused, error"},
+    {"disk_of_2_63_bytes", [](Victim& v) { v.set64(24, qcow2::bit(63)); }, "refused, error"},
+    {"disk_of_2_64_bytes", [](Victim& v) { v.set64(24, UINT64_MAX); }, "refused, error"},
+    {"clusters_of_256_bytes", [](Victim& v) { v.set32(20, 8); }, "refused, error"},
+    {"clusters_of_512_bytes", [](Victim& v) { v.set32(20, 9); }, "refused, error"},
+    {"clusters_of_2_mib", [](Victim& v) { v.set32(20, 21); }, "refused, error"},
+    {"clusters_of_4_mib", [](Victim& v) { v.set32(20, 22); }, "refused, error"},
+    {"clusters_of_2_63_bytes", [](Victim& v) { v.set32(20, 63); }, "refused, error"},
+    {"refcounts_of_1_bit", [](Victim& v) { v.set32(96, 0); }, "used, left"},
+    {"refcounts_of_64_bits", [](Victim& v) { v.set32(96, 6); }, "used, clean"},
+    {"refcounts_of_128_bits", [](Victim& v) { v.set32(96, 7); }, "refused, error"},
+    // --- Refcounts that lie ---
+    {"data_counted_as_free", [](Victim& v) { v.set_refcount(v.data, 0); }, "used, clean"},
+    {"data_counted_too_often", [](Victim& v) { v.set_refcount(v.data, 0xffff); }, "used, clean"},
+    {"l1_table_counted_as_free", [](Victim& v) { v.set_refcount(v.l1, 0); }, "used, clean"},
+    {"l2_table_counted_as_free", [](Victim& v) { v.set_refcount(v.l2, 0); }, "used, clean"},
+    {"header_counted_as_free", [](Victim& v) { v.set_refcount(0, 0); }, "used, clean"},
+    {"refcount_block_counted_as_free", [](Victim& v) { v.set_refcount(v.refcount_block, 0); },
+     "used, clean"},
+    {"dedup_table_counted_as_free", [](Victim& v) { v.set_refcount(v.dedup_table, 0); },
+     "used, clean"},
+    {"no_refcount_block", [](Victim& v) { v.set64(v.refcount_table, 0); }, "used, clean"},
+    // --- A dedup table in the wrong place ---
+    {"dedup_table_at_offset_0", [](Victim& v) { v.set64(v.extension, 0); }, "refused, error"},
+    {"dedup_table_over_the_l1_table", [](Victim& v) { v.set64(v.extension, v.l1); },
+     "refused, clean"},
+    {"dedup_table_over_an_l2_table", [](Victim& v) { v.set64(v.extension, v.l2); },
+     "refused, clean"},
+    {"dedup_table_over_the_refcount_table",
+     [](Victim& v) { v.set64(v.extension, v.refcount_table); }, "refused, clean"},
+    {"dedup_table_over_a_refcount_block", [](Victim& v) { v.set64(v.extension, v.refcount_block); },
+     "refused, clean"},
+    {"dedup_table_over_data", [](Victim& v) { v.set64(v.extension, v.data); }, "refused, clean"},
+    {"dedup_table_over_a_hash_block", [](Victim& v) { v.set64(v.extension, v.hash_block); },
+     "refused, clean"},
+    {"dedup_table_beyond_the_end", [](Victim& v) { v.set64(v.extension, qcow2::bit(40)); },
+     "refused, clean"},
+    {"dedup_table_beyond_2_56", [](Victim& v) { v.set64(v.extension, qcow2::bit(62)); },
+     "refused, error"},
+    {"dedup_table_of_2_32_entries", [](Victim& v) { v.set32(v.extension + 8, 0xffffffff); },
+     "refused, error"},
+    {"dedup_table_of_32_mib", [](Victim& v) { v.set32(v.extension + 8, max_table_entries); },
+     "refused, clean"},
+    {"dedup_table_of_32_mib_in_the_file",
+     [](Victim& v) {
+       v.set32(v.extension + 8, max_table_entries);
+       v.resize(v.dedup_table + (33 << 20));
+     },
+     "refused, clean"},
+    {"hash_block_over_the_header", [](Victim& v) { v.set64(v.dedup_table, 512); },
+     "refused, clean"},
+    {"hash_block_over_its_table", [](Victim& v) { v.set64(v.dedup_table, v.dedup_table); },
+     "refused, clean"},
+    {"hash_block_over_the_l1_table", [](Victim& v) { v.set64(v.dedup_table, v.l1); },
+     "refused, clean"},
+    {"hash_block_over_data", [](Victim& v) { v.set64(v.dedup_table, v.data); }, "refused, clean"},
+    {"hash_block_beyond_the_end", [](Victim& v) { v.set64(v.dedup_table, qcow2::bit(40)); },
+     "refused, clean"},
+    {"one_hash_block_named_twice", [](Victim& v) { v.set64(v.dedup_table + 8, v.hash_block); },
+     "refused, clean"},
+};
+
+class ContradictoryImage : public testing::TestWithParam<Case> {
+protected:
+  ContradictoryImage() {
+    disk.write(0, disk.pattern(1) + disk.pattern(2) + disk.pattern(1));
+    disk.write(600, disk.pattern(3));
+    EXPECT_TRUE(succeeded(disk.close()));
+    // As on a disk that is almost full: what lies far away cannot be written.
+    disk.file->set_capacity(disk.file->content().size() + (48 << 20));
+  }
+
+  static block::DiskShape shape() {
+    block::DiskShape shape;
+    shape.guest_clusters = 1024; // two L2 tables
+    return shape;
+  }
+
+  // Does what users do; what may fail says why.
+  void use() {
+    for (std::uint64_t cluster : {0, 1, 5, 600})
+      (void)disk.read(cluster);
+    for (std::uint64_t cluster : {0, 1, 5, 300, 700, 1023}) {
+      block::Result<void> written = disk.try_write(cluster, disk.pattern(1 + cluster % 3));
+      if (!written) {
+        EXPECT_NE(written.error().message(), "");
+      }
+    }
+    (void)disk.node().co_pdiscard(disk.cluster_bytes(), 2 * disk.cluster_bytes()).ok();
+    (void)disk.node().co_flush().ok();
+  }
+
+  // Nothing if it could not be done.
+  std::optional<block::CheckReport> check(bool repair) {
+    block::Graph graph;
+    block::Graph::OpenDefaults defaults;
+    defaults.for_check = defaults.no_backing = true;
+    defaults.read_only = !repair;
+    block::Result<std::shared_ptr<block::Node>> node = graph.open(
+        {{"driver", "qcow2"}, {"file.driver", "memory"}, {"file.filename", disk.file->name()}},
+        defaults);
+    if (!node) {
+      EXPECT_NE(node.error().message(), "");
+      return std::nullopt;
+    }
+    block::CheckRequest request;
+    request.repair_leaks = request.repair_errors = repair;
+    block::Result<block::CheckReport> report = (*node)->check(request);
+    if (!report) {
+      EXPECT_NE(report.error().message(), "");
+      return std::nullopt;
+    }
+    return *report;
+  }
+
+  static std::uint64_t peak_megabytes() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<std::uint64_t>(usage.ru_maxrss) / 1024;
+  }
+
+  Qcow2Disk disk{shape()};
+};
+
+TEST_P(ContradictoryImage, GetsAnErrorOrARepairSoonAndInLittleMemory) {
+  Victim victim(disk);
+  GetParam().damage(victim);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::uint64_t before = peak_megabytes();
+
+  const std::vector<std::byte> damaged = disk.file->content();
+  if (disk.try_open({{"read-only", "on"}})) use();
+  (void)disk.close().ok();
+  EXPECT_TRUE(disk.file->content() == damaged) << "a reader changed the image";
+  (void)check(false);
+  EXPECT_TRUE(disk.file->content() == damaged) << "a check changed the image";
+
+  std::string outcome = "refused";
+  if (block::Result<void> opened = disk.try_open()) {
+    outcome = "used";
+    disk.wait_for_index();
+    use();
+  } else {
+    EXPECT_NE(opened.error().message(), "");
+  }
+  (void)disk.close().ok();
+
+  std::optional<block::CheckReport> repaired = check(true);
+  if (!repaired)
+    outcome += ", error";
+  else if (repaired->corruptions + repaired->check_errors > 0)
+    outcome += ", left";
+  else {
+    outcome += ", clean";
+    std::optional<block::CheckReport> again = check(false);
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->corruptions + again->leaks + again->check_errors, 0u);
+    if (disk.try_open()) {
+      disk.wait_for_index();
+      use();
+    }
+    (void)disk.close().ok();
+  }
+  EXPECT_EQ(outcome, GetParam().outcome);
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  // The image of a case is in memory itself, several times.
+  EXPECT_LT(peak_megabytes() - before, 300u);
+#endif
+}
+
+INSTANTIATE_TEST_SUITE_P(Generated, ContradictoryImage, testing::ValuesIn(cases),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+} // namespace
+} // namespace qcow2_dedup
