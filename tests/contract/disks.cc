@@ -48,6 +48,26 @@ private:
   std::string open_; // further options, of the file below too
 };
 
+// A filter without rules over driver "memory".
+class FilterDisk : public Disk {
+public:
+  FilterDisk(std::uint64_t bytes, std::string open)
+      : memory_(MemoryFile::create("contract", std::vector<std::byte>(bytes))),
+        open_(std::move(open)) {}
+  Options options() override {
+    Options options = *Options::parse(open_);
+    options.set("driver", "blkdebug");
+    options.set("image.driver", "memory");
+    options.set("image.filename", "contract");
+    return options;
+  }
+  std::shared_ptr<MemoryFile> memory() override { return memory_; }
+
+private:
+  std::shared_ptr<MemoryFile> memory_;
+  std::string open_;
+};
+
 template <typename T>
 std::unique_ptr<Disk> make(std::uint64_t bytes) {
   return std::make_unique<T>(bytes);
@@ -73,6 +93,18 @@ std::vector<DriverUnderTest> drivers_under_test() {
                   [](std::uint64_t bytes) {
                     return format_disk("raw", bytes, {}, "file.align=4096,file.max-transfer=8192");
                   }),
+      {.name = "blkdebug",
+       .make = [](std::uint64_t bytes) -> std::unique_ptr<Disk> {
+         return std::make_unique<FilterDisk>(bytes, "");
+       },
+       .grows = true,
+       .over_memory = true},
+      {.name = "blkdebug_in_pieces",
+       .make = [](std::uint64_t bytes) -> std::unique_ptr<Disk> {
+         return std::make_unique<FilterDisk>(bytes, "max-transfer=4096");
+       },
+       .grows = true,
+       .over_memory = true},
       over_memory("qcow2", [](std::uint64_t bytes) { return format_disk("qcow2", bytes, {}); }),
       over_memory(
           "qcow2_small_clusters_over_blocks",

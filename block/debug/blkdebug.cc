@@ -1,0 +1,179 @@
+// The filter driver "blkdebug": its options, and the way of requests past its rules.
+//
+// Options: image (the child: a node's name, or image.*), config (a file with rules),
+// inject-error.*, inject-delay.*, set-state.* (rules), align, max-transfer (limits, in bytes). The
+// file name "blkdebug:CONFIG:IMAGE" says config and image in one; CONFIG may be empty.
+#include "block/debug/blkdebug.h"
+
+#include "block/debug/config-file.h"
+#include "block/debug/rules.h"
+#include "block/graph.h"
+
+#include <algorithm>
+
+namespace block {
+namespace {
+
+using debug::IoType;
+
+struct DebugState {
+  debug::Rules rules;
+};
+
+debug::Rules& rules_of(Node& node) {
+  return node.state<DebugState>().rules;
+}
+
+struct DebugName {
+  std::string config;
+  std::string image;
+};
+
+Result<DebugName> split_filename(const std::string& filename) {
+  const std::string prefix = "blkdebug:";
+  const std::size_t colon =
+      filename.starts_with(prefix) ? filename.find(':', prefix.size()) : std::string::npos;
+  if (colon == std::string::npos || colon + 1 == filename.size())
+    return Error(ErrorKind::invalid_argument,
+                 "'" + filename + "' is not of the form blkdebug:CONFIG:IMAGE");
+  return DebugName{filename.substr(prefix.size(), colon - prefix.size()),
+                   filename.substr(colon + 1)};
+}
+
+Result<void> take_filename(Options& options) {
+  const std::optional<std::string> filename = options.take("filename");
+  if (!filename) return {};
+  BLOCK_TRY_ASSIGN(const DebugName name, split_filename(*filename));
+  if (!name.config.empty()) options.set_default("config", name.config);
+  options.set("image.filename", name.image);
+  return {};
+}
+
+Result<void> take_limits(Node& node, Options& options) {
+  Limits& limits = node.limits();
+  BLOCK_TRY_ASSIGN(const std::uint64_t align, options.take_size("align", limits.request_alignment));
+  // The node layer says which powers of two it can do.
+  if (align == 0 || align > UINT32_MAX)
+    return Error(ErrorKind::invalid_argument, "Parameter 'align' is not an alignment");
+  limits.request_alignment = static_cast<std::uint32_t>(align);
+  BLOCK_TRY_ASSIGN(const std::uint64_t max_transfer,
+                   options.take_size("max-transfer", limits.max_transfer));
+  if (max_transfer < align)
+    return Error(ErrorKind::invalid_argument,
+                 "Parameter 'max-transfer' leaves no room for one block");
+  limits.max_transfer = std::min(limits.max_transfer, max_transfer);
+  return {};
+}
+
+Result<void> debug_open(Node& node, Options& options) {
+  auto state = std::make_shared<DebugState>();
+  BLOCK_TRY(take_filename(options));
+  if (const std::optional<std::string> config = options.take("config")) {
+    BLOCK_TRY_ASSIGN(Options from_file, debug::read_config_file(*config));
+    Result<void> added = state->rules.add(from_file);
+    if (!added) return std::move(added).error().context("blkdebug config file '" + *config + "'");
+  }
+  BLOCK_TRY(state->rules.add(options));
+  BLOCK_TRY(take_limits(node, options));
+
+  Options image; // the node layer's name for the one child of a filter is "file"
+  if (std::optional<std::string> reference = options.take("image"))
+    image.set("file", std::move(*reference));
+  const Options definition = options.take_children("image");
+  for (const auto& [key, value] : definition.entries())
+    image.set("file." + key, value);
+  if (image.empty())
+    return Error(ErrorKind::invalid_argument, "A block device must be specified for \"image\"");
+  Access access;
+  access.write = !node.read_only();
+  BLOCK_TRY(node.open_child("file", image, access));
+  node.set_state(std::move(state));
+  return {};
+}
+
+Result<void> debug_create_file(const std::string& filename, Options& options) {
+  BLOCK_TRY_ASSIGN(const DebugName name, split_filename(filename));
+  const std::string protocol = protocol_of(name.image);
+  BLOCK_TRY_ASSIGN(const BlockDriver* driver,
+                   DriverRegistry::instance().find(protocol.empty() ? "file" : protocol));
+  if (!driver->create_file)
+    return Error(ErrorKind::unsupported, "Protocol driver '" + std::string(driver->format_name) +
+                                             "' does not support image creation");
+  return driver->create_file(name.image, options);
+}
+
+Result<std::uint64_t> debug_get_length(Node& node) {
+  return node.file()->co_get_length();
+}
+
+// How much of the range the image has: align may be larger than what its length is a multiple of.
+Result<std::uint64_t> bytes_within(Node& node, std::uint64_t offset, std::uint64_t bytes) {
+  if (node.limits().request_alignment == 1) return bytes;
+  BLOCK_TRY_ASSIGN(const std::uint64_t length, node.file()->co_get_length());
+  return offset < length ? std::min(bytes, length - offset) : 0;
+}
+
+Result<void> debug_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
+  BLOCK_TRY(rules_of(node).meet(IoType::read, offset, vector.size()));
+  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(node, offset, vector.size()));
+  if (within == vector.size()) return node.file()->co_readv(offset, vector);
+  vector.fill(within, vector.size() - within, std::byte{0});
+  return node.file()->co_readv(offset, vector.slice(0, within));
+}
+
+Result<void> debug_writev(Node& node, std::uint64_t offset, const IoVector& vector,
+                          WriteFlags flags) {
+  BLOCK_TRY(rules_of(node).meet(IoType::write, offset, vector.size()));
+  return node.file()->co_writev(offset, vector, flags);
+}
+
+Result<void> debug_flush(Node& node) {
+  BLOCK_TRY(rules_of(node).meet(IoType::flush, 0, 0));
+  return node.file()->read_only() ? Result<void>() : node.file()->co_flush();
+}
+
+Result<void> debug_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t bytes,
+                                 ZeroFlags flags) {
+  BLOCK_TRY(rules_of(node).meet(IoType::write_zeroes, offset, bytes));
+  return node.file()->co_pwrite_zeroes(offset, bytes, flags);
+}
+
+Result<void> debug_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY(rules_of(node).meet(IoType::discard, offset, bytes));
+  return node.file()->co_pdiscard(offset, bytes);
+}
+
+Result<void> debug_truncate(Node& node, std::uint64_t length, Preallocation preallocation) {
+  return node.file()->co_truncate(length, preallocation);
+}
+
+Result<BlockStatus> debug_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY(rules_of(node).meet(IoType::block_status, offset, bytes));
+  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(node, offset, bytes));
+  BLOCK_TRY_ASSIGN(BlockStatus status, node.file()->co_block_status(offset, within));
+  // The child's answer, but for the place: that is in terms of the child itself.
+  status.host_offset = offset;
+  return status;
+}
+
+} // namespace
+
+const BlockDriver blkdebug_driver = {
+    .format_name = "blkdebug",
+    // A filter, but one that file names ask for ("blkdebug:...") and images must not.
+    .is_protocol = true,
+    .grows_on_write = true, // as far as the child does
+    .create_file = debug_create_file,
+    .open = debug_open,
+    .co_get_length = debug_get_length,
+    .co_readv = debug_readv,
+    .co_writev = debug_writev,
+    .supports_fua = true, // the child makes it so
+    .co_flush = debug_flush,
+    .co_pwrite_zeroes = debug_pwrite_zeroes,
+    .co_pdiscard = debug_pdiscard,
+    .co_truncate = debug_truncate,
+    .co_block_status = debug_block_status,
+};
+
+} // namespace block
