@@ -53,6 +53,7 @@ std::uint8_t& ClusterCounts::byte_for(HostCluster cluster) {
 
 void ClusterCounts::add(HostCluster cluster, std::uint64_t amount) {
   if (amount == 0) return;
+  end_ = std::max(end_, cluster + 1);
   std::uint8_t& byte = byte_for(cluster);
   std::uint64_t count = full_count(byte, cluster.value());
   constexpr auto max = std::numeric_limits<std::uint64_t>::max();
@@ -71,12 +72,14 @@ void ClusterCounts::set(HostCluster cluster, std::uint64_t count) {
   if (byte == escaped) large_.erase(cluster.value());
   byte = 0;
   add(cluster, count);
+  if (count == 0 && cluster + 1 == end_) end_ = find_end();
 }
 
 void ClusterCounts::clear() {
   recent_ = {};
   chunks_.clear();
   large_.clear();
+  end_ = HostCluster(0);
 }
 
 void ClusterCounts::copy(HostCluster first, std::span<std::uint64_t> counts) const {
@@ -114,7 +117,7 @@ bool ClusterCounts::untouched(HostCluster first, HostCluster end) const {
   return first >= end || at == chunks_.end() || at->first > ((end.value() - 1) >> chunk_bits);
 }
 
-HostCluster ClusterCounts::end() const {
+HostCluster ClusterCounts::find_end() const {
   for (auto at = chunks_.rbegin(); at != chunks_.rend(); ++at) {
     HostCluster base(at->first << chunk_bits);
     HostCluster end(0);

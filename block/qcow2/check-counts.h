@@ -41,7 +41,7 @@ public:
   // zero again.
   bool untouched(HostCluster first, HostCluster end) const;
   // One beyond the highest cluster with a counter that is not zero; 0 if there is none.
-  HostCluster end() const;
+  HostCluster end() const { return end_; }
 
 private:
   static constexpr unsigned chunk_bits = 12;
@@ -61,9 +61,11 @@ private:
   const Chunk* find(std::uint64_t chunk_number) const;
   std::uint8_t& byte_for(HostCluster cluster);
   std::uint64_t full_count(std::uint8_t byte, std::uint64_t cluster) const;
+  HostCluster find_end() const;
 
   std::map<std::uint64_t, Chunk> chunks_;
   std::unordered_map<std::uint64_t, std::uint64_t> large_; // by cluster: counts from 255 on
+  HostCluster end_{0};
   struct Recent {
     std::uint64_t number = ~std::uint64_t{0};
     Chunk* chunk = nullptr;

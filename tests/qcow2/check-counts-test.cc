@@ -54,6 +54,22 @@ TEST(ClusterCounts, VisitsARangeInOrderAndNothingOutsideIt) {
   EXPECT_EQ(row, (std::vector<std::uint64_t>{0, 4095, 4096, 0}));
 }
 
+TEST(ClusterCounts, EndsAfterTheHighestThatIsNotZero) {
+  ClusterCounts counts;
+  for (std::uint64_t cluster : {5u, 9000u, 9001u})
+    counts.add(HostCluster(cluster));
+  EXPECT_EQ(counts.end(), HostCluster(9002));
+  counts.set(HostCluster(9000), 0);
+  EXPECT_EQ(counts.end(), HostCluster(9002));
+  counts.set(HostCluster(9001), 0);
+  EXPECT_EQ(counts.end(), HostCluster(6));
+  counts.set(HostCluster(7), 300);
+  EXPECT_EQ(counts.end(), HostCluster(8));
+  counts.set(HostCluster(7), 0);
+  counts.set(HostCluster(5), 0);
+  EXPECT_EQ(counts.end(), HostCluster(0));
+}
+
 TEST(ClusterCounts, KnowsWhereNothingWasCounted) {
   ClusterCounts counts;
   counts.add(HostCluster(20000));
