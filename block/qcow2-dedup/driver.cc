@@ -2,13 +2,12 @@
 #include "block/qcow2-dedup/driver.h"
 
 #include "block/qcow2-dedup/amend.h"
+#include "block/qcow2-dedup/check-image.h"
 #include "block/qcow2-dedup/corruption.h"
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/open-image.h"
 #include "block/qcow2-dedup/stored-header.h"
-#include "block/qcow2-dedup/table-check.h"
 #include "block/qcow2-dedup/write.h"
-#include "block/qcow2/check.h"
 #include "block/util/zero.h"
 
 #include <algorithm>
@@ -116,13 +115,6 @@ Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std
   return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.extension.has_value());
 }
 
-// Why there is an extension that cannot be used; nothing if there is none, or if it can be.
-std::optional<Error> unusable_extension(const OpenImage& state) {
-  const qcow2::Extension* found = state.header.find_extension(extension_magic);
-  if (!found || state.extension) return std::nullopt;
-  return decode_extension(found->data, state.header.cluster_size()).error();
-}
-
 InfoFields dedup_facts(const Extension& extension, const qcow2::Header& header) {
   std::string algorithm = dedup::name_of(extension.algorithm);
   if (!dedup::is_known(extension.algorithm)) algorithm = "unknown (" + algorithm + ")";
@@ -165,25 +157,6 @@ Result<block::DriverInfo> get_info(Node& node) {
   if (std::optional<Error> why = unusable_extension(state))
     info.format_specific.push_back({"dedup", {InfoFields{{"unusable", {why->message()}}}}});
   return info;
-}
-
-Result<block::CheckReport> check(Node& node, const block::CheckRequest& request) {
-  OpenImage& state = state_of(node);
-  if (!node.for_check())
-    return Error(ErrorKind::busy,
-                 "the image is in use; it can be checked only while nobody uses it");
-  if (request.deep) BLOCK_TRY(can_check_deep(state.header));
-  std::optional<TableCheck> table;
-  if (state.extension) table.emplace(state.host_file, state.header, *state.extension, request.deep);
-  std::optional<Error> unknown_table = unusable_extension(state);
-  if (unknown_table && request.report)
-    request.report("ERROR the dedup table cannot be followed, so its clusters look like leaks: " +
-                   unknown_table->message());
-  BLOCK_TRY_ASSIGN(block::CheckReport report,
-                   qcow2::check(state.host_file, state.header, request, table ? &*table : nullptr));
-  if (table) state.extension = table->extension();
-  if (unknown_table) ++report.check_errors;
-  return report;
 }
 
 Error not_deduplicated(Node& node) {

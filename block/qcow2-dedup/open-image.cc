@@ -39,7 +39,8 @@ Result<OpenOptions> take_options(Options& options, const Node& node) {
   return taken;
 }
 
-// An extension that this build cannot use does not matter to a reader; a writer would make it lie.
+// An extension that this build cannot use does not matter to a reader, and a check decides for
+// itself; a writer would make it lie.
 Result<std::optional<Extension>> find_extension(const Header& header, bool writable) {
   const qcow2::Extension* found = header.find_extension(extension_magic);
   if (!found) return std::optional<Extension>();
@@ -125,7 +126,7 @@ Result<void> open(Node& node, Options& options) {
   BLOCK_TRY_ASSIGN(state->header, qcow2::read_header(state->host_file));
   BLOCK_TRY(qcow2::check_supported(state->header, dedup_feature_mask));
   BLOCK_TRY(qcow2::check_table_places(state->header, length));
-  BLOCK_TRY_ASSIGN(state->extension, find_extension(state->header, writable));
+  BLOCK_TRY_ASSIGN(state->extension, find_extension(state->header, writable && !node.for_check()));
   if ((state->header.incompatible_features & dedup_feature_mask) &&
       !state->header.find_extension(extension_magic))
     return Error(ErrorKind::corrupt, "the header says that the image is deduplicated, but its "

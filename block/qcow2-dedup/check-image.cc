@@ -1,0 +1,78 @@
+// Checking and repairing: the qcow2 check with the dedup table as its client, and an extension that
+// cannot be used.
+#include "block/qcow2-dedup/check-image.h"
+
+#include "block/qcow2-dedup/stored-header.h"
+#include "block/qcow2-dedup/table-check.h"
+#include "block/qcow2/check.h"
+
+namespace qcow2_dedup {
+
+using block::Error;
+using block::ErrorKind;
+using block::Node;
+
+namespace {
+
+// Without deduplication the image is a plain one, and the table's clusters are leaks.
+Result<void> remove_extension(OpenImage& state) {
+  state.header.remove_extension(extension_magic);
+  state.header.autoclear_features &= ~dedup_feature_mask;
+  state.header.incompatible_features &= ~dedup_feature_mask;
+  return store_header(state.host_file, state.header, std::nullopt);
+}
+
+// Before a repair, which would take clusters for leaks that it cannot follow. An extension that
+// contradicts itself is removed, and true returned; one that somebody else may understand is not
+// ours to repair.
+Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& request) {
+  std::optional<Error> why = unusable_extension(state);
+  if (!why && state.extension)
+    if (Result<void> usable = dedup::check_usable(state.extension->algorithm); !usable)
+      why = std::move(usable).error();
+  if (!why) return false;
+  const bool damaged = why->kind() == ErrorKind::corrupt;
+  if (!damaged || !request.repair_errors)
+    return std::move(*why)
+        .context("deduplication")
+        .with_hint(damaged
+                       ? "'dedup-img check -r all' removes what cannot be used."
+                       : "The image can still be checked without a repair, and opened read-only.");
+  if (request.report) request.report("Repairing " + why->message() + "; deduplication is off now");
+  BLOCK_TRY(remove_extension(state));
+  return true;
+}
+
+} // namespace
+
+std::optional<Error> unusable_extension(const OpenImage& state) {
+  const qcow2::Extension* found = state.header.find_extension(extension_magic);
+  if (!found || state.extension) return std::nullopt;
+  return decode_extension(found->data, state.header.cluster_size()).error();
+}
+
+Result<block::CheckReport> check(Node& node, const block::CheckRequest& request) {
+  OpenImage& state = node.state<OpenImage>();
+  if (!node.for_check())
+    return Error(ErrorKind::busy,
+                 "the image is in use; it can be checked only while nobody uses it");
+  if (request.deep) BLOCK_TRY(can_check_deep(state.header));
+  bool repaired = false;
+  if (request.repair_leaks || request.repair_errors) {
+    BLOCK_TRY_ASSIGN(repaired, repair_extension(state, request));
+  }
+  std::optional<TableCheck> table;
+  if (state.extension) table.emplace(state.host_file, state.header, *state.extension, request.deep);
+  std::optional<Error> unknown_table = unusable_extension(state);
+  if (unknown_table && request.report)
+    request.report("ERROR the dedup table cannot be followed, so its clusters look like leaks: " +
+                   unknown_table->message());
+  BLOCK_TRY_ASSIGN(block::CheckReport report,
+                   qcow2::check(state.host_file, state.header, request, table ? &*table : nullptr));
+  if (table) state.extension = table->extension();
+  if (unknown_table) ++report.check_errors;
+  if (repaired) ++report.corruptions_fixed;
+  return report;
+}
+
+} // namespace qcow2_dedup

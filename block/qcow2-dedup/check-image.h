@@ -1,0 +1,16 @@
+// Checking an image, for the BlockDriver table; contract there.
+#ifndef BLOCK_QCOW2_DEDUP_CHECK_IMAGE_H
+#define BLOCK_QCOW2_DEDUP_CHECK_IMAGE_H
+
+#include "block/qcow2-dedup/open-image.h"
+
+namespace qcow2_dedup {
+
+// Why there is an extension that cannot be used; nothing if there is none, or if it can be.
+std::optional<block::Error> unusable_extension(const OpenImage& state);
+
+Result<block::CheckReport> check(block::Node& node, const block::CheckRequest& request);
+
+} // namespace qcow2_dedup
+
+#endif
