@@ -166,7 +166,7 @@ const Case cases[] = {
      "used, clean"},
     {"no_refcount_block", [](Victim& v) { v.set64(v.refcount_table, 0); }, "used, clean"},
     // --- A dedup table in the wrong place ---
-    {"dedup_table_at_offset_0", [](Victim& v) { v.set64(v.extension, 0); }, "refused, error"},
+    {"dedup_table_at_offset_0", [](Victim& v) { v.set64(v.extension, 0); }, "refused, clean"},
     {"dedup_table_over_the_l1_table", [](Victim& v) { v.set64(v.extension, v.l1); },
      "refused, clean"},
     {"dedup_table_over_an_l2_table", [](Victim& v) { v.set64(v.extension, v.l2); },
@@ -181,7 +181,7 @@ const Case cases[] = {
     {"dedup_table_beyond_the_end", [](Victim& v) { v.set64(v.extension, qcow2::bit(40)); },
      "refused, clean"},
     {"dedup_table_beyond_2_56", [](Victim& v) { v.set64(v.extension, qcow2::bit(62)); },
-     "refused, error"},
+     "refused, clean"},
     {"dedup_table_of_2_32_entries", [](Victim& v) { v.set32(v.extension + 8, 0xffffffff); },
      "refused, error"},
     {"dedup_table_of_32_mib", [](Victim& v) { v.set32(v.extension + 8, max_table_entries); },
@@ -308,7 +308,8 @@ TEST_P(ContradictoryImage, GetsAnErrorOrARepairSoonAndInLittleMemory) {
     ASSERT_TRUE(again.has_value());
     EXPECT_EQ(again->corruptions + again->leaks + again->check_errors, 0u);
     if (disk.try_open()) {
-      disk.wait_for_index();
+      // A repair may have made a plain image of it.
+      if (disk.node().query_dedup()) disk.wait_for_index();
       use();
     }
     (void)disk.close().ok();
