@@ -147,7 +147,7 @@ Result<void> Node::Opening::finish(Options& options) {
                  "Unusable request alignment of " + std::to_string(align) + " bytes");
   limits.max_transfer = std::max<std::uint64_t>(limits.max_transfer / align * align, align);
   if (align > 1) node_.write_ranges_ = std::make_unique<RangeLock>();
-  BLOCK_TRY_ASSIGN(node_.length_, node_.co_get_length());
+  BLOCK_TRY_ASSIGN(node_.length_, length_of_driver(node_));
   return {};
 }
 

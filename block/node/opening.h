@@ -48,6 +48,9 @@ private:
       identity_; // of the node's file, to notice a chain that bites its tail
 };
 
+// What the driver says now, checked. Node::co_get_length() gives what requests may use.
+Result<std::uint64_t> length_of_driver(Node& node);
+
 } // namespace block
 
 #endif

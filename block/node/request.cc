@@ -2,7 +2,7 @@
 //
 // A request that the driver can take as it is goes straight to it: no lock, no allocation. All
 // others go through unaligned.cc.
-#include "block/node.h"
+#include "block/node/opening.h"
 #include "block/util/range-lock.h"
 #include "block/util/zero.h"
 
@@ -21,11 +21,18 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) {
 
 } // namespace
 
+// Without growing on writes, only co_truncate changes the length: then nobody hears of a length
+// that requests may not use yet.
 Result<std::uint64_t> Node::co_get_length() {
   BLOCK_TRY(check_open());
-  BLOCK_TRY_ASSIGN(std::uint64_t length, driver_->co_get_length(*this));
+  if (!driver_->grows_on_write) return length_.load(std::memory_order_relaxed);
+  return length_of_driver(*this);
+}
+
+Result<std::uint64_t> length_of_driver(Node& node) {
+  BLOCK_TRY_ASSIGN(std::uint64_t length, node.driver().co_get_length(node));
   if (length > max_length)
-    return Error(ErrorKind::unsupported, EFBIG, "Node '" + name_ + "' is too long");
+    return Error(ErrorKind::unsupported, EFBIG, "Node '" + node.name() + "' is too long");
   return length;
 }
 
@@ -86,7 +93,7 @@ Result<void> Node::check_range(std::uint64_t offset, std::uint64_t bytes, const 
   if (within()) return {};
   // A file that is read while another process writes it (force-share) may have grown.
   if (driver_->grows_on_write) {
-    BLOCK_TRY_ASSIGN(length, co_get_length());
+    BLOCK_TRY_ASSIGN(length, length_of_driver(*this));
     raise_length(length);
     if (within()) return {};
   }
@@ -185,7 +192,7 @@ Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation
   if (write_ranges_) no_writes.emplace(*write_ranges_, 0, UINT64_MAX, RangeLock::Mode::exclusive);
   Result<void> truncated = driver_->co_truncate(*this, length, preallocation);
   // Asked in any case: a failed truncation may have gone part of the way.
-  BLOCK_TRY_ASSIGN(std::uint64_t now, co_get_length());
+  BLOCK_TRY_ASSIGN(std::uint64_t now, length_of_driver(*this));
   length_.store(now, std::memory_order_relaxed);
   return truncated;
 }

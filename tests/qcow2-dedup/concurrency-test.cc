@@ -157,5 +157,26 @@ TEST_F(DedupConcurrency, AFlushWhileWritersRunKeepsWhatTheyFinished) {
     EXPECT_TRUE(disk.holds(i % 60, disk.pattern(i % 37)));
 }
 
+TEST_F(DedupConcurrency, ALengthThatOneIsToldMayBeUsed) {
+  // The end of the disk lies within a cluster, whose rest is zeroed when the disk grows.
+  const std::uint64_t odd = disk.guest_bytes() + 512;
+  ASSERT_TRUE(succeeded(disk.node().co_truncate(odd)));
+  disk.write_at(disk.guest_bytes(), a.substr(0, 512));
+  std::atomic<int> asked{0};
+  disk.file->set_hook([&](MemoryOperation operation, std::uint64_t, std::uint64_t) {
+    if (operation != MemoryOperation::write) return;
+    ++asked;
+    const std::uint64_t length = *disk.node().co_get_length();
+    EXPECT_NE(message_of(disk.node().co_pdiscard(length, 512)), "(success)");
+    EXPECT_TRUE(succeeded(disk.node().co_pdiscard(length - 1, 1)));
+  });
+  ASSERT_TRUE(succeeded(disk.node().co_truncate(odd + 65536)));
+  disk.file->set_hook({});
+  EXPECT_GT(asked, 0);
+  EXPECT_EQ(*disk.node().co_get_length(), odd + 65536);
+  EXPECT_EQ(block::read(disk.node(), disk.guest_bytes(), disk.cluster_bytes()),
+            a.substr(0, 512) + block::zeros(disk.cluster_bytes() - 512));
+}
+
 } // namespace
 } // namespace qcow2_dedup
