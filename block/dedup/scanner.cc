@@ -23,8 +23,8 @@ void Scanner::stop() {
 void Scanner::start(std::uint64_t position) {
   {
     std::lock_guard hold(mutex_);
-    if (stop_) return;
     position_ = position;
+    if (stop_) return;
     state_ = State::running;
     error_.clear();
     ++starts_;
@@ -90,7 +90,7 @@ void Scanner::run() {
 
 void Scanner::work_off(std::unique_lock<std::mutex>& hold) {
   const std::uint64_t position = position_;
-  const std::uint64_t run = runs_;
+  const std::uint64_t run = runs_, start = starts_;
   hold.unlock();
   const std::uint64_t requests = work_.guest_requests();
   const Clock::time_point began = Clock::now();
@@ -104,7 +104,7 @@ void Scanner::work_off(std::unique_lock<std::mutex>& hold) {
     state_ = State::idle;
     if (!step) error_ = step.error().message();
     hold.unlock();
-    if (at_end) work_.reached_end();
+    if (at_end) work_.reached_end(start);
     work_.state_changed();
     hold.lock();
     return;

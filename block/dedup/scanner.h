@@ -31,9 +31,11 @@ public:
   virtual std::uint64_t end() const = 0;
   // Grows with every request of the guest.
   virtual std::uint64_t guest_requests() const = 0;
-  // The scan has reached the end; it is idle again, and may be started anew.
-  virtual void reached_end() = 0;
-  // The scan's state is another one now. Also on the thread that asked for it.
+  // The run that call number `start` of start() began has reached the end; the scan is idle, unless
+  // it was started anew since.
+  virtual void reached_end(std::uint64_t start) = 0;
+  // The scan's state is another one now. Also on the thread that asked for it, and with what locks
+  // that holds.
   virtual void state_changed() = 0;
 };
 
@@ -49,7 +51,7 @@ public:
 
   // Waits for the end of the step and ends the thread, for good.
   void stop();
-  // Goes on from `position`, whatever it did before.
+  // Goes on from `position`, whatever it did before. After stop() only report() tells of it.
   void start(std::uint64_t position);
   // Becomes idle where it is.
   void cancel();

@@ -33,21 +33,25 @@ BackgroundScan::BackgroundScan(block::Node& node, Deduplicator& dedup,
 
 void BackgroundScan::begin(const block::ResumeDedup& how) {
   if (how.scan_rate) scanner_.set_rate(*how.scan_rate);
-  std::uint64_t from;
-  {
-    std::lock_guard hold(mutex_);
-    std::uint64_t writes = dedup_.plain_writes();
-    dedup::Scanner::Report now = scanner_.report();
-    from = how.scan_all || writes != covered_writes_ ? 0 : now.position;
-    if (how.scan_all) pending_ = true;
-    if (!pending_ && writes == covered_writes_) return;
-    // A duplicate is found only if the index knows the content; begin() comes again then.
-    if (!dedup_.index_loaded() || dedup_.paused()) return;
-    if (now.state != DedupScanState::idle && from == now.position) return;
-    pending_ = true;
-    covered_writes_ = writes;
-  }
+  std::lock_guard hold(mutex_);
+  std::uint64_t writes = dedup_.plain_writes();
+  dedup::Scanner::Report now = scanner_.report();
+  std::uint64_t from = how.scan_all || writes != covered_writes_ ? 0 : now.position;
+  if (how.scan_all) pending_ = true;
+  if (!pending_ && writes == covered_writes_) return;
+  // A duplicate is found only if the index knows the content; begin() comes again then.
+  if (!dedup_.index_loaded() || dedup_.paused()) return;
+  if (now.state != DedupScanState::idle && from == now.position) return;
+  pending_ = true;
+  covered_writes_ = writes;
   scanner_.start(from);
+}
+
+// Whoever saw that deduplication was not paused has started the scanner before this, or starts it
+// no more.
+void BackgroundScan::cancel() {
+  std::lock_guard hold(mutex_);
+  scanner_.cancel();
 }
 
 Result<void> BackgroundScan::control(DedupScanControl control) {
@@ -151,14 +155,14 @@ std::uint64_t BackgroundScan::guest_requests() const {
          stats.discard_operations + stats.zero_operations;
 }
 
-void BackgroundScan::reached_end() {
-  {
-    std::lock_guard hold(mutex_);
-    std::uint64_t writes = dedup_.plain_writes();
-    pending_ = writes != covered_writes_;
-    covered_writes_ = writes;
-    if (!pending_ || dedup_.paused()) return;
-  }
+void BackgroundScan::reached_end(std::uint64_t start) {
+  std::lock_guard hold(mutex_);
+  if (scanner_.report().starts != start) return; // a later run has its own end
+  std::uint64_t writes = dedup_.plain_writes();
+  pending_ = writes != covered_writes_;
+  // begin() finds the same difference when deduplication is resumed.
+  if (!pending_ || dedup_.paused()) return;
+  covered_writes_ = writes;
   scanner_.start(0);
 }
 

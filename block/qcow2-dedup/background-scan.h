@@ -29,7 +29,7 @@ public:
   // Deduplication runs (again), or the index has been loaded: begins if there is anything to do.
   void begin(const block::ResumeDedup& how = {});
   // Deduplication is paused.
-  void cancel() { scanner_.cancel(); }
+  void cancel();
   Result<void> control(block::DedupScanControl control);
   // Ends the thread. Returns the guest cluster from which on there is work left, or nothing.
   std::optional<std::uint64_t> stop();
@@ -50,11 +50,12 @@ private:
   Result<Step> step(std::uint64_t position) override;
   std::uint64_t end() const override;
   std::uint64_t guest_requests() const override;
-  void reached_end() override;
+  void reached_end(std::uint64_t start) override;
   void state_changed() override;
 
   block::Node& node_;
   Deduplicator& dedup_;
+  // Held while the scanner is started or cancelled, so that it never runs when paused.
   mutable std::mutex mutex_;
   // Guarded by mutex_:
   bool pending_;                     // there is work to do from the scanner's position on
