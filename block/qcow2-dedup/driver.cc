@@ -42,7 +42,8 @@ Result<void> close(Node& node) {
   if (node.read_only() || !state.image) return {};
   BLOCK_TRY(state.disk->settle_copied_flags());
   if (state.dedup && !state.dedup->status_is_stored()) BLOCK_TRY(state.image->begin_change());
-  return state.image->close();
+  BLOCK_TRY(state.image->close());
+  return state.host_file.release_reserved();
 }
 
 Result<std::uint64_t> co_get_length(Node& node) {

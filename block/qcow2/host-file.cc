@@ -20,8 +20,10 @@ std::string place(HostOffset offset) {
 
 } // namespace
 
-HostFile::HostFile(block::Node& file) : file_(file), end_(0) {
+HostFile::HostFile(block::Node& file)
+    : file_(file), end_(0), can_reserve_(file.cache_direct() && !file.read_only()) {
   if (Result<std::uint64_t> length = file.co_get_length()) end_ = *length;
+  reserved_end_ = can_reserve_ ? end_.load() : UINT64_MAX;
 }
 
 Result<void> HostFile::read(HostOffset offset, const IoVector& vector) {
@@ -36,7 +38,30 @@ Result<void> HostFile::read(HostOffset offset, const IoVector& vector) {
   return {};
 }
 
+// Nobody writes beyond reserved_end_ while this may still reserve: a longer file is never cut by a
+// reservation, nor by the end of one that failed.
+void HostFile::reserve(std::uint64_t end) {
+  constexpr std::uint64_t least = 1u << 20, most = 64u << 20;
+  std::lock_guard hold(reserve_mutex_);
+  if (!can_reserve_ || end <= reserved_end_.load()) return;
+  std::uint64_t wanted = end + std::clamp(end / 4, least, most);
+  wanted -= wanted % least;
+  can_reserve_ = file_.co_truncate(wanted, block::Preallocation::falloc).ok();
+  // Where space cannot be reserved, writes take it as they come, or fail themselves.
+  reserved_end_ = can_reserve_ ? wanted : UINT64_MAX;
+}
+
+Result<void> HostFile::release_reserved() {
+  std::lock_guard hold(reserve_mutex_);
+  if (!can_reserve_ || reserved_end_.load() <= end().value()) return {};
+  BLOCK_TRY(file_.co_truncate(end().value(), block::Preallocation::off));
+  reserved_end_ = end().value();
+  return {};
+}
+
 Result<void> HostFile::write(HostOffset offset, const IoVector& vector) {
+  if (offset.value() + vector.size() > reserved_end_.load(std::memory_order_relaxed))
+    reserve(offset.value() + vector.size());
   Result<void> done = file_.co_writev(offset.value(), vector);
   // Counted even when it failed: part of it may have reached the file.
   writes_.fetch_add(1);

@@ -6,6 +6,7 @@
 #include "block/qcow2/format.h"
 
 #include <atomic>
+#include <mutex>
 #include <span>
 
 namespace qcow2 {
@@ -37,13 +38,23 @@ public:
   // Gives the space back to the file system; the content is undefined afterwards.
   Result<void> punch(HostOffset offset, std::uint64_t bytes);
 
+  // Gives back what was reserved beyond end(). While nobody writes.
+  Result<void> release_reserved();
+
   // The first byte after all that the file held at open or that was written since.
   HostOffset end() const { return HostOffset(end_.load(std::memory_order_relaxed)); }
   block::Node& node() { return file_; }
 
 private:
+  void reserve(std::uint64_t end);
+
   block::Node& file_;
   std::atomic<std::uint64_t> end_;
+  // The file reaches to here, or beyond: space of the file system taken in advance. Without the
+  // page cache every write that makes a file longer waits for all others, and for the allocation.
+  std::atomic<std::uint64_t> reserved_end_;
+  std::mutex reserve_mutex_;
+  bool can_reserve_;                             // guarded by reserve_mutex_
   std::atomic<std::uint64_t> writes_{0};         // writes that have returned
   std::atomic<std::uint64_t> durable_writes_{0}; // of these, known to be durable
 };

@@ -44,6 +44,13 @@ Workload cramped(Workload workload) {
   return workload;
 }
 
+// Without the page cache, where space is reserved for the file.
+Workload direct(Workload workload) {
+  workload.open.set("cache.direct", "on");
+  workload.weight = 1;
+  return workload;
+}
+
 // Nearly as many clusters as the first refcount table can count (64 blocks of 64 counts).
 Workload growing(Workload workload, std::size_t filled) {
   workload.create.set("refcount_bits", "64");
@@ -63,10 +70,12 @@ std::vector<Workload> workloads() {
       dedup("dedup_4096", 4096),
       cramped(dedup("dedup_cramped", 512)),
       growing(dedup("dedup_growing", 512), 3490),
+      direct(dedup("dedup_direct", 4096)),
       plain("plain_512", 512, false),
       plain("plain_4096", 4096, false),
       cramped(plain("plain_cramped", 512, false)),
       growing(plain("plain_growing", 512, false), 3870),
+      direct(plain("plain_direct", 512, false)),
       plain("lazy_512", 512, true),
       plain("lazy_4096", 4096, true),
   };
