@@ -139,22 +139,27 @@ Result<void> Disk::grow(std::uint64_t bytes) {
   std::uint64_t cluster_end = cluster_size().clusters_for(old_size) << cluster_size().bits();
   std::uint64_t stale_end = std::min(std::max(cluster_end, backing_end), bytes);
   BLOCK_TRY(image.begin_change());
-  BLOCK_TRY_ASSIGN(std::optional<NewL1> l1, allocate_l1_for(bytes));
+  if (stale_end > old_size) {
+    // The zeros have to be there before the size that would show what they cover, so the L1 table
+    // grows ahead of it.
+    BLOCK_TRY(set_size(old_size, bytes));
+    BLOCK_TRY(write_zeroes_taken(*this, GuestOffset(old_size), stale_end - old_size, true));
+  }
+  return set_size(bytes, bytes);
+}
+
+Result<void> Disk::set_size(std::uint64_t bytes, std::uint64_t reach) {
+  BLOCK_TRY_ASSIGN(std::optional<NewL1> l1, allocate_l1_for(reach));
   // The header may name the new L1 table only when its refcount is durable, or whoever opens the
   // image after a crash takes its clusters for free. And everything that the present table will say
   // is in the file before it is copied.
   Result<void> flushed = image.flush();
-  {
-    MutexGuard hold(image.metadata_mutex);
-    if (!flushed) {
-      if (l1) BLOCK_TRY(image.allocator().release_unused(l1->place, l1->clusters));
-      return flushed;
-    }
-    BLOCK_TRY(store_size(bytes, l1));
+  MutexGuard hold(image.metadata_mutex);
+  if (!flushed) {
+    if (l1) BLOCK_TRY(image.allocator().release_unused(l1->place, l1->clusters));
+    return flushed;
   }
-  if (stale_end > old_size)
-    return write_zeroes_taken(*this, GuestOffset(old_size), stale_end - old_size, true);
-  return {};
+  return store_size(bytes, l1);
 }
 
 } // namespace qcow2

@@ -50,8 +50,10 @@ private:
     std::uint64_t entries = 0;
   };
 
-  // The steps of grow(): a place for the L1 table, if the present one is too short; then the table
-  // and the header that names it.
+  // Makes `bytes` the size, and the L1 table long enough for `reach`, which is at least that.
+  Result<void> set_size(std::uint64_t bytes, std::uint64_t reach) EXCLUDES(image.metadata_mutex);
+  // The steps of set_size(): a place for the L1 table, if the present one is too short; then the
+  // table and the header that names it.
   Result<std::optional<NewL1>> allocate_l1_for(std::uint64_t bytes) EXCLUDES(image.metadata_mutex);
   Result<void> store_size(std::uint64_t bytes, const std::optional<NewL1>& l1)
       REQUIRES(image.metadata_mutex);

@@ -3,6 +3,7 @@
 #include "tests/support/qcow2-disk.h"
 
 #include <algorithm>
+#include <iostream>
 #include <map>
 
 namespace qcow2_dedup {
@@ -124,14 +125,20 @@ protected:
       script.run();
       reached = disk.file->count(operation()) >= before + nth;
       last = nth;
+      tried += reached;
       disk.file->heal();
       judge(disk, script, nth, reached);
     }
     EXPECT_GT(last, 10u); // there were such operations
   }
 
+  static std::uint64_t tried;
+  static void TearDownTestSuite() { std::cout << "faults tried: " << tried << std::endl; }
+
   const std::string head = block::pattern(3600 / 36 * 512, 1000); // of the image
 };
+
+std::uint64_t EveryFault::tried = 0;
 
 TEST_P(EveryFault, IsReportedAndLeavesAConsistentImageThatGoesOn) {
   for_each_fault([&](Qcow2Disk& disk, Script& script, std::uint64_t, bool reached) {
