@@ -2,6 +2,10 @@
 // takes no more writes, the program is told once, and what is not concerned is still read.
 #include "tests/support/qcow2-disk.h"
 
+#include <algorithm>
+#include <future>
+#include <thread>
+
 namespace qcow2 {
 namespace {
 
@@ -83,6 +87,59 @@ TEST_P(CorruptionFound, ByAReaderOfAReadOnlyImageMarksNothing) {
   EXPECT_EQ(events, 1);
   EXPECT_TRUE(succeeded(disk.close()));
   EXPECT_TRUE(disk.file->content() == content);
+}
+
+// Many small L2 tables, so that writes have to wait for a write-back that is under way.
+TEST(CorruptionFoundMeanwhile, StopsAWriteBackThatWaits) {
+  DiskShape shape;
+  shape.cluster_bits = 9;
+  shape.guest_clusters = 4096;
+  shape.dedup = false;
+  shape.open = {{"l2-cache-size", "8k"}};
+  Qcow2Disk disk(shape);
+  const std::uint64_t per_table = 64;
+  for (std::uint64_t guest = 0; guest < shape.guest_clusters; guest += per_table)
+    disk.write(guest, disk.pattern(1));
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.set_file64(disk.l2_entry_place(per_table), beyond_the_end | copied_flag);
+  disk.open();
+  disk.write(0 + 1, disk.pattern(2));
+  std::promise<void> reached, released;
+  std::atomic<bool> held{false};
+  disk.file->set_hook([&](block::MemoryOperation operation, std::uint64_t, std::uint64_t) {
+    if (operation != block::MemoryOperation::flush || held.exchange(true)) return;
+    reached.set_value();
+    released.get_future().wait();
+  });
+  std::thread flusher([&] { (void)disk.node().co_flush().ok(); });
+  reached.get_future().wait();
+  std::atomic<std::uint64_t> written{0};
+  std::thread writer([&] {
+    for (std::uint64_t table = 2; disk.try_write(table * per_table + 1, disk.pattern(3)); ++table)
+      ++written;
+  });
+  for (std::uint64_t before = UINT64_MAX; before != written;) { // until it waits
+    before = written;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  std::thread reader([&] { EXPECT_EQ(disk.read(per_table).substr(0, 11), "read failed"); });
+  auto corrupt = [&] {
+    const block::InfoFields facts = disk.node().get_info()->format_specific;
+    return std::any_of(facts.begin(), facts.end(), [](const block::InfoField& each) {
+      return each.name == "corrupt" && std::get<bool>(each.value.value);
+    });
+  };
+  while (!corrupt())
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const std::uint64_t before = written;
+  released.set_value();
+  writer.join();
+  reader.join();
+  flusher.join();
+  EXPECT_GT(before, 0u);
+  EXPECT_EQ(written, before);
+  EXPECT_TRUE(disk.header().corrupt());
+  EXPECT_FALSE(succeeded(disk.close()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Image, CorruptionFound, testing::Bool(),
