@@ -15,6 +15,7 @@ Result<void> Node::Opening::open_child(const std::string& child, Options& option
   const bool is_file = child == "file";
   Attachment& attachment = is_file ? node_.file_attachment_ : node_.backing_attachment_;
   if (attachment.node()) { // opened to be probed
+    access.write = can_write(*attachment.node(), access);
     BLOCK_TRY_ASSIGN(attachment,
                      attach(attachment.shared_node(), "node '" + node_.name_ + "'", access));
     return {};
@@ -90,8 +91,14 @@ Graph::OpenDefaults Node::Opening::child_defaults(bool is_file) const {
   return defaults;
 }
 
+// A child that is read-only makes its parent so, if the options allow that.
+bool Node::Opening::can_write(const Node& child, Access access) {
+  return access.write && !(child.read_only() && node_.fall_back_to_read_only());
+}
+
 Result<void> Node::Opening::keep(std::shared_ptr<Node> child, bool is_file, bool owned,
                                  Access access) {
+  access.write = can_write(*child, access);
   Result<Attachment> attached = attach(child, "node '" + node_.name_ + "'", access);
   if (!attached) {
     // What closing says is of no interest next to what made it necessary.

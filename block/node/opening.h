@@ -35,6 +35,7 @@ private:
   Graph::OpenDefaults child_defaults(bool is_file) const;
   Result<void> open_image_backing(const std::string& filename, const std::string& format);
   Result<void> refuse_loop(const std::string& filename);
+  bool can_write(const Node& child, Access access);
   // Makes `child` a child of the node; closes it on failure if it is `owned`.
   Result<void> keep(std::shared_ptr<Node> child, bool is_file, bool owned, Access access);
 

@@ -116,11 +116,11 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
 } // namespace
 
 Result<void> open(Node& node, Options& options) {
-  bool writable = !node.read_only();
   BLOCK_TRY_ASSIGN(OpenOptions taken, take_options(options, node));
   block::Access access;
-  access.write = writable;
+  access.write = !node.read_only();
   BLOCK_TRY(node.open_child("file", options, access));
+  const bool writable = !node.read_only(); // auto-read-only: the file may have decided that
   BLOCK_TRY_ASSIGN(std::uint64_t length, node.file()->co_get_length());
   auto state = std::make_shared<OpenImage>(*node.file());
   BLOCK_TRY_ASSIGN(state->header, qcow2::read_header(state->host_file));

@@ -215,12 +215,15 @@ TEST_F(File, AutoReadOnlyFallsBackToReadingWhereWritingIsNotAllowed) {
   const Options options{{"driver", "file"}, {"filename", path}};
   Options automatic = options;
   automatic.set("auto-read-only", "on");
+  ASSERT_TRUE(succeeded(DriverRegistry::instance().find("raw"))); // while modules can be read
   const uid_t user = geteuid();
   if (user == 0) { // root may write whatever the mode says
     ASSERT_EQ(seteuid(65534), 0);
   }
   const std::string refused = failure(options);
   auto node = open(graph, automatic);
+  auto above = open(graph, {{"driver", "raw"}, {"auto-read-only", "on"}, {"file.filename", path}});
+  auto probed = open(graph, {{"auto-read-only", "on"}, {"file.filename", path}});
   if (user == 0) {
     ASSERT_EQ(seteuid(user), 0);
   }
@@ -229,6 +232,11 @@ TEST_F(File, AutoReadOnlyFallsBackToReadingWhereWritingIsNotAllowed) {
   EXPECT_TRUE(node->read_only());
   EXPECT_EQ(read(*node, 0, 3), "abc");
   EXPECT_EQ(kind_of(write(*node, 0, "a")), ErrorKind::permission);
+  for (const auto& parent : {above, probed}) {
+    ASSERT_TRUE(parent);
+    EXPECT_TRUE(parent->read_only());
+    EXPECT_EQ(read(*parent, 0, 3), "abc");
+  }
 }
 
 TEST_F(File, DescriptorIsClosedWithTheNode) {
