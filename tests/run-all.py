@@ -20,7 +20,8 @@ SANITIZER_OPTIONS = {
     # Without leaks: g++ 12's detector itself sometimes crashes in programs with threads ("Tracer caught signal 11").
     "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0:exitcode=99",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:exitcode=99:"
+                    f"suppressions={ROOT / 'tests' / 'thread-sanitizer.supp'}",
 }
 
 
