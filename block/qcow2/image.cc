@@ -131,7 +131,7 @@ Result<void> Image::begin_change() {
   if (!changed_.load(std::memory_order_acquire)) BLOCK_TRY(mark_changed());
   if (!wants_write_back()) return {};
   MutexGuard serial(write_back_mutex_);
-  BLOCK_TRY(refuse_if_corrupt()); // it may have been found while this waited
+  BLOCK_TRY(refuse_if_corrupt());     // it may have been found while this waited
   if (!wants_write_back()) return {}; // another request has just done it
   return write_back(Scope::everything);
 }
