@@ -11,6 +11,7 @@
 #include "block/qcow2/metadata-places.h"
 #include "block/qcow2/refcounts.h"
 
+#include <algorithm>
 #include <functional>
 #include <unordered_map>
 
@@ -65,11 +66,15 @@ public:
   void begin_drop();
   Result<void> end_drop(bool durable, const std::function<void(HostCluster)>& freed);
   bool has_dropped() const { return !dropped_.empty(); }
-  // True when so many references wait for a write-back that the next request should begin one.
-  bool wants_write_back() const { return dropped_.size() >= max_dropped; }
+  // True when so many references wait for a write-back that the next request should begin one: no
+  // cluster that becomes free is used again before, so the file grows meanwhile.
+  bool wants_write_back() const {
+    return dropped_.size() >= std::max(min_dropped, max_dropped_bytes >> cluster_size_.bits());
+  }
 
 private:
-  static constexpr std::size_t max_dropped = 64 * 1024;
+  static constexpr std::uint64_t min_dropped = 64;
+  static constexpr std::uint64_t max_dropped_bytes = 64u << 20;
 
   Result<void> reserve(HostCluster first, std::uint64_t clusters);
   // false: the refcount table had to move; search for free clusters again.
