@@ -2,6 +2,8 @@
 // merge those of one name.
 #include "block/debug/config-file.h"
 
+#include "block/util/descriptor.h"
+
 #include <cerrno>
 #include <fcntl.h>
 #include <glib.h>
@@ -10,32 +12,21 @@
 #include <sstream>
 #include <string_view>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace block::debug {
 namespace {
 
 constexpr std::size_t most_bytes = 1024 * 1024;
 
-struct CloseDescriptor {
-  explicit CloseDescriptor(int opened) : number(opened) {}
-  ~CloseDescriptor() {
-    if (number >= 0) ::close(number);
-  }
-  CloseDescriptor(const CloseDescriptor&) = delete;
-  CloseDescriptor& operator=(const CloseDescriptor&) = delete;
-  const int number;
-};
-
 Result<std::string> read_text(const std::string& path) {
   // Not blocking, so that a pipe in the file's place is refused and not waited for.
-  const CloseDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat status;
-  if (file.number < 0 || fstat(file.number, &status) != 0)
+  if (file.get() < 0 || fstat(file.get(), &status) != 0)
     return Error::from_errno(errno, "Could not open");
   if (!S_ISREG(status.st_mode)) return Error(ErrorKind::invalid_argument, "it is not a file");
   std::string text(most_bytes + 1, '\0');
-  const ssize_t bytes = ::pread(file.number, text.data(), text.size(), 0);
+  const ssize_t bytes = ::pread(file.get(), text.data(), text.size(), 0);
   if (bytes < 0) return Error::from_errno(errno, "Could not read");
   text.resize(static_cast<std::size_t>(bytes));
   if (text.size() > most_bytes)

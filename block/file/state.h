@@ -2,8 +2,8 @@
 #ifndef BLOCK_FILE_STATE_H
 #define BLOCK_FILE_STATE_H
 
-#include "block/file/descriptor.h"
 #include "block/node.h"
+#include "block/util/descriptor.h"
 
 #include <atomic>
 

@@ -1,6 +1,6 @@
 // An open file descriptor with an owner.
-#ifndef BLOCK_FILE_DESCRIPTOR_H
-#define BLOCK_FILE_DESCRIPTOR_H
+#ifndef BLOCK_UTIL_DESCRIPTOR_H
+#define BLOCK_UTIL_DESCRIPTOR_H
 
 #include <unistd.h>
 #include <utility>
