@@ -83,9 +83,7 @@ Result<void> switch_off(OpenImage& state) {
   qcow2::Image& image = state.dedup->disk.image;
   MutexGuard hold(state.dedup->disk.image.metadata_mutex);
   Header wanted = state.dedup->disk.image.header();
-  wanted.remove_extension(extension_magic);
-  wanted.autoclear_features &= ~dedup_feature_mask;
-  wanted.incompatible_features &= ~dedup_feature_mask;
+  remove_dedup(wanted);
   BLOCK_TRY(change_header(state.dedup->disk.image, wanted));
   image.set_client(nullptr);
   block::ClusterSize size = image.cluster_size();

@@ -2,6 +2,7 @@
 // cannot be used.
 #include "block/qcow2-dedup/check-image.h"
 
+#include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/table-check.h"
 #include "block/qcow2/check.h"
@@ -13,14 +14,6 @@ using block::ErrorKind;
 using block::Node;
 
 namespace {
-
-// Without deduplication the image is a plain one, and the table's clusters are leaks.
-Result<void> remove_extension(OpenImage& state) {
-  state.header.remove_extension(extension_magic);
-  state.header.autoclear_features &= ~dedup_feature_mask;
-  state.header.incompatible_features &= ~dedup_feature_mask;
-  return store_header(state.host_file, state.header, std::nullopt);
-}
 
 // Before a repair, which would take clusters for leaks that it cannot follow. An extension that
 // contradicts itself is removed, and true returned; one that somebody else may understand is not
@@ -39,7 +32,9 @@ Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& reque
                        ? "'dedup-img check -r all' removes what cannot be used."
                        : "The image can still be checked without a repair, and opened read-only.");
   if (request.report) request.report("Repairing " + why->message() + "; deduplication is off now");
-  BLOCK_TRY(remove_extension(state));
+  // What is left is a plain image, and the table's clusters are leaks of it.
+  remove_dedup(state.header);
+  BLOCK_TRY(store_header(state.host_file, state.header, std::nullopt));
   return true;
 }
 

@@ -93,6 +93,12 @@ Result<void> add_dedup(Header& header, const std::string& algorithm_name, bool e
   return {};
 }
 
+void remove_dedup(Header& header) {
+  header.remove_extension(extension_magic);
+  header.autoclear_features &= ~dedup_feature_mask;
+  header.incompatible_features &= ~dedup_feature_mask;
+}
+
 const std::vector<CreateOption>& create_options() {
   using enum CreateOption::Type;
   static const std::vector<CreateOption> options = {

@@ -18,6 +18,8 @@ block::Result<void> create(block::Node& file, block::Options& options);
 // there is content to look at. Errors: invalid_argument, unsupported (the algorithm).
 block::Result<void> add_dedup(qcow2::Header& header, const std::string& algorithm_name,
                               bool exclusive, std::optional<std::uint64_t> scan_from);
+// Takes both away: the header of a plain image.
+void remove_dedup(qcow2::Header& header);
 
 } // namespace qcow2_dedup
 
