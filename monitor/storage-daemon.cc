@@ -150,6 +150,11 @@ void StorageDaemon::announce_end(qapi::ShutdownCause cause) {
 void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
                          const std::string& message) {
   switch (event) {
+  case block::NodeEvent::closed:
+    thread_.post([this, name = node.name()] {
+      if (server_) dedup_watch_.look_at(name, {});
+    });
+    break;
   case block::NodeEvent::dedup_changed:
     // Looked at later, on the monitor thread: the driver may hold its locks now.
     thread_.post([this, name = node.name()] { look_at_dedup(name); });

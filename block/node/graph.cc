@@ -99,6 +99,7 @@ Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
   }
   Result<void> children = close_children(*node);
   if (result) result = std::move(children);
+  node->emit(NodeEvent::closed); // before any event of another node of that name
   list_->remove(node);
   if (!result) return std::move(result).error().context("Closing node '" + node->name_ + "'");
   return {};

@@ -28,8 +28,9 @@ struct NodeStats {
   std::atomic<std::uint64_t> failed_operations{0};
 };
 
-// What a driver tells on its own account, not as the answer to a call.
+// What a driver or the graph tells on its own account, not as the answer to a call.
 enum class NodeEvent {
+  closed,          // the last event of a node; its name may be given to another node next
   dedup_changed,   // query_dedup() now gives another status, or another state of the scan
   image_corrupted, // the image was found to be corrupt; it takes no more writes
 };

@@ -45,6 +45,20 @@ TEST_F(GraphTest, ChildrenComeBeforeTheirParentAndGoWithIt) {
   EXPECT_EQ(names(), Names{});
 }
 
+TEST_F(GraphTest, TheLastEventOfEachNodeIsThatItIsClosed) {
+  Names closed;
+  graph.set_event_sink([&](const Node& node, NodeEvent event, const std::string&) {
+    ASSERT_EQ(event, NodeEvent::closed);
+    EXPECT_EQ(graph.find(node.name()).get(), &node) << "the name was given away before";
+    closed.push_back(node.name());
+  });
+  open(graph, parse("driver=raw,node-name=top,file.driver=memory,file.filename=disk,"
+                    "file.node-name=below"));
+  EXPECT_EQ(closed, Names{});
+  EXPECT_TRUE(succeeded(graph.close("top")));
+  EXPECT_EQ(closed, (Names{"below", "top"}));
+}
+
 TEST_F(GraphTest, ReferencedChildOutlivesItsParent) {
   open(graph, parse("driver=memory,filename=disk,node-name=below"));
   open(graph, parse("driver=raw,node-name=top,file=below"));
