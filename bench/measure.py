@@ -40,12 +40,16 @@ def options(description, directory):
     return parser
 
 
+def fio(uri, *arguments):
+    """What fio's JSON says of its job over NBD."""
+    output = run("fio", "--name=load", "--ioengine=nbd", f"--uri={uri}", "--output-format=json", *arguments)
+    # fio's nbd engine writes lines of its own before the JSON.
+    return json.loads(output[output.index("{\n"):])["jobs"][0]
+
+
 def fio_writes(uri, seconds, *more):
     """Random writes of 4 KiB over NBD; operations a second."""
-    output = run("fio", "--name=writes", "--ioengine=nbd", f"--uri={uri}", "--rw=randwrite", "--bs=4k", "--iodepth=8",
-                 "--time_based", f"--runtime={seconds}", "--output-format=json", *more)
-    # fio's nbd engine writes lines of its own before the JSON.
-    return json.loads(output[output.index("{\n"):])["jobs"][0]["write"]["iops"]
+    return fio(uri, "--rw=randwrite", "--bs=4k", "--iodepth=8", "--time_based", f"--runtime={seconds}", *more)["write"]["iops"]
 
 
 def print_results(results):
