@@ -197,8 +197,12 @@ void check_and_repair(HostileImage& image) {
   image.close();
 
   CheckOutcome repaired = image.check(true);
-  // An image that may only be read can be checked and not repaired.
-  if (found.clean() && !repaired.error.starts_with("open: ")) {
+  // An image that may only be read, because of its options or its hash algorithm, can be checked
+  // and not repaired.
+  const bool only_for_reading = repaired.error.starts_with("open: ") ||
+                                repaired.error.starts_with("check: deduplication: hash algorithm ");
+  if (only_for_reading) require(image.holds(before), "a repair that is refused changes nothing");
+  if (found.clean() && !only_for_reading) {
     require(repaired.clean(),
             "nothing is found in a clean image: " + repaired.error + "\n" + repaired.lines);
     // But for the bits that it was not closed cleanly, or was found corrupt.
