@@ -15,6 +15,10 @@ namespace {
 
 // Some 100 bytes each; so many take about as much memory as 25 hash blocks.
 constexpr std::size_t max_waiting = 16 * 1024;
+// Some 250 bytes each. All entries of so many hash blocks are those of 25 GiB in clusters of 4 KiB.
+constexpr std::size_t max_blocks_forgotten_in = 4096;
+// Entries cleared under one hold of the metadata lock: some milliseconds.
+constexpr std::size_t max_cleared_at_once = 16 * 1024;
 
 int compare_clusters(const void* a, const void* b, void*) {
   auto first = GPOINTER_TO_SIZE(a), second = GPOINTER_TO_SIZE(b);
@@ -90,15 +94,20 @@ Entry* DedupTable::waiting(HostCluster cluster) const {
 }
 
 bool DedupTable::is_waiting(HostCluster cluster) const {
-  return waiting(cluster) != nullptr;
+  return waiting(cluster) != nullptr || forgotten_.contains(cluster);
 }
 
-const Table* DedupTable::cached_block(std::uint64_t index) {
-  return l1_[index] == 0 ? nullptr : blocks_.find(HostOffset(l1_[index]));
+bool DedupTable::has_block_for(HostCluster cluster) const {
+  std::uint64_t index = block_index_of(cluster);
+  return index < l1_.size() && l1_[index] != 0;
+}
+
+Table* DedupTable::cached_block(std::uint64_t index) {
+  return blocks_.find(HostOffset(l1_[index]));
 }
 
 Table* DedupTable::look_up(std::uint64_t index) {
-  Table* cached = blocks_.find(HostOffset(l1_[index]));
+  Table* cached = cached_block(index);
   if (cached) counters_.cache_hits.add();
   return cached;
 }
@@ -121,46 +130,86 @@ Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
 
 Result<Entry> DedupTable::get(HostCluster cluster) {
   if (const Entry* entry = waiting(cluster)) return *entry;
+  if (forgotten_.contains(cluster)) return Entry{};
   BLOCK_TRY_ASSIGN(Table * table, block_for(block_index_of(cluster)));
   return table ? sound_entry(*table, cluster) : Entry{};
 }
 
 std::optional<Entry> DedupTable::peek(HostCluster cluster) {
   if (const Entry* entry = waiting(cluster)) return *entry;
-  std::uint64_t index = block_index_of(cluster);
-  if (index >= l1_.size() || l1_[index] == 0) return Entry{};
-  const Table* cached = look_up(index);
+  if (forgotten_.contains(cluster)) return Entry{};
+  if (!has_block_for(cluster)) return Entry{};
+  const Table* cached = look_up(block_index_of(cluster));
   if (!cached) return std::nullopt;
   return sound_entry(*cached, cluster);
 }
 
 std::optional<Entry> DedupTable::replace(HostCluster cluster, const Entry& entry) {
   if (Entry* present = waiting(cluster)) return std::exchange(*present, entry);
-  std::uint64_t index = block_index_of(cluster);
-  if (index < l1_.size() && l1_[index] != 0) {
-    if (Table* cached = blocks_.find(HostOffset(l1_[index]))) {
-      Entry former = load_entry(const_block(*cached), slot_of(cluster));
-      if (!(former == entry)) store(*cached, cluster, entry);
-      return former;
-    }
-  } else if (entry.empty()) {
-    return Entry{}; // no block: there is nothing to forget
+  bool forgotten = forgotten_.contains(cluster);
+  if (entry.empty() && (forgotten || !has_block_for(cluster))) return Entry{};
+  if (Table* cached = has_block_for(cluster) ? cached_block(block_index_of(cluster)) : nullptr) {
+    if (forgotten_.remove(cluster)) clear(*cached, cluster);
+    Entry former = load_entry(const_block(*cached), slot_of(cluster));
+    if (!(former == entry)) store(*cached, cluster, entry);
+    return former;
   }
+  if (entry.empty()) {
+    forgotten_.add(cluster);
+    return std::nullopt;
+  }
+  forgotten_.remove(cluster); // the file's entry is seen when this one is merged
   g_tree_insert(waiting_.get(), key_of(cluster), new Entry(entry));
-  return std::nullopt;
+  return forgotten ? std::optional(Entry{}) : std::nullopt;
 }
 
-std::size_t DedupTable::waiting_changes() const {
+bool DedupTable::forget_later(HostCluster cluster) {
+  if (waiting(cluster)) return false;
+  if (has_block_for(cluster)) forgotten_.add(cluster);
+  return true;
+}
+
+void DedupTable::clear(Table& block, HostCluster cluster) {
+  Entry former = load_entry(const_block(block), slot_of(cluster));
+  if (former.empty()) return;
+  on_replaced_(cluster, former.fingerprint);
+  store(block, cluster, Entry{});
+}
+
+void DedupTable::clear_forgotten() {
+  std::size_t cleared = 0;
+  for (auto at = forgotten_.by_block().begin();
+       at != forgotten_.by_block().end() && cleared < max_cleared_at_once;) {
+    const auto& [index, slots] = *at;
+    bool has_room = !blocks_.wants_write_back() || cached_block(index);
+    Result<Table*> block = has_room ? block_for(index) : nullptr;
+    if (!block || !*block) { // no room, or it cannot be read
+      ++at;
+      continue;
+    }
+    for (std::size_t slot = 0; slot < entries_per_block; ++slot)
+      if (slots[slot]) clear(**block, cluster_at(index, slot));
+    cleared += slots.count();
+    at = forgotten_.remove_block(at);
+  }
+}
+
+std::size_t DedupTable::waiting_entries() const {
   return static_cast<std::size_t>(g_tree_nnodes(waiting_.get()));
 }
 
+std::size_t DedupTable::waiting_changes() const {
+  return waiting_entries() + forgotten_.by_block().size();
+}
+
 void DedupTable::merge_waiting(qcow2::Allocator& allocator) {
+  clear_forgotten();
   Tree merging = std::exchange(waiting_, new_tree());
   for (GTreeNode* node = g_tree_node_first(merging.get()); node; node = g_tree_node_next(node)) {
     HostCluster cluster(GPOINTER_TO_SIZE(g_tree_node_key(node)));
     const Entry& entry = *static_cast<Entry*>(g_tree_node_value(node));
     std::uint64_t index = block_index_of(cluster);
-    bool may_be_known = index < l1_.size() && l1_[index] != 0;
+    bool may_be_known = has_block_for(cluster);
     bool has_room = !blocks_.wants_write_back() || (may_be_known && cached_block(index));
     if (!has_room || !merge(cluster, entry, allocator))
       if (!has_room || may_be_known)
@@ -237,7 +286,8 @@ Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& alloc
 }
 
 bool DedupTable::wants_write_back() const {
-  return blocks_.wants_write_back() || waiting_changes() >= max_waiting;
+  return blocks_.wants_write_back() || waiting_entries() >= max_waiting ||
+         forgotten_.by_block().size() >= max_blocks_forgotten_in;
 }
 
 std::vector<TableWrite> DedupTable::begin_write_back() {

@@ -3,13 +3,14 @@
 //
 // The table only holds hints: losing an entry costs space, never data. So its order of durability
 // is free, and whatever cannot be stored is dropped. Changes to hash blocks that are not in memory
-// wait in a tree, so that forgetting a cluster never reads the disk.
+// wait, new entries in a tree and forgotten ones as bits, so that neither reads the disk.
 #ifndef BLOCK_QCOW2_DEDUP_DEDUP_TABLE_H
 #define BLOCK_QCOW2_DEDUP_DEDUP_TABLE_H
 
 #include "block/dedup/counters.h"
 #include "block/qcow2-dedup/block-layout.h"
 #include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/forgotten-clusters.h"
 #include "block/qcow2/image.h"
 
 #include <functional>
@@ -48,9 +49,15 @@ public:
   // knows it.
   std::optional<Entry> replace(HostCluster cluster, const Entry& entry);
 
+  // As replace() with an empty entry, but looks at nothing and changes no block yet: for one
+  // cluster after the other. False if an entry waits for the cluster: then replace() has to do it.
+  bool forget_later(HostCluster cluster);
+
   // Moves waiting changes into their hash blocks, which are read or allocated; at most half a cache
-  // full of blocks at a time. What finds no room is dropped, unless a hash block holds an older
-  // entry for it: that must not survive, so the change goes on waiting.
+  // full of blocks at a time, and so few
+  // forgotten entries that it takes no more than milliseconds. What finds no room is dropped,
+  // unless a hash block holds an older entry for it: that must not survive, so the change goes on
+  // waiting.
   void merge_waiting(qcow2::Allocator& allocator);
   std::size_t waiting_changes() const;
   bool wants_write_back() const;
@@ -58,11 +65,9 @@ public:
   void end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written);
   void trim() { blocks_.trim(); }
 
-  // For loading the index and for checks: one hash block by its index, as the file and the cache
-  // hold it.
+  // For loading the index: the hash blocks of the file.
   std::uint64_t block_count() const { return l1_.size(); }
   HostOffset block_place(std::uint64_t index) const { return HostOffset(l1_[index]); } // 0 = none
-  const qcow2::Table* cached_block(std::uint64_t index);
   bool is_waiting(HostCluster cluster) const;
 
   std::uint64_t cache_bytes() const { return blocks_.memory_bytes(); }
@@ -83,12 +88,19 @@ private:
 
   static Tree new_tree();
   Result<void> merge(HostCluster cluster, const Entry& entry, qcow2::Allocator& allocator);
-  // A hash block that exists, if it is cached. Counts that as a hit.
+  bool has_block_for(HostCluster cluster) const;
+  // A hash block that exists, if it is cached.
+  qcow2::Table* cached_block(std::uint64_t index);
+  // The same, counted as a hit.
   qcow2::Table* look_up(std::uint64_t index);
   Result<qcow2::Table*> block_for(std::uint64_t index);
   Result<qcow2::Table*> block_for_writing(std::uint64_t index, qcow2::Allocator& allocator);
   Result<void> allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator);
   Result<void> grow(std::uint64_t min_entries, qcow2::Allocator& allocator);
+  // Works off forgotten_, as far as there is room and time.
+  void clear_forgotten();
+  void clear(qcow2::Table& block, HostCluster cluster);
+  std::size_t waiting_entries() const;
   Entry* waiting(HostCluster cluster) const;
   Entry sound_entry(const qcow2::Table& block, HostCluster cluster) const;
   // Hash blocks that share a cluster, when clusters are larger than they are.
@@ -105,6 +117,8 @@ private:
   qcow2::TableCache blocks_;                    // the dedup block cache
   // Host cluster -> Entry, for hash blocks that are not cached or do not exist yet.
   Tree waiting_;
+  // What hash blocks that exist say of these is no longer so. None of them is in waiting_.
+  ForgottenClusters forgotten_;
 };
 
 } // namespace qcow2_dedup

@@ -179,7 +179,8 @@ void Deduplicator::forget_deleted(HostCluster cluster) {
 
 void Deduplicator::content_changes(HostCluster cluster) {
   disk.image.metadata_mutex.assert_held();
-  forget(cluster);
+  // While nobody looks for fingerprints, that of an overwritten cluster costs no look either.
+  if (!paused() || !table_.forget_later(cluster)) forget(cluster);
 }
 
 void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {

@@ -254,10 +254,9 @@ Result<void> Image::close() {
   // stores the refcounts that this lowered.
   std::size_t waiting = SIZE_MAX - 1;
   for (std::size_t before = SIZE_MAX; waiting < before;) {
-    BLOCK_TRY(write_back(Scope::everything));
     before = waiting;
-    MutexGuard hold(metadata_mutex);
-    waiting = client_ ? client_->waiting_changes() : 0;
+    waiting = prepare_client();
+    BLOCK_TRY(write_back(Scope::everything));
   }
   BLOCK_TRY(write_back(Scope::everything));
   MutexGuard hold(metadata_mutex);
@@ -265,6 +264,18 @@ Result<void> Image::close() {
   // What the client could not store contradicts the file: the next opener has to repair it.
   if (waiting == 0) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
   return store_header();
+}
+
+std::size_t Image::prepare_client() {
+  MutexGuard hold(metadata_mutex);
+  if (!client_) return 0;
+  std::size_t waiting = client_->waiting_changes();
+  for (std::size_t before = waiting + 1; waiting < before;) {
+    client_->prepare_write_back();
+    before = waiting;
+    waiting = client_->waiting_changes();
+  }
+  return waiting;
 }
 
 void Image::trim_caches() {

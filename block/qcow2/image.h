@@ -123,6 +123,8 @@ private:
   Result<void> refuse_if_corrupt() const;
   Result<void> mark_changed() EXCLUDES(metadata_mutex);
   bool wants_write_back() EXCLUDES(metadata_mutex);
+  // Lets the client bring into its tables all it can, and returns what still waits.
+  std::size_t prepare_client() EXCLUDES(metadata_mutex);
   void punch(std::vector<HostCluster> freed) REQUIRES(metadata_mutex);
 
   HostFile& file_;
