@@ -86,6 +86,7 @@ block::Result<std::optional<qapi::DedupInfo>> dedup_facts(block::Node& node) {
   to.cache_bytes = from.cache_bytes;
   to.index_entries = from.index_entries;
   to.index_bytes = from.index_bytes;
+  to.index_limit = from.index_limit;
   to.scan = scan_facts(from.scan);
   to.unscanned_clusters = from.unscanned_clusters;
   to.scanned_clusters = from.scanned_clusters;

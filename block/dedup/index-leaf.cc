@@ -110,12 +110,16 @@ bool Leaf::remove(std::uint64_t prefix48, block::HostCluster cluster) {
     if (entries_.get()[at].cluster() == cluster) break;
     ++at;
   }
-  LeafEntry* place = entries_.get() + at;
-  std::memmove(place, place + 1, (size_ - at - 1) * sizeof(LeafEntry));
-  --size_;
+  remove_at(at);
   // One step of slack stays, so that removing and inserting in turn does not resize each time.
   if (capacity_ - size_ >= 2 * growth_step) set_capacity(rounded_to_step(size_));
   return true;
+}
+
+void Leaf::remove_at(std::size_t at) {
+  LeafEntry* place = entries_.get() + at;
+  std::memmove(place, place + 1, (size_ - at - 1) * sizeof(LeafEntry));
+  --size_;
 }
 
 std::unique_ptr<Leaf> Leaf::split_lower_half() {

@@ -52,6 +52,8 @@ public:
   Insertion insert(std::uint64_t prefix48, block::HostCluster cluster);
   // False if there is no such pair.
   bool remove(std::uint64_t prefix48, block::HostCluster cluster);
+  // Makes room for one more: the pair in that place, below size(), goes.
+  void remove_at(std::size_t at);
 
   // Moves the entries of the lower half into a new leaf. Equal short fingerprints stay together: a
   // full leaf holds far more entries than Candidates::max_size, so both halves get some.

@@ -58,9 +58,11 @@ public:
   virtual std::uint64_t memory_bytes() const = 0;
 };
 
-// An index that knows every cluster inserted: sorted leaves of 12-byte entries, ordered by a GTree.
-// As GLib does, it ends the program if memory runs out.
-std::unique_ptr<Index> make_tree_index();
+// An index of sorted leaves of 12-byte entries, ordered by a GTree. It knows every cluster inserted
+// until its memory reaches `max_bytes`; from then on each new pair takes the place of another one,
+// chosen at random among its neighbours, and memory grows by one leaf of 12 KiB at most. As GLib
+// does, it ends the program if memory runs out.
+std::unique_ptr<Index> make_tree_index(std::uint64_t max_bytes = UINT64_MAX);
 
 } // namespace dedup
 

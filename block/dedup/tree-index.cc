@@ -38,7 +38,9 @@ void delete_leaf(gpointer leaf) {
 
 class TreeIndex final : public Index {
 public:
-  TreeIndex() : tree_(g_tree_new_full(compare_keys, nullptr, nullptr, delete_leaf)) {}
+  explicit TreeIndex(std::uint64_t max_bytes)
+      : max_bytes_(max_bytes),
+        tree_(g_tree_new_full(compare_keys, nullptr, nullptr, delete_leaf)) {}
   ~TreeIndex() override { g_tree_destroy(tree_); }
 
   bool insert(const Fingerprint& fingerprint, block::HostCluster cluster) override {
@@ -85,6 +87,11 @@ private:
     GTreeNode* node = g_tree_lower_bound(tree_, key_of(prefix));
     if (node == nullptr) return add_leaf(greatest_key, std::make_unique<Leaf>());
     Leaf& leaf = *leaf_of(node);
+    if (memory_bytes_ >= max_bytes_ && leaf.size() > 0) {
+      leaf.remove_at(next_random() % leaf.size());
+      --entries_;
+      return leaf;
+    }
     if (!leaf.full()) return leaf;
     memory_bytes_ -= leaf.memory_bytes();
     std::unique_ptr<Leaf> lower = leaf.split_lower_half();
@@ -118,15 +125,23 @@ private:
     g_tree_remove(tree_, g_tree_node_key(node));
   }
 
+  // Which pair gives way need not be hard to guess: losing one costs space in the image at most.
+  std::uint32_t next_random() {
+    random_ = random_ * 1664525 + 1013904223;
+    return random_ >> 16;
+  }
+
+  const std::uint64_t max_bytes_;
   GTree* tree_;
+  std::uint32_t random_ = 1;
   std::uint64_t entries_ = 0;
   std::uint64_t memory_bytes_ = 0;
 };
 
 } // namespace
 
-std::unique_ptr<Index> make_tree_index() {
-  return std::make_unique<TreeIndex>();
+std::unique_ptr<Index> make_tree_index(std::uint64_t max_bytes) {
+  return std::make_unique<TreeIndex>(max_bytes);
 }
 
 } // namespace dedup

@@ -18,7 +18,7 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
       paused_(!extension.has(dedup_running)),
       extension_(extension),
       scan_mark_(extension.scan_mark()),
-      index_(dedup::make_tree_index()),
+      index_(dedup::make_tree_index(settings.index_bytes ? settings.index_bytes : UINT64_MAX)),
       table_(
           disk.image.file(), disk.image.cluster_size(), settings.cache_bytes, counters_,
           [this](HostOffset offset, std::uint32_t entries) {
@@ -58,6 +58,7 @@ block::DedupInfo Deduplicator::info() {
   info.cache_bytes = table_.cache_bytes();
   info.index_entries = index_->entries();
   info.index_bytes = index_->memory_bytes();
+  info.index_limit = settings_.index_bytes;
   return info;
 }
 

@@ -14,6 +14,7 @@ namespace qcow2_dedup {
 
 struct DedupSettings {
   std::uint64_t cache_bytes = 64u << 20; // dedup block cache
+  std::uint64_t index_bytes = 0;         // the index takes no more; 0: as much as it needs
   bool verify = false;                   // compare bytes before sharing
   bool detect_zeroes = true;             // writes of zeros become zero entries
 };

@@ -33,6 +33,7 @@ Result<OpenOptions> take_options(Options& options, const Node& node) {
   BLOCK_TRY_ASSIGN(taken.image.punch_freed, options.take_bool("pass-discard-other", false));
   BLOCK_TRY_ASSIGN(taken.dedup.cache_bytes,
                    options.take_size("dedup-cache-size", taken.dedup.cache_bytes));
+  BLOCK_TRY_ASSIGN(taken.dedup.index_bytes, options.take_size("dedup-index-size", 0));
   BLOCK_TRY_ASSIGN(taken.scan_rate, options.take_size("dedup-scan-rate", 0));
   BLOCK_TRY_ASSIGN(taken.dedup.verify, options.take_bool("dedup-verify", false));
   taken.dedup.detect_zeroes = node.detect_zeroes() != block::DetectZeroes::off;

@@ -117,6 +117,7 @@ struct DedupInfo {
   std::uint64_t cache_bytes = 0;   // memory the dedup block cache uses now
   std::uint64_t index_entries = 0; // clusters the index knows now
   std::uint64_t index_bytes = 0;   // memory the index uses now
+  std::uint64_t index_limit = 0;   // memory it may use; 0: no limit
   DedupScan scan;
   // Guest clusters that the scan still has to look at: no more than so many are left to
   // deduplicate.

@@ -218,6 +218,40 @@ TEST(Index, GivesMemoryBackWhenMostEntriesGo) {
   EXPECT_LE(index->memory_bytes(), 18 * index->entries());
 }
 
+TEST(Index, TakesNoMoreThanItMay) {
+  constexpr std::uint64_t limit = 1 << 20, one_leaf = 12 * Leaf::max_entries + 512;
+  const auto index = make_tree_index(limit);
+  const auto fingerprints = random_fingerprints(300'000);
+  for (std::size_t i = 0; i < fingerprints.size(); ++i) {
+    ASSERT_TRUE(index->insert(fingerprints[i], HostCluster(i)));
+    ASSERT_EQ(found(*index, fingerprints[i]), Clusters{i}) << "a new one is always known";
+    ASSERT_LE(index->memory_bytes(), limit + one_leaf);
+  }
+  // Old ones give way at random: some of every age are left.
+  std::size_t known = 0;
+  std::vector<std::size_t> of_each_third(3);
+  for (std::size_t i = 0; i < fingerprints.size(); ++i)
+    if (!index->find(fingerprints[i]).empty())
+      ++known, ++of_each_third[i * 3 / fingerprints.size()];
+  EXPECT_EQ(known, index->entries());
+  EXPECT_GT(known, limit / 20);
+  EXPECT_GT(of_each_third[2], of_each_third[1]);
+  EXPECT_GT(of_each_third[1], of_each_third[0]);
+  EXPECT_GT(of_each_third[0], 0u);
+  for (std::size_t i = 0; i < fingerprints.size(); ++i)
+    index->remove(fingerprints[i], HostCluster(i));
+  EXPECT_EQ(index->memory_bytes(), 0u);
+}
+
+TEST(Index, OfNoSizeKnowsWhatCameLast) {
+  const auto index = make_tree_index(1);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(index->insert(short_fingerprint(i * 7919 % 100), HostCluster(i)));
+    ASSERT_EQ(found(*index, short_fingerprint(i * 7919 % 100)), Clusters{i});
+    ASSERT_EQ(index->entries(), 1u);
+  }
+}
+
 TEST(Index, TellsItsMemoryAsTheAllocatorDoes) {
 #ifdef ALLOCATOR_IS_REPLACED
   GTEST_SKIP() << "the sanitizer's allocator keeps other books";
