@@ -1,0 +1,102 @@
+"""Forges qcow2 images with many allocated clusters that all have a hash, in seconds, because their data is a hole."""
+import array
+import os
+import pathlib
+import random
+import struct
+import sys
+
+from measure import run
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "iotests" / "lib"))
+from image import DEDUP_EXTENSION, ENTRIES, ENTRY_BYTES, HASH_BLOCK, Image  # noqa: E402
+
+COPIED = 1 << 63
+HASH_BYTES = 32
+AT_ONCE = 1 << 17  # entries of tables in one write
+
+
+def align(offset, alignment):
+    return -(-offset // alignment) * alignment
+
+
+def big_endian(numbers):
+    packed = array.array("Q", numbers)
+    packed.byteswap()
+    return packed.tobytes()
+
+
+def extension_place(image):
+    return next(offset for kind, offset, _ in image.extensions() if kind == DEDUP_EXTENSION)
+
+
+def write_numbers(image, place, numbers):
+    """Big-endian words of 64 bits; `numbers` is a range."""
+    for begin in range(0, len(numbers), AT_ONCE):
+        image.write(place + 8 * begin, big_endian(numbers[begin:begin + AT_ONCE]))
+
+
+def make_image(dedup_img, path, cluster_size, size, allocated, options="dedup=sha256"):
+    """An image of `size` bytes, the first `allocated` of them stored, each cluster once. Returns the count of clusters.
+
+    Every hash is another one, drawn at random. `allocated` is a multiple of what an L2 table maps,
+    and clusters are not larger than hash blocks.
+    """
+    run(dedup_img, "create", "-q", "-f", "qcow2", "-o", f"{options},cluster_size={cluster_size}", path, size)
+    image = Image(path, writable=True)
+    cluster = image.cluster_size
+    clusters = allocated // cluster
+    old_end = align(os.stat(path).st_size, cluster)
+    old_counts = [image.get("refcount_table_offset")]
+    old_counts.append(image.number(old_counts[0], 8))
+
+    per_table = cluster // 8
+    l2_place = old_end
+    data_place = l2_place + clusters // per_table * cluster
+    data_end = data_place + allocated
+    write_numbers(image, image.get("l1_table_offset"), range(COPIED + l2_place, COPIED + data_place, cluster))
+    write_numbers(image, l2_place, range(COPIED + data_place, COPIED + data_end, cluster))
+    table_end = write_dedup_table(image, data_place // cluster, data_end // cluster)
+    write_refcounts(image, table_end, old_counts)
+    return clusters
+
+
+def write_dedup_table(image, first_cluster, end_cluster):
+    """For those host clusters, behind them. Returns where it ends, at a cluster's beginning."""
+    generator, cluster = random.Random(1), image.cluster_size
+    first_block, end_block = first_cluster // ENTRIES, -(-end_cluster // ENTRIES)
+    table = end_cluster * cluster
+    blocks = align(table + 8 * end_block, cluster)
+    write_numbers(image, table + 8 * first_block, range(blocks, blocks + (end_block - first_block) * HASH_BLOCK, HASH_BLOCK))
+    for index in range(first_block, end_block):
+        begin, end = max(first_cluster, index * ENTRIES), min(end_cluster, (index + 1) * ENTRIES)
+        entries = bytearray(generator.randbytes((end - begin) * ENTRY_BYTES))
+        owners = big_endian(range((begin - first_cluster) * cluster, (end - first_cluster) * cluster, cluster))
+        for byte in range(8):
+            entries[HASH_BYTES + byte::ENTRY_BYTES] = owners[byte::8]
+        block = bytes((begin - index * ENTRIES) * ENTRY_BYTES) + entries
+        image.write(blocks + (index - first_block) * HASH_BLOCK, block.ljust(HASH_BLOCK, b"\0"))
+    image.write(extension_place(image), struct.pack(">QI", table, end_block))
+    return align(blocks + (end_block - first_block) * HASH_BLOCK, cluster)
+
+
+def write_refcounts(image, place, unused):
+    """Counts of 1 for all that lies before and for what counts it, and 0 at the offsets `unused`."""
+    cluster = image.cluster_size
+    per_block = cluster // 2
+    counted, blocks, table_clusters = place // cluster, 0, 0
+    while counted + blocks + table_clusters > blocks * per_block:
+        blocks = -(-(counted + blocks + table_clusters) // per_block)
+        table_clusters = -(-8 * blocks // cluster)
+    total = counted + blocks + table_clusters
+    first_block = place + table_clusters * cluster
+    write_numbers(image, place, range(first_block, first_block + blocks * cluster, cluster))
+    image.write(place + 8 * blocks, bytes(table_clusters * cluster - 8 * blocks))
+    full = struct.pack(">H", 1) * per_block
+    for index in range(blocks):
+        counts = full[:2 * min(per_block, total - index * per_block)]
+        image.write(first_block + index * cluster, counts.ljust(cluster, b"\0"))
+    for offset in unused:
+        image.write(first_block + offset // cluster * 2, bytes(2))
+    image.set("refcount_table_offset", place)
+    image.set("refcount_table_clusters", table_clusters)

@@ -1,0 +1,43 @@
+"""write-bench as an object: images open in one process, into which unique data is written as asked."""
+import subprocess
+import sys
+
+
+class Writer:
+    """`images`: options of the nodes, see write-bench.cc, whose file is in `build`/bench. Returns when all indexes are loaded."""
+
+    def __init__(self, build, images):
+        program = build / "bench" / "write-bench"
+        if not program.exists():
+            sys.exit(f"{program} is missing: ninja -C {build} bench/write-bench")
+        self.process = subprocess.Popen([program, *images], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.resident()
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().split()
+        if not answer:
+            sys.exit(f"write-bench ended with status {self.process.wait()}")
+        return answer
+
+    def write(self, image, offset, size, request, order="sequential", threads=1):
+        """(seconds of the writes, seconds of the flush after them)"""
+        writes, flush = self.ask("write", image, offset, size, request, order, threads)
+        return float(writes), float(flush)
+
+    def facts(self, image):
+        """(entries of the index, its bytes, bytes of the dedup block cache)"""
+        return tuple(map(int, self.ask("facts", image)))
+
+    def resident(self):
+        return int(self.ask("resident")[0])
+
+    def close(self):
+        self.process.stdin.close()
+        if self.process.wait():
+            sys.exit("write-bench failed to close its images")
+
+
+def qcow2(path):
+    return f"driver=qcow2,file.driver=file,file.filename={path}"
