@@ -61,6 +61,10 @@ Result<void> Node::Opening::run(Options& options, bool driver_is_given) {
     return Error(ErrorKind::permission, title(driver) + " can only be opened with read-only=on");
   BLOCK_TRY(take_backing_options(options));
   BLOCK_TRY(driver.open(node_, options));
+  node_.debug_listener_ = driver.debug_event ? &node_
+                          : driver.passes_debug_events && node_.file()
+                              ? node_.file()->debug_listener_
+                              : nullptr;
   Result<void> finished = finish(options);
   if (!finished && driver.close) {
     // What closing says is of no interest next to what made it necessary.

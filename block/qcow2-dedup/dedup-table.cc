@@ -56,7 +56,7 @@ DedupTable::DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size,
       counters_(counters),
       store_place_(std::move(store_place)),
       on_replaced_(std::move(on_replaced)),
-      blocks_(file, hash_block_bytes, cache_bytes),
+      blocks_(file, hash_block_bytes, cache_bytes, block::DebugEvent::dedup_block_load),
       waiting_(new_tree()) {}
 
 DedupTable::Tree DedupTable::new_tree() {

@@ -66,7 +66,9 @@ bool all_zero(const IoVector& vector) {
 
 Result<void> co_flush(Node& node) {
   OpenImage& state = state_of(node);
-  return state.image ? watched(node, *state.image, state.image->flush()) : Result<void>();
+  if (!state.image) return {};
+  node.file()->debug_event(block::DebugEvent::flush_to_os);
+  return watched(node, *state.image, state.image->flush());
 }
 
 Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {

@@ -69,7 +69,7 @@ void TableCheck::clear(HostCluster cluster) {
 
 Result<void> TableCheck::write_back() {
   std::vector<qcow2::TableWrite> writes = table_.begin_write_back();
-  Result<void> written = qcow2::write_tables(file_, writes);
+  Result<void> written = qcow2::write_tables(file_, block::DebugEvent::dedup_block_update, writes);
   table_.end_write_back(writes, written.ok());
   return written;
 }

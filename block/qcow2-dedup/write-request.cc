@@ -25,6 +25,7 @@ Result<std::uint64_t> WriteRequest::rescan(std::span<const GuestCluster> cluster
   BLOCK_TRY(gather_stored(clusters));
   read_stored();
   if (slots_.empty()) return std::uint64_t{0};
+  image_.file().event(block::DebugEvent::dedup_scan);
   dedup_.counters().scanned_clusters.add(slots_.size());
   fingerprint();
   BLOCK_TRY(work_off());
@@ -36,6 +37,7 @@ Result<void> WriteRequest::work_off() {
     Result<void> done = image_.begin_change();
     if (done) done = resolve();
     if (done && dedup_.confirms_matches()) done = confirm();
+    if (done) tell_of_duplicates();
     if (done) done = store();
     if (done) done = link();
     if (!done) {
@@ -239,6 +241,11 @@ Result<void> WriteRequest::confirm() {
   return mismatch ? resolve() : Result<void>();
 }
 
+void WriteRequest::tell_of_duplicates() {
+  if (std::ranges::any_of(slots_, [](const Slot& slot) { return slot.state == State::shared; }))
+    image_.file().event(block::DebugEvent::dedup_found);
+}
+
 Result<void> WriteRequest::store() {
   std::size_t bytes = image_.cluster_size().bytes();
   std::vector<qcow2::DataWrite> writes;
@@ -252,6 +259,7 @@ Result<void> WriteRequest::store() {
 }
 
 Result<void> WriteRequest::link() {
+  image_.file().event(block::DebugEvent::dedup_link);
   MutexGuard hold(dedup_.disk.image.metadata_mutex);
   for (Slot& slot : slots_)
     BLOCK_TRY(link_slot(slot));

@@ -67,6 +67,7 @@ private:
   Result<void> allocate() REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> confirm() EXCLUDES(dedup_.disk.image.metadata_mutex);
   Result<bool> holds_same_bytes(HostCluster host, const std::byte* data);
+  void tell_of_duplicates();
   Result<void> store();
   Result<void> link() EXCLUDES(dedup_.disk.image.metadata_mutex);
   Result<void> link_slot(Slot& slot) REQUIRES(dedup_.disk.image.metadata_mutex);

@@ -5,6 +5,8 @@
 
 namespace qcow2 {
 
+using block::DebugEvent;
+
 Allocator::Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size,
                      StoreTable store_table)
     : file_(file),
@@ -13,6 +15,7 @@ Allocator::Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_s
       store_table_(std::move(store_table)) {}
 
 Result<HostCluster> Allocator::allocate(std::uint64_t clusters) {
+  file_.event(DebugEvent::cluster_alloc);
   HostCluster& cursor = clusters == 1 ? single_cursor_ : multi_cursor_;
   while (true) {
     BLOCK_TRY_ASSIGN(HostCluster first, refcounts_.find_free(cursor, clusters));
@@ -75,6 +78,7 @@ Result<void> Allocator::reserve(HostCluster first, std::uint64_t clusters) {
 Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters) {
   std::vector<HostCluster> missing = uncounted(first, clusters);
   if (missing.empty()) return true;
+  file_.event(DebugEvent::refblock_alloc);
   HostCluster place;
   std::size_t found = 0;
   while (found < missing.size()) {
@@ -96,6 +100,7 @@ Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters)
   // Valid in the file before anything can point to it; its counts follow with the next write-back.
   for (std::size_t i = 0; stored && i < missing.size(); ++i) {
     HostOffset offset = cluster_size_.start(place + i);
+    file_.event(DebugEvent::refblock_alloc_write);
     stored = file_.write(offset, refcounts_.blocks().find(offset)->bytes());
   }
   if (stored) {
@@ -165,12 +170,15 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
 Result<void> Allocator::store_grown_table(HostCluster first_block, std::uint64_t blocks) {
   for (std::uint64_t i = 0; i < blocks; ++i) {
     HostOffset offset = cluster_size_.start(first_block + i);
+    file_.event(DebugEvent::refblock_alloc_write_blocks);
     BLOCK_TRY(file_.write(offset, refcounts_.blocks().find(offset)->bytes()));
   }
   BLOCK_TRY(file_.barrier());
   std::vector<std::byte> table = refcounts_.encode_table();
+  file_.event(DebugEvent::refblock_alloc_write_table);
   BLOCK_TRY(file_.write(refcounts_.table_offset(), table));
   BLOCK_TRY(file_.barrier());
+  file_.event(DebugEvent::refblock_alloc_switch_table);
   return store_table_(refcounts_.table_offset(),
                       static_cast<std::uint32_t>(table.size() >> cluster_size_.bits()));
 }
@@ -241,6 +249,7 @@ Result<void> Allocator::end_drop(bool durable, const std::function<void(HostClus
       dropped_[cluster] += count;
     return {};
   }
+  if (!taken.empty()) file_.event(DebugEvent::cluster_free);
   for (auto [cluster, count] : taken) {
     BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
     std::uint64_t left = stored > count ? stored - count : 0;

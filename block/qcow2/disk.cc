@@ -88,6 +88,7 @@ Result<std::optional<Disk::NewL1>> Disk::allocate_l1_for(std::uint64_t bytes) {
                  "the disk is too large for this cluster size: its L1 table would be larger "
                  "than 32 MiB");
   if (l1.entries <= mapping_.l1_entries()) return std::optional<NewL1>();
+  image.file().event(block::DebugEvent::l1_grow_alloc_table);
   l1.clusters = cluster_size().clusters_for(l1.entries * table_entry_bytes);
   BLOCK_TRY_ASSIGN(l1.place, image.allocator().allocate_metadata(l1.clusters));
   return std::optional(l1);
@@ -102,6 +103,7 @@ Result<void> Disk::store_size(std::uint64_t bytes, const std::optional<NewL1>& l
     table.resize(l1->clusters << cluster_size().bits());
     header.l1_offset = cluster_size().start(l1->place);
     header.l1_entries = static_cast<std::uint32_t>(l1->entries);
+    image.file().event(block::DebugEvent::l1_grow_write_table);
     Result<void> written = image.file().write(header.l1_offset, table);
     if (written) written = image.file().barrier();
     if (!written) {
@@ -109,6 +111,7 @@ Result<void> Disk::store_size(std::uint64_t bytes, const std::optional<NewL1>& l
       return std::move(written).error().context("resizing");
     }
   }
+  if (l1) image.file().event(block::DebugEvent::l1_grow_activate_table);
   if (Result<void> stored = image.store_header(); !stored) {
     header = former;
     return std::move(stored).error().context("resizing");

@@ -31,6 +31,9 @@ public:
     return write(offset, IoVector(bytes.data(), bytes.size()));
   }
 
+  // Tells the child what comes next, where a test may want an error or a halt.
+  void event(block::DebugEvent event) { file_.debug_event(event); }
+
   // Makes every write that returned before the call durable. Costs nothing if there was none since
   // the last barrier.
   Result<void> barrier();

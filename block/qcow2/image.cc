@@ -5,6 +5,7 @@
 
 namespace qcow2 {
 
+using block::DebugEvent;
 using block::MutexGuard;
 
 // Everything that one write-back writes, copied out under the metadata lock.
@@ -51,7 +52,7 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
                    if (!stored) header_ = std::move(former);
                    return stored;
                  }),
-      l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes) {}
+      l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes, DebugEvent::l2_load) {}
 
 Result<void> Image::load() {
   MutexGuard hold(metadata_mutex);
@@ -220,16 +221,16 @@ Result<void> Image::write_back(Scope scope) {
 // 3. L2 and L1 entries. A new L2 table was written as zeros before step 1, so L1 may become durable
 // before it. Only after that end_drop() lowers refcounts.
 Result<void> Image::write_changes(const Changes& changes) {
-  BLOCK_TRY(write_tables(file_, changes.refcount_blocks));
-  BLOCK_TRY(write_tables(file_, changes.client_tables));
+  BLOCK_TRY(write_tables(file_, DebugEvent::refblock_update_part, changes.refcount_blocks));
+  BLOCK_TRY(write_tables(file_, DebugEvent::dedup_block_update, changes.client_tables));
   BLOCK_TRY(file_.barrier());
   if (!changes.refcount_table.empty()) {
-    BLOCK_TRY(write_tables(file_, changes.refcount_table));
+    BLOCK_TRY(write_tables(file_, DebugEvent::refblock_alloc_hookup, changes.refcount_table));
     BLOCK_TRY(file_.barrier());
   }
-  BLOCK_TRY(write_tables(file_, changes.l2_tables));
+  BLOCK_TRY(write_tables(file_, DebugEvent::l2_update, changes.l2_tables));
   for (const auto& [mapping, writes] : changes.l1_tables)
-    BLOCK_TRY(write_tables(file_, writes));
+    BLOCK_TRY(write_tables(file_, DebugEvent::l1_update, writes));
   return file_.barrier();
 }
 

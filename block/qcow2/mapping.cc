@@ -44,6 +44,7 @@ Result<Table*> Mapping::l2_table_for_writing(GuestCluster cluster) {
     Table* table = l2_tables_.create(offset);
     // Zeros in the file before the L1 entry can point there; a write-back sets a barrier in
     // between.
+    file_.event(block::DebugEvent::l2_alloc_write);
     if (Result<void> written = file_.write(offset, table->bytes()); !written) {
       l2_tables_.forget(offset);
       BLOCK_TRY(allocator_.release_unused(place, 1));

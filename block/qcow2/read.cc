@@ -40,12 +40,14 @@ Result<std::vector<Piece>> look_up(Disk& disk, GuestOffset offset, std::uint64_t
   return pieces;
 }
 
-Result<void> read_backing(block::Node& backing, GuestOffset offset, const IoVector& vector) {
+Result<void> read_backing(HostFile& file, block::Node& backing, GuestOffset offset,
+                          const IoVector& vector) {
   BLOCK_TRY_ASSIGN(std::uint64_t end, backing.co_get_length());
   std::uint64_t available =
       offset.value() < end ? std::min(end - offset.value(), vector.size()) : 0;
   if (available < vector.size()) vector.fill(available, vector.size() - available, std::byte{0});
   if (available == 0) return {};
+  file.event(block::DebugEvent::read_backing_aio);
   Result<void> done = backing.co_readv(offset.value(), vector.slice(0, available));
   if (done) return {};
   // Whatever is wrong with it, this image is not corrupt.
@@ -59,12 +61,14 @@ Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector) 
   BLOCK_TRY_ASSIGN(std::vector<Piece> pieces, look_up(disk, offset, vector.size()));
   for (const Piece& piece : pieces) {
     IoVector target = pieces.size() == 1 ? vector : vector.slice(piece.guest - offset, piece.bytes);
-    if (piece.entry.is_data())
+    if (piece.entry.is_data()) {
+      disk.image.file().event(block::DebugEvent::read_aio);
       BLOCK_TRY(disk.image.file().read(piece.host, target));
-    else if (piece.entry.unallocated() && disk.backing())
-      BLOCK_TRY(read_backing(*disk.backing(), piece.guest, target));
-    else
+    } else if (piece.entry.unallocated() && disk.backing()) {
+      BLOCK_TRY(read_backing(disk.image.file(), *disk.backing(), piece.guest, target));
+    } else {
       target.fill(0, piece.bytes, std::byte{0});
+    }
   }
   return {};
 }
@@ -86,6 +90,7 @@ Result<void> read_and_join(Disk& disk, GuestCluster cluster, GuestOffset offset,
   GuestOffset new_end = std::min(offset + vector.size(), start + size.bytes());
   std::uint64_t head = new_begin - start;
   std::uint64_t tail = new_end - start;
+  disk.image.file().event(block::DebugEvent::cow_read);
   if (head > 0) BLOCK_TRY(read_taken(disk, start, IoVector(whole_cluster.data(), head)));
   if (tail < on_disk)
     BLOCK_TRY(read_taken(disk, new_end, IoVector(whole_cluster.data() + tail, on_disk - tail)));

@@ -60,7 +60,7 @@ Refcounts::Refcounts(HostFile& file, std::size_t cache_bytes, const Header& head
       block_bits_(header.cluster_bits + 3 - header.refcount_order),
       max_(header.max_refcount()),
       table_offset_(header.refcount_table_offset),
-      blocks_(file, header.cluster_size().bytes(), cache_bytes) {}
+      blocks_(file, header.cluster_size().bytes(), cache_bytes, block::DebugEvent::refblock_load) {}
 
 Result<void> Refcounts::load(const Header& header) {
   std::size_t bytes = std::size_t{header.refcount_table_clusters} << header.cluster_bits;

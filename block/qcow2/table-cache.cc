@@ -24,10 +24,12 @@ void Table::touch(std::size_t first_byte, std::size_t bytes) {
   dirty_end_ = std::max(dirty_end_, first_byte + bytes);
 }
 
-TableCache::TableCache(HostFile& file, std::size_t table_bytes, std::size_t max_bytes)
+TableCache::TableCache(HostFile& file, std::size_t table_bytes, std::size_t max_bytes,
+                       block::DebugEvent load)
     : file_(file),
       table_bytes_(table_bytes),
-      max_tables_(std::max(min_tables, max_bytes / table_bytes)) {}
+      max_tables_(std::max(min_tables, max_bytes / table_bytes)),
+      load_(load) {}
 
 Table* TableCache::insert(HostOffset offset) {
   tables_.push_front(Table(*this, offset, table_bytes_));
@@ -51,6 +53,7 @@ Result<Table*> TableCache::get(HostOffset offset) {
   }
   ++misses_;
   block::AlignedBuffer memory(table_bytes_);
+  file_.event(load_);
   BLOCK_TRY(file_.read(offset, memory.span()));
   Table* table = insert(offset);
   table->memory_ = std::move(memory);
@@ -115,7 +118,8 @@ void TableCache::end_write_back(const std::vector<TableWrite>& writes, bool writ
   }
 }
 
-Result<void> write_tables(HostFile& file, const std::vector<TableWrite>& writes) {
+Result<void> write_tables(HostFile& file, block::DebugEvent update,
+                          const std::vector<TableWrite>& writes) {
   constexpr std::size_t max_pieces = 256; // segments of one request
   for (std::size_t first = 0; first < writes.size();) {
     HostOffset start = writes[first].table + writes[first].first_byte;
@@ -128,6 +132,7 @@ Result<void> write_tables(HostFile& file, const std::vector<TableWrite>& writes)
       end += write.bytes.size();
       ++first;
     }
+    file.event(update);
     BLOCK_TRY(file.write(start, IoVector(std::move(segments))));
   }
   return {};

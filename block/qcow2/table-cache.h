@@ -61,7 +61,9 @@ struct TableWrite {
 class TableCache {
 public:
   // Keeps at most `max_bytes` of unchanged tables after trim(), but never fewer than four tables.
-  TableCache(HostFile& file, std::size_t table_bytes, std::size_t max_bytes);
+  // `load` is told before a table is read.
+  TableCache(HostFile& file, std::size_t table_bytes, std::size_t max_bytes,
+             block::DebugEvent load);
 
   // The table at this place of the file, read if it is not cached. Errors: those of the read.
   Result<Table*> get(HostOffset offset);
@@ -97,6 +99,7 @@ private:
   HostFile& file_;
   std::size_t table_bytes_;
   std::size_t max_tables_;
+  block::DebugEvent load_;
   List tables_;
   std::unordered_map<HostOffset, List::iterator> by_offset_;
   std::size_t dirty_tables_ = 0;
@@ -104,8 +107,9 @@ private:
   std::uint64_t misses_ = 0;
 };
 
-// Writes copied-out pieces; neighbours in one request.
-Result<void> write_tables(HostFile& file, const std::vector<TableWrite>& writes);
+// Writes copied-out pieces; neighbours in one request, before which `update` is told.
+Result<void> write_tables(HostFile& file, block::DebugEvent update,
+                          const std::vector<TableWrite>& writes);
 
 } // namespace qcow2
 

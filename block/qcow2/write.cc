@@ -148,6 +148,7 @@ Result<void> write_data(HostFile& file, std::vector<DataWrite> writes) {
     std::size_t next = first + 1;
     while (next < writes.size() && writes[next].offset == writes[first].offset + data.size())
       data.append(writes[next++].data);
+    file.event(block::DebugEvent::write_aio);
     BLOCK_TRY(file.write(writes[first].offset, data));
     first = next;
   }

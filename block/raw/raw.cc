@@ -49,11 +49,13 @@ Result<void> raw_open(Node& node, Options& options) {
 }
 
 Result<void> raw_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
+  node.file()->debug_event(DebugEvent::read_aio);
   return node.file()->co_readv(node.state<RawState>().offset + offset, vector);
 }
 
 Result<void> raw_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                         WriteFlags flags) {
+  node.file()->debug_event(DebugEvent::write_aio);
   return node.file()->co_writev(node.state<RawState>().offset + offset, vector, flags);
 }
 
@@ -121,6 +123,7 @@ const BlockDriver raw_driver = {
     .co_pdiscard = raw_pdiscard,
     .co_truncate = raw_truncate,
     .co_block_status = raw_block_status,
+    .passes_debug_events = true,
 };
 
 } // namespace block

@@ -20,11 +20,13 @@
 #ifndef BLOCK_DRIVER_H
 #define BLOCK_DRIVER_H
 
+#include "block/debug-event.h"
 #include "block/info.h"
 #include "block/io-vector.h"
 #include "block/options.h"
 #include "block/result.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -189,6 +191,25 @@ struct BlockDriver {
   // effect at the next open. Null: refused.
   const std::vector<CreateOption>& (*amend_options)() = nullptr;
   Result<void> (*amend)(Node& node, Options& options) = nullptr;
+
+  // For tests. All on any thread, at any time while the node is open; null: not supported.
+  //
+  // The parent, or one above it, is about to do what the event names, on this thread. May wait, if
+  // the event can hold.
+  void (*debug_event)(Node& node, DebugEvent event) = nullptr;
+  // true: a filter without debug_event, whose child "file" is told the events instead of it.
+  bool passes_debug_events = false;
+  // The next request in which the event happens is held, once, under that tag. Error: unsupported,
+  // for an event that cannot hold.
+  Result<void> (*debug_breakpoint)(Node& node, DebugEvent event, const std::string& tag) = nullptr;
+  // Removes the break points with that tag, and lets the requests go on that they hold; an empty
+  // tag stands for all. Error: not_found, for a tag that there is not.
+  Result<void> (*debug_remove_breakpoint)(Node& node, const std::string& tag) = nullptr;
+  // The first request that is held under the tag goes on. Error: not_found.
+  Result<void> (*debug_resume)(Node& node, const std::string& tag) = nullptr;
+  // Waits until a request is held under the tag; false if there is none after that time.
+  Result<bool> (*debug_wait)(Node& node, const std::string& tag,
+                             std::chrono::milliseconds at_most) = nullptr;
 };
 
 } // namespace block

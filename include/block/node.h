@@ -91,6 +91,18 @@ public:
   // Takes its options out of `options`. Errors also: unsupported, permission (read-only).
   Result<void> amend(Options& options);
 
+  // --- Events and break points, for tests; see BlockDriver. ---
+  // A driver tells its child what it is about to do. Costs a load where nobody listens.
+  void debug_event(DebugEvent event) {
+    if (debug_listener_) debug_listener_->driver_->debug_event(*debug_listener_, event);
+  }
+  // These go to the first node from this one down along "file" that has the entry. Errors also:
+  // unsupported, if none has.
+  Result<void> debug_breakpoint(DebugEvent event, const std::string& tag);
+  Result<void> debug_remove_breakpoint(const std::string& tag);
+  Result<void> debug_resume(const std::string& tag);
+  Result<bool> debug_wait(const std::string& tag, std::chrono::milliseconds at_most);
+
   const NodeStats& stats() const { return stats_; }
   const Limits& limits() const { return limits_; }
 
@@ -166,6 +178,7 @@ private:
   Result<void> flush();
   Result<void> discard(std::uint64_t offset, std::uint64_t bytes);
 
+  Result<Node*> debugger();
   Result<void> check_open() const;
   Result<void> check_range(std::uint64_t offset, std::uint64_t bytes, const char* verb);
   Result<void> check_write(std::uint64_t offset, std::uint64_t bytes, const char* verb);
@@ -201,6 +214,7 @@ private:
   bool probed_as_raw_ = false;
   DetectZeroes detect_zeroes_ = DetectZeroes::unset;
   Limits limits_;
+  Node* debug_listener_ = nullptr; // who is told this node's debug events; lives longer than it
   // What the driver last said, raised by writes that make the node grow; saves asking it each time.
   std::atomic<std::uint64_t> length_{0};
   std::atomic<bool> closed_{false};

@@ -23,7 +23,7 @@ public:
                     tables_stored.emplace_back(offset, clusters);
                     return Result<void>();
                   }),
-        l2_tables(host.file, header.cluster_size().bytes(), 1 << 20),
+        l2_tables(host.file, header.cluster_size().bytes(), 1 << 20, block::DebugEvent::l2_load),
         mapping(host.file, l2_tables, allocator, header.cluster_size()) {
     EXPECT_TRUE(succeeded(refcounts.load(header)));
     for (std::uint64_t cluster = 0; cluster < first_free; ++cluster)

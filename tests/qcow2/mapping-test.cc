@@ -39,8 +39,8 @@ protected:
   void write_back() {
     std::vector<TableWrite> l2 = image.l2_tables.begin_write_back();
     std::vector<TableWrite> l1 = mapping().begin_l1_write_back();
-    EXPECT_TRUE(succeeded(write_tables(image.host.file, l2)));
-    EXPECT_TRUE(succeeded(write_tables(image.host.file, l1)));
+    EXPECT_TRUE(succeeded(write_tables(image.host.file, block::DebugEvent::l2_update, l2)));
+    EXPECT_TRUE(succeeded(write_tables(image.host.file, block::DebugEvent::l1_update, l1)));
     image.l2_tables.end_write_back(l2, true);
     mapping().end_l1_write_back(l1, true);
   }

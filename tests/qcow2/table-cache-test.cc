@@ -21,7 +21,7 @@ protected:
   // Everything changed goes to the file.
   std::vector<TableWrite> write_back() {
     std::vector<TableWrite> writes = cache.begin_write_back();
-    EXPECT_TRUE(succeeded(write_tables(host.file, writes)));
+    EXPECT_TRUE(succeeded(write_tables(host.file, block::DebugEvent::l2_update, writes)));
     cache.end_write_back(writes, true);
     return writes;
   }
@@ -32,7 +32,7 @@ protected:
   std::uint64_t writes() const { return host.memory->count(MemoryOperation::write); }
 
   MemoryHost host{"tables", std::vector<std::byte>(64 * table_bytes)};
-  TableCache cache{host.file, table_bytes, 4 * table_bytes};
+  TableCache cache{host.file, table_bytes, 4 * table_bytes, block::DebugEvent::l2_load};
 };
 
 TEST_F(TableCacheTest, ReadsATableOnceAndCountsHitsAndMisses) {
@@ -66,7 +66,7 @@ TEST_F(TableCacheTest, TrimDropsTheLeastRecentlyUsedUnchangedTables) {
 }
 
 TEST_F(TableCacheTest, NeverKeepsFewerThanFourTables) {
-  TableCache tiny(host.file, table_bytes, 1);
+  TableCache tiny(host.file, table_bytes, 1, block::DebugEvent::l2_load);
   for (std::uint64_t number = 0; number < 6; ++number)
     ASSERT_TRUE(succeeded(tiny.get(place(number))));
   tiny.trim();
@@ -169,7 +169,7 @@ TEST_F(TableCacheTest, AChangeDuringAWriteBackIsNotPartOfIt) {
   table(3).set_entry(0, 1);
   std::vector<TableWrite> writes = cache.begin_write_back();
   table(3).set_entry(0, 2);
-  ASSERT_TRUE(succeeded(write_tables(host.file, writes)));
+  ASSERT_TRUE(succeeded(write_tables(host.file, block::DebugEvent::l2_update, writes)));
   cache.end_write_back(writes, true);
   EXPECT_EQ(stored(3, 0), 1u);
   EXPECT_TRUE(cache.has_changes());
@@ -212,7 +212,8 @@ TEST_F(TableCacheTest, AWriteThatFailsIsReported) {
   table(3).set_entry(0, 1);
   std::vector<TableWrite> writes = cache.begin_write_back();
   host.memory->fail(MemoryOperation::write, 1, ENOSPC);
-  EXPECT_EQ(kind_of(write_tables(host.file, writes)), block::ErrorKind::no_space);
+  EXPECT_EQ(kind_of(write_tables(host.file, block::DebugEvent::l2_update, writes)),
+            block::ErrorKind::no_space);
   cache.end_write_back(writes, false);
   EXPECT_EQ(stored(3, 0), 0u);
 }
