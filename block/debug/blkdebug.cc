@@ -1,10 +1,12 @@
-// The filter driver "blkdebug": its options, and the way of requests past its rules.
+// The filter driver "blkdebug": its options, and the way of requests past its rules and break
+// points.
 //
 // Options: image (the child: a node's name, or image.*), config (a file with rules),
 // inject-error.*, inject-delay.*, set-state.* (rules), align, max-transfer (limits, in bytes). The
 // file name "blkdebug:CONFIG:IMAGE" says config and image in one; CONFIG may be empty.
 #include "block/debug/blkdebug.h"
 
+#include "block/debug/break-points.h"
 #include "block/debug/config-file.h"
 #include "block/debug/rules.h"
 #include "block/graph.h"
@@ -18,10 +20,15 @@ using debug::IoType;
 
 struct DebugState {
   debug::Rules rules;
+  debug::BreakPoints break_points;
 };
 
 debug::Rules& rules_of(Node& node) {
   return node.state<DebugState>().rules;
+}
+
+debug::BreakPoints& break_points_of(Node& node) {
+  return node.state<DebugState>().break_points;
 }
 
 struct DebugName {
@@ -123,17 +130,20 @@ Result<void> debug_readv(Node& node, std::uint64_t offset, const IoVector& vecto
 
 Result<void> debug_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                           WriteFlags flags) {
+  rules_of(node).happen(DebugEvent::pwritev);
   BLOCK_TRY(rules_of(node).meet(IoType::write, offset, vector.size()));
   return node.file()->co_writev(offset, vector, flags);
 }
 
 Result<void> debug_flush(Node& node) {
+  rules_of(node).happen(DebugEvent::flush_to_disk);
   BLOCK_TRY(rules_of(node).meet(IoType::flush, 0, 0));
   return node.file()->read_only() ? Result<void>() : node.file()->co_flush();
 }
 
 Result<void> debug_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t bytes,
                                  ZeroFlags flags) {
+  rules_of(node).happen(DebugEvent::pwritev_zero);
   BLOCK_TRY(rules_of(node).meet(IoType::write_zeroes, offset, bytes));
   return node.file()->co_pwrite_zeroes(offset, bytes, flags);
 }
@@ -156,6 +166,27 @@ Result<BlockStatus> debug_block_status(Node& node, std::uint64_t offset, std::ui
   return status;
 }
 
+void debug_event(Node& node, DebugEvent event) {
+  rules_of(node).happen(event);
+  break_points_of(node).pass(event);
+}
+
+Result<void> debug_breakpoint(Node& node, DebugEvent event, const std::string& tag) {
+  return break_points_of(node).set(event, tag);
+}
+
+Result<void> debug_remove_breakpoint(Node& node, const std::string& tag) {
+  return break_points_of(node).remove(tag);
+}
+
+Result<void> debug_resume(Node& node, const std::string& tag) {
+  return break_points_of(node).resume(tag);
+}
+
+Result<bool> debug_wait(Node& node, const std::string& tag, std::chrono::milliseconds at_most) {
+  return break_points_of(node).wait(tag, at_most);
+}
+
 } // namespace
 
 const BlockDriver blkdebug_driver = {
@@ -174,6 +205,11 @@ const BlockDriver blkdebug_driver = {
     .co_pdiscard = debug_pdiscard,
     .co_truncate = debug_truncate,
     .co_block_status = debug_block_status,
+    .debug_event = debug_event,
+    .debug_breakpoint = debug_breakpoint,
+    .debug_remove_breakpoint = debug_remove_breakpoint,
+    .debug_resume = debug_resume,
+    .debug_wait = debug_wait,
 };
 
 } // namespace block

@@ -5,9 +5,7 @@
 #include <cerrno>
 #include <charconv>
 #include <map>
-#include <span>
 #include <string_view>
-#include <thread>
 
 namespace block::debug {
 namespace {
@@ -20,17 +18,17 @@ constexpr IoTypes bit(IoType type) {
   return 1u << static_cast<unsigned>(type);
 }
 
-struct Named {
+struct NamedType {
   std::string_view name;
   IoTypes types;
 };
 
-constexpr IoTypes all_types = bit(IoType::read) | bit(IoType::write) | bit(IoType::write_zeroes) |
-                              bit(IoType::discard) | bit(IoType::flush) | bit(IoType::block_status);
 // Asking what lies where fails only if a rule says so.
-constexpr IoTypes usual_types = all_types & ~bit(IoType::block_status);
+constexpr IoTypes usual_types = bit(IoType::read) | bit(IoType::write) | bit(IoType::write_zeroes) |
+                                bit(IoType::discard) | bit(IoType::flush);
+constexpr IoTypes all_types = usual_types | bit(IoType::block_status);
 
-constexpr Named io_types[] = {
+constexpr NamedType io_types[] = {
     {"read", bit(IoType::read)},
     {"write", bit(IoType::write)},
     {"write-zeroes", bit(IoType::write_zeroes)},
@@ -39,25 +37,25 @@ constexpr Named io_types[] = {
     {"block-status", bit(IoType::block_status)},
 };
 
-// The events that happen where a request enters a file, with the requests in which they do. Those
-// that happen inside a format driver cannot be seen from here.
-constexpr Named events[] = {
-    {"none", all_types},
-    {"read_aio", bit(IoType::read)},
-    {"write_aio", bit(IoType::write)},
-    {"pwritev", bit(IoType::write)},
-    {"pwritev_zero", bit(IoType::write_zeroes)},
-    {"flush_to_disk", bit(IoType::flush)},
-};
-
-Result<IoTypes> find(std::span<const Named> all, const char* what, const std::string& name) {
-  std::string known;
-  for (const Named& entry : all) {
-    if (entry.name == name) return entry.types;
+template <typename Names>
+Error not_known(const char* what, const std::string& name, const Names& names, std::string known) {
+  for (const auto& entry : names)
     known += (known.empty() ? "" : ", ") + std::string(entry.name);
-  }
   return Error(ErrorKind::invalid_argument, "blkdebug does not know the " + std::string(what) +
                                                 " '" + name + "', only " + known);
+}
+
+Result<IoTypes> find_types(const std::string& name) {
+  for (const NamedType& entry : io_types)
+    if (entry.name == name) return entry.types;
+  return not_known("iotype", name, io_types, "");
+}
+
+// "none" stands for no event.
+Result<std::optional<DebugEvent>> find_event(const std::string& name) {
+  if (name == "none") return std::optional<DebugEvent>();
+  if (const DebugEventInfo* info = find_debug_event(name)) return std::optional(info->event);
+  return not_known("event", name, debug_events, "none");
 }
 
 Result<std::uint64_t> take_within(Options& rule, const char* key, std::uint64_t absent,
@@ -91,20 +89,13 @@ Result<std::map<std::uint64_t, Options>> take_groups(Options& options, const std
 
 Result<Rules::Match> Rules::take_match(Options& rule, bool has_iotype) {
   Match match;
-  const std::string event = rule.take("event").value_or("none");
-  BLOCK_TRY_ASSIGN(const IoTypes happens_in, find(events, "event", event));
-  match.types = happens_in;
+  BLOCK_TRY_ASSIGN(match.event, find_event(rule.take("event").value_or("none")));
+  match.types = all_types;
   if (has_iotype) {
-    const std::optional<std::string> name = rule.take("iotype");
-    IoTypes wanted = usual_types;
-    if (name) {
-      BLOCK_TRY_ASSIGN(wanted, find(io_types, "iotype", *name));
+    match.types = usual_types;
+    if (const std::optional<std::string> name = rule.take("iotype")) {
+      BLOCK_TRY_ASSIGN(match.types, find_types(*name));
     }
-    match.types &= wanted;
-    if (match.types == 0)
-      return Error(ErrorKind::invalid_argument, "The event '" + event +
-                                                    "' does not happen in requests of iotype '" +
-                                                    *name + "'");
   }
   if (rule.contains("sector")) {
     BLOCK_TRY_ASSIGN(match.sector, take_within(rule, "sector", 0, 0, UINT64_MAX / sector_bytes));
@@ -162,37 +153,75 @@ Result<void> Rules::add(Options& options) {
   };
   BLOCK_TRY(add_groups("inject-error", &Rules::add_error));
   BLOCK_TRY(add_groups("inject-delay", &Rules::add_delay));
-  return add_groups("set-state", &Rules::add_transition);
+  BLOCK_TRY(add_groups("set-state", &Rules::add_transition));
+  auto has_event = [](const auto& rule) { return rule.match.event.has_value(); };
+  listens_ = std::ranges::any_of(errors_, has_event) || std::ranges::any_of(delays_, has_event) ||
+             std::ranges::any_of(transitions_, has_event);
+  return {};
 }
 
-bool Rules::matches(const Match& match, IoType type, std::uint64_t offset,
-                    std::uint64_t bytes) const {
+bool Rules::fits(const Match& match, IoType type, std::uint64_t offset, std::uint64_t bytes) {
   if ((match.types & bit(type)) == 0) return false;
-  if (match.state != 0 && match.state != state_) return false;
   if (!match.sector) return true;
   const std::uint64_t begin = *match.sector * sector_bytes;
   return bytes > 0 && offset < begin + sector_bytes && begin < offset + bytes;
 }
 
+template <typename Applies>
+void Rules::change_state(const Applies& applies) {
+  auto transition = std::ranges::find_if(transitions_, applies);
+  if (transition != transitions_.end()) state_ = transition->new_state;
+}
+
+void Rules::happen(DebugEvent event) {
+  if (!listens_) return;
+  std::lock_guard hold(mutex_);
+  auto applies = [&](const auto& rule) {
+    return rule.match.event == event && is_ready(rule.match);
+  };
+  Waiting waiting;
+  for (std::size_t i = 0; i < errors_.size(); ++i)
+    if (applies(errors_[i])) waiting.errors.push_back(i);
+  for (std::size_t i = 0; i < delays_.size(); ++i)
+    if (applies(delays_[i])) waiting.delays.push_back(i);
+  if (!waiting.errors.empty() || !waiting.delays.empty())
+    waiting_[std::this_thread::get_id()] = std::move(waiting);
+  change_state(applies);
+}
+
+// The first rule that is about the request; one that lay in wait does so no longer.
+template <typename Rule>
+Rule* Rules::find(std::vector<Rule>& rules, std::vector<std::size_t>& waiting, IoType type,
+                  std::uint64_t offset, std::uint64_t bytes) {
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const Match& match = rules[i].match;
+    if (match.spent || !fits(match, type, offset, bytes)) continue;
+    // The state of a rule with an event was looked at when the event happened.
+    if (match.event ? std::erase(waiting, i) > 0 : is_ready(match)) return &rules[i];
+  }
+  return nullptr;
+}
+
 Result<void> Rules::meet(IoType type, std::uint64_t offset, std::uint64_t bytes) {
   if (errors_.empty() && delays_.empty() && transitions_.empty()) return {};
-  auto applies = [&](const auto& rule) { return matches(rule.match, type, offset, bytes); };
   std::chrono::milliseconds delay{0};
   int failed = 0;
   {
     std::lock_guard hold(mutex_);
-    if (auto rule = std::find_if(delays_.begin(), delays_.end(), applies); rule != delays_.end())
+    auto own = waiting_.find(std::this_thread::get_id());
+    Waiting none;
+    Waiting& waiting = own == waiting_.end() ? none : own->second;
+    if (const InjectDelay* rule = find(delays_, waiting.delays, type, offset, bytes))
       delay = rule->delay;
-    auto error = std::find_if(errors_.begin(), errors_.end(), [&](const InjectError& rule) {
-      return !rule.spent && applies(rule);
-    });
-    if (error != errors_.end()) {
-      failed = error->errno_value;
-      error->spent = error->once;
+    if (InjectError* rule = find(errors_, waiting.errors, type, offset, bytes)) {
+      failed = rule->errno_value;
+      rule->match.spent = rule->once;
     }
-    // Last, so that all rules see the state in which the request began.
-    auto transition = std::find_if(transitions_.begin(), transitions_.end(), applies);
-    if (transition != transitions_.end()) state_ = transition->new_state;
+    if (own != waiting_.end() && waiting.errors.empty() && waiting.delays.empty())
+      waiting_.erase(own);
+    change_state([&](const SetState& rule) {
+      return !rule.match.event && is_ready(rule.match) && fits(rule.match, type, offset, bytes);
+    });
   }
   if (delay.count() > 0) std::this_thread::sleep_for(delay);
   if (failed != 0) return Error::from_errno(failed, "error injected by blkdebug");

@@ -2,6 +2,7 @@
 #ifndef BLOCK_DEBUG_RULES_H
 #define BLOCK_DEBUG_RULES_H
 
+#include "block/debug-event.h"
 #include "block/options.h"
 
 #include <chrono>
@@ -9,6 +10,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
+#include <unordered_map>
 #include <vector>
 
 namespace block::debug {
@@ -20,11 +23,18 @@ enum class IoType { read, write, write_zeroes, discard, flush, block_status };
 using IoTypes = unsigned;
 
 // Read from options before the node opens, then used by its requests on any thread.
+//
+// A rule without an event is about every request. A rule with an event lies in wait from the moment
+// in which the event happens, in the rule's state, for the next request of the same thread that
+// fits it; when another event brings further rules, they take its place.
 class Rules {
 public:
   // Adds what the options hold under "inject-error.N.*", "inject-delay.N.*" and "set-state.N.*",
   // in the order of N, and takes it out of them. Errors: invalid_argument, naming the option.
   Result<void> add(Options& options);
+
+  // The event happens on this thread.
+  void happen(DebugEvent event);
 
   // A request of that type begins: waits as the rules say, and returns the error that they inject.
   // Offset and length are bytes, both 0 for a flush.
@@ -36,12 +46,13 @@ private:
     IoTypes types = 0;
     std::optional<std::uint64_t> sector; // of 512 bytes; only requests that touch it
     unsigned state = 0;                  // only in this state; 0 = in any
+    std::optional<DebugEvent> event;
+    bool spent = false; // was for once, and has been used
   };
   struct InjectError {
     Match match;
     int errno_value = 0;
     bool once = false;
-    bool spent = false;
   };
   struct InjectDelay {
     Match match;
@@ -52,17 +63,33 @@ private:
     unsigned new_state = 0;
   };
 
+  // Rules with events that lie in wait, by their indices.
+  struct Waiting {
+    std::vector<std::size_t> errors, delays;
+  };
+
   static Result<Match> take_match(Options& rule, bool has_iotype);
   Result<void> add_error(Options& rule);
   Result<void> add_delay(Options& rule);
   Result<void> add_transition(Options& rule);
-  bool matches(const Match& match, IoType type, std::uint64_t offset, std::uint64_t bytes) const;
+  bool is_ready(const Match& match) const {
+    return !match.spent && (match.state == 0 || match.state == state_);
+  }
+  static bool fits(const Match& match, IoType type, std::uint64_t offset, std::uint64_t bytes);
+  template <typename Rule>
+  Rule* find(std::vector<Rule>& rules, std::vector<std::size_t>& waiting, IoType type,
+             std::uint64_t offset, std::uint64_t bytes);
+  // The first rule about the moment changes the state, which all other rules have seen by then.
+  template <typename Applies>
+  void change_state(const Applies& applies);
 
-  std::mutex mutex_; // guards what requests change: spent, state_
+  bool listens_ = false; // to events: there is a rule with one
+  std::mutex mutex_;     // guards what requests change: Match::spent, state_, waiting_
   std::vector<InjectError> errors_;
   std::vector<InjectDelay> delays_;
   std::vector<SetState> transitions_;
   unsigned state_ = 1;
+  std::unordered_map<std::thread::id, Waiting> waiting_; // of threads for which some wait
 };
 
 } // namespace block::debug

@@ -73,6 +73,10 @@ Result<void> memory_flush(Node& node) {
   return file_of(node).driver_flush();
 }
 
+void memory_debug_event(Node& node, DebugEvent event) {
+  file_of(node).driver_event(event);
+}
+
 constexpr BlockDriver memory_driver = {
     .format_name = "memory",
     .is_protocol = true,
@@ -87,6 +91,7 @@ constexpr BlockDriver memory_driver = {
     .co_pwrite_zeroes = memory_pwrite_zeroes,
     .co_pdiscard = memory_pdiscard,
     .co_truncate = memory_truncate,
+    .debug_event = memory_debug_event,
 };
 
 constexpr BlockDriver memory_plain_driver = {

@@ -110,6 +110,16 @@ std::uint64_t MemoryFile::count(MemoryOperation operation) const {
   return counts_[static_cast<std::size_t>(operation)];
 }
 
+std::set<DebugEvent> MemoryFile::events() const {
+  std::lock_guard hold(mutex_);
+  return events_;
+}
+
+void MemoryFile::driver_event(DebugEvent event) {
+  std::lock_guard hold(mutex_);
+  events_.insert(event);
+}
+
 std::uint64_t MemoryFile::fua_writes() const {
   std::lock_guard hold(mutex_);
   return fua_writes_;

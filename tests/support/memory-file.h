@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,8 @@ public:
   // Operations that reached the file, failed ones included.
   std::uint64_t count(MemoryOperation operation) const;
   std::uint64_t fua_writes() const;
+  // Debug events that the file's parents have told.
+  std::set<DebugEvent> events() const;
 
   // The nth such operation from now fails once (1 = the next one).
   void fail(MemoryOperation operation, std::uint64_t nth, int errno_value);
@@ -93,6 +96,7 @@ public:
   Result<void> driver_discard(std::uint64_t offset, std::uint64_t bytes);
   Result<void> driver_truncate(std::uint64_t length);
   Result<void> driver_flush();
+  void driver_event(DebugEvent event);
 
 private:
   static constexpr std::size_t operations = 5;
@@ -115,6 +119,7 @@ private:
   std::uint64_t ever_flushed_ = 0; // changes that were in unflushed_ once
   std::array<std::uint64_t, operations> counts_{};
   std::uint64_t fua_writes_ = 0;
+  std::set<DebugEvent> events_;
   std::array<Faults, operations> faults_;
   std::optional<std::uint64_t> bad_byte_;
   std::uint64_t capacity_ = UINT64_MAX;

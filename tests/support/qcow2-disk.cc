@@ -62,12 +62,14 @@ Qcow2Disk::~Qcow2Disk() {
 }
 
 Result<void> Qcow2Disk::try_open(Options further, Graph::OpenDefaults defaults) {
+  const std::string place = shape_.debug ? "file.image." : "file.";
   Options options = merged(merged({{"driver", "qcow2"},
                                    {"node-name", "disk"},
-                                   {"file.driver", "memory"},
-                                   {"file.filename", file->name()}},
+                                   {place + "driver", "memory"},
+                                   {place + "filename", file->name()}},
                                   shape_.open),
                            further);
+  if (shape_.debug) options.set("file.driver", "blkdebug");
   BLOCK_TRY_ASSIGN(node_, graph.open(std::move(options), defaults));
   return {};
 }

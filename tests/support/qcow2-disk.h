@@ -19,6 +19,7 @@ struct DiskShape {
   unsigned refcount_bits = 16;
   Options create = {}; // further options of create
   Options open = {};   // further node options, for every open
+  bool debug = false;  // a blkdebug node lies over the file
 };
 
 struct DiskCheck {

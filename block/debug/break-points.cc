@@ -1,0 +1,68 @@
+// BreakPoints: a list of those set, a list of those that hold a request.
+#include "block/debug/break-points.h"
+
+#include <algorithm>
+
+namespace block::debug {
+namespace {
+
+Error no_such_tag(const char* what, const std::string& tag) {
+  return Error(ErrorKind::not_found, std::string(what) + " '" + tag + "'");
+}
+
+} // namespace
+
+Result<void> BreakPoints::set(DebugEvent event, const std::string& tag) {
+  for (const DebugEventInfo& info : debug_events)
+    if (info.event == event && !info.can_hold)
+      return Error(ErrorKind::unsupported,
+                   "No request can be held at event '" + std::string(info.name) + "'");
+  std::lock_guard hold(mutex_);
+  set_.push_back({event, tag});
+  any_set_ = true;
+  return {};
+}
+
+Result<void> BreakPoints::remove(const std::string& tag) {
+  std::lock_guard hold(mutex_);
+  auto meant = [&](const Point& point) { return tag.empty() || point.tag == tag; };
+  bool found = std::erase_if(set_, meant) > 0;
+  any_set_ = !set_.empty();
+  for (Point& point : held_)
+    if (meant(point)) found = point.resumed = true;
+  changed_.notify_all();
+  if (!found && !tag.empty()) return no_such_tag("There is no break point", tag);
+  return {};
+}
+
+Result<void> BreakPoints::resume(const std::string& tag) {
+  std::lock_guard hold(mutex_);
+  auto found = std::ranges::find_if(
+      held_, [&](const Point& point) { return point.tag == tag && !point.resumed; });
+  if (found == held_.end()) return no_such_tag("No request is held at break point", tag);
+  found->resumed = true;
+  changed_.notify_all();
+  return {};
+}
+
+Result<bool> BreakPoints::wait(const std::string& tag, std::chrono::milliseconds at_most) {
+  std::unique_lock hold(mutex_);
+  return changed_.wait_for(hold, at_most, [&] {
+    return std::ranges::any_of(
+        held_, [&](const Point& point) { return point.tag == tag && !point.resumed; });
+  });
+}
+
+void BreakPoints::pass(DebugEvent event) {
+  if (!any_set_.load(std::memory_order_relaxed)) return;
+  std::unique_lock hold(mutex_);
+  auto point = std::ranges::find(set_, event, &Point::event);
+  if (point == set_.end()) return;
+  held_.splice(held_.end(), set_, point);
+  any_set_ = !set_.empty();
+  changed_.notify_all();
+  changed_.wait(hold, [&] { return point->resumed; });
+  held_.erase(point);
+}
+
+} // namespace block::debug
