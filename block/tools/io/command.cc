@@ -42,8 +42,8 @@ Words split_words(const std::string& line) {
 const std::vector<const Command*>& all_commands() {
   static const std::vector<const Command*> sorted = [] {
     std::vector<const Command*> commands;
-    for (std::span<const Command> group :
-         {read_commands(), write_commands(), aio_commands(), image_commands(), session_commands()})
+    for (std::span<const Command> group : {read_commands(), write_commands(), aio_commands(),
+                                           image_commands(), break_commands(), session_commands()})
       for (const Command& command : group)
         commands.push_back(&command);
     std::ranges::sort(commands, [](const Command* a, const Command* b) {

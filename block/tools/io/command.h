@@ -34,6 +34,7 @@ std::span<const Command> read_commands();
 std::span<const Command> write_commands();
 std::span<const Command> aio_commands();
 std::span<const Command> image_commands();   // discard, flush, truncate, alloc, map, length, info
+std::span<const Command> break_commands();   // break, wait_break, resume, remove_break
 std::span<const Command> session_commands(); // open, close, help, quit, sleep, abort, ...
 
 // All of them by name.

@@ -80,6 +80,8 @@ Result<void> Session::open(OpenRequest request) {
 }
 
 bool Session::close() {
+  // What a break point still holds would be waited for in vain. Most images have none.
+  if (image_) (void)image_->debug_remove_breakpoint("").ok();
   aio_.drain();
   image_ = Image();
   base_ = Image();
