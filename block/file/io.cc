@@ -1,7 +1,7 @@
 // The file driver's requests for content: read, write, flush.
+#include "block/file/bounce.h"
 #include "block/file/state.h"
 #include "block/file/transfer.h"
-#include "block/util/aligned-buffer.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,9 +11,7 @@
 namespace block {
 namespace {
 
-// O_DIRECT wants aligned memory too; what is not goes through a buffer of this size.
-constexpr std::uint64_t bounce_bytes = 1024 * 1024;
-
+// O_DIRECT wants aligned memory too.
 bool needs_bounce(const FileState& file, const IoVector& vector, std::uint32_t align) {
   if (!file.direct) return false;
   return std::any_of(vector.segments().begin(), vector.segments().end(), [&](const iovec& segment) {
@@ -55,7 +53,7 @@ Result<void> file_readv(Node& node, std::uint64_t offset, const IoVector& vector
     BLOCK_TRY_ASSIGN(const std::uint64_t got, read_fully(file.descriptor.get(), offset, vector));
     return expect_complete(node, offset, vector, got);
   }
-  AlignedBuffer bounce(std::min(vector.size(), bounce_bytes));
+  BounceBuffer bounce(vector.size());
   for (std::uint64_t done = 0; done < vector.size(); done += bounce.size()) {
     const std::uint64_t bytes = std::min<std::uint64_t>(bounce.size(), vector.size() - done);
     const IoVector piece(bounce.data(), bytes);
@@ -72,7 +70,7 @@ Result<void> file_writev(Node& node, std::uint64_t offset, const IoVector& vecto
   FileState& file = file_state(node);
   if (!needs_bounce(file, vector, node.limits().request_alignment))
     return write_fully(file.descriptor.get(), offset, vector, flags.fua);
-  AlignedBuffer bounce(std::min(vector.size(), bounce_bytes));
+  BounceBuffer bounce(vector.size());
   for (std::uint64_t done = 0; done < vector.size(); done += bounce.size()) {
     const std::uint64_t bytes = std::min<std::uint64_t>(bounce.size(), vector.size() - done);
     vector.copy_to(done, bounce.span().first(bytes));

@@ -102,6 +102,33 @@ TEST_F(File, ConcurrentZerosAndWritesBeyondTheEndDoNotLoseData) {
   EXPECT_EQ(directory.content("f"), expected);
 }
 
+// Memory that O_DIRECT does not take goes through buffers that requests share one after the other.
+TEST_F(File, DirectRequestsFromAnyMemoryKeepTheirContentApart) {
+  constexpr std::uint64_t part = 4 << 20;
+  constexpr unsigned threads = 4;
+  directory.make("f", zeros(threads * part));
+  Options options = *Options::parse("driver=file,cache.direct=on");
+  options.set("filename", directory.file("f"));
+  Result<std::shared_ptr<Node>> opened = graph.open(options, {});
+  if (!opened && opened.error().kind() == ErrorKind::unsupported)
+    GTEST_SKIP() << opened.error().message();
+  ASSERT_TRUE(succeeded(opened));
+  Node& node = **opened;
+  std::vector<std::thread> all;
+  for (unsigned thread = 0; thread < threads; ++thread)
+    all.emplace_back([&, thread] {
+      unsigned seed = thread;
+      for (std::uint64_t bytes : {4096u, 65536u, 1u << 20, (2u << 20) + 4096u, 8192u, 1u << 20}) {
+        const std::string data = "-" + pattern(bytes, seed += threads); // so it is not aligned
+        const IoVector vector(const_cast<char*>(data.data()) + 1, bytes);
+        EXPECT_TRUE(succeeded(node.co_writev(thread * part, vector)));
+        EXPECT_TRUE(read(node, thread * part, bytes) == data.substr(1)) << bytes;
+      }
+    });
+  for (std::thread& thread : all)
+    thread.join();
+}
+
 TEST_F(File, DiscardFreesSpaceAndKeepsTheLength) {
   auto node = open_file(std::string(1 << 20, 'x'));
   const std::uint64_t before = blocks_on_disk();
