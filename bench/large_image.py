@@ -36,13 +36,13 @@ def write_numbers(image, place, numbers):
         image.write(place + 8 * begin, big_endian(numbers[begin:begin + AT_ONCE]))
 
 
-def make_image(dedup_img, path, cluster_size, size, allocated, options="dedup=sha256"):
+def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True):
     """An image of `size` bytes, the first `allocated` of them stored, each cluster once. Returns the count of clusters.
 
     Every hash is another one, drawn at random. `allocated` is a multiple of what an L2 table maps,
-    and clusters are not larger than hash blocks.
+    and clusters are not larger than hash blocks. Without `refcounts` they are wrong, as those of a crashed image.
     """
-    run(dedup_img, "create", "-q", "-f", "qcow2", "-o", f"{options},cluster_size={cluster_size}", path, size)
+    run(dedup_img, "create", "-q", "-f", "qcow2", "-o", f"dedup=sha256,cluster_size={cluster_size}", path, size)
     image = Image(path, writable=True)
     cluster = image.cluster_size
     clusters = allocated // cluster
@@ -57,7 +57,8 @@ def make_image(dedup_img, path, cluster_size, size, allocated, options="dedup=sh
     write_numbers(image, image.get("l1_table_offset"), range(COPIED + l2_place, COPIED + data_place, cluster))
     write_numbers(image, l2_place, range(COPIED + data_place, COPIED + data_end, cluster))
     table_end = write_dedup_table(image, data_place // cluster, data_end // cluster)
-    write_refcounts(image, table_end, old_counts)
+    if refcounts:
+        write_refcounts(image, table_end, old_counts)
     return clusters
 
 
