@@ -28,7 +28,7 @@ std::string contents(const Qcow2Disk& disk, unsigned first, unsigned clusters) {
   return data;
 }
 
-TEST(DebugEvents, AreAllTold) {
+TEST(EventsOfTheDriver, AreAllTold) {
   auto base = block::MemoryFile::create("base", std::vector<std::byte>(4096));
   DiskShape shape = small();
   shape.open = {{"backing.driver", "memory"}, {"backing.filename", "base"}};
