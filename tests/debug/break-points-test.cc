@@ -3,6 +3,7 @@
 #include "tests/support/nodes.h"
 
 #include <future>
+#include <list>
 
 namespace block {
 namespace {
@@ -11,21 +12,28 @@ using namespace std::chrono_literals;
 
 class BreakPoints : public testing::Test {
 protected:
+  // A test that has failed may have left requests where they are held.
+  void TearDown() override { EXPECT_TRUE(succeeded(node->debug_remove_breakpoint(""))); }
+
   std::shared_ptr<MemoryFile> memory = MemoryFile::create("disk", std::vector<std::byte>(4096));
   Graph graph;
   std::shared_ptr<Node> node = open(graph, {{"driver", "raw"},
                                             {"file.driver", "blkdebug"},
                                             {"file.image.driver", "memory"},
                                             {"file.image.filename", "disk"}});
+  std::list<std::future<void>> requests; // whose end is waited for before the node's
 
   void set(DebugEvent event, const std::string& tag) {
     EXPECT_TRUE(succeeded(node->debug_breakpoint(event, tag)));
   }
   // A write of one byte, on a thread of its own.
-  std::future<void> write(std::uint64_t offset, const std::string& byte) {
-    return std::async(std::launch::async, [this, offset, byte] {
-      EXPECT_TRUE(succeeded(block::write(*node, offset, byte)));
-    });
+  std::future<void>& write(std::uint64_t offset, const std::string& byte) {
+    return start(
+        [this, offset, byte] { EXPECT_TRUE(succeeded(block::write(*node, offset, byte))); });
+  }
+  template <typename Function>
+  std::future<void>& start(Function function) {
+    return requests.emplace_back(std::async(std::launch::async, std::move(function)));
   }
   bool held(const std::string& tag, std::chrono::milliseconds at_most = 5s) {
     Result<bool> waited = node->debug_wait(tag, at_most);
@@ -43,9 +51,9 @@ protected:
 TEST_F(BreakPoints, HoldTheNextRequestUntilItIsResumed) {
   set(DebugEvent::write_aio, "A");
   EXPECT_FALSE(held("A", 0ms));
-  auto first = write(0, "a");
+  auto& first = write(0, "a");
   ASSERT_TRUE(held("A"));
-  auto second = write(1, "b");
+  auto& second = write(1, "b");
   EXPECT_TRUE(ends(second)) << "a break point is for one request";
   EXPECT_FALSE(ends(first, 20ms));
   EXPECT_EQ(byte_at(0), zeros(1)) << "it was held before it wrote";
@@ -60,12 +68,11 @@ TEST_F(BreakPoints, EachHoldsARequestOfItsOwnEvent) {
   set(DebugEvent::write_aio, "A");
   set(DebugEvent::read_aio, "R");
   set(DebugEvent::write_aio, "B");
-  auto first = write(0, "a");
+  auto& first = write(0, "a");
   ASSERT_TRUE(held("A"));
-  auto second = write(1, "b");
+  auto& second = write(1, "b");
   ASSERT_TRUE(held("B"));
-  auto reader =
-      std::async(std::launch::async, [&] { EXPECT_EQ(read(*node, 0, 2), zeros(1) + "b"); });
+  auto& reader = start([&] { EXPECT_EQ(read(*node, 0, 2), zeros(1) + "b"); });
   ASSERT_TRUE(held("R"));
   ASSERT_TRUE(succeeded(node->debug_resume("B")));
   EXPECT_TRUE(ends(second));
@@ -79,9 +86,9 @@ TEST_F(BreakPoints, EachHoldsARequestOfItsOwnEvent) {
 TEST_F(BreakPoints, OfOneTagLetOneRequestGoAtATime) {
   set(DebugEvent::write_aio, "A");
   set(DebugEvent::write_aio, "A");
-  auto first = write(0, "a");
+  auto& first = write(0, "a");
   ASSERT_TRUE(held("A"));
-  auto second = write(1, "b");
+  auto& second = write(1, "b");
   EXPECT_FALSE(ends(second, 20ms));
   ASSERT_TRUE(succeeded(node->debug_resume("A")));
   EXPECT_TRUE(ends(first));
@@ -93,11 +100,11 @@ TEST_F(BreakPoints, OfOneTagLetOneRequestGoAtATime) {
 TEST_F(BreakPoints, ThatAreRemovedHoldNothingAndLetGo) {
   set(DebugEvent::write_aio, "A");
   set(DebugEvent::write_aio, "A");
-  auto first = write(0, "a");
+  auto& first = write(0, "a");
   ASSERT_TRUE(held("A"));
   ASSERT_TRUE(succeeded(node->debug_remove_breakpoint("A")));
   EXPECT_TRUE(ends(first));
-  auto second = write(1, "b");
+  auto& second = write(1, "b");
   EXPECT_TRUE(ends(second));
 }
 
@@ -105,11 +112,12 @@ TEST_F(BreakPoints, CanAllBeRemovedAtOnce) {
   set(DebugEvent::write_aio, "A");
   set(DebugEvent::write_aio, "B");
   set(DebugEvent::write_aio, "C");
-  auto first = write(0, "a"), second = write(1, "b");
+  auto& first = write(0, "a");
+  auto& second = write(1, "b");
   ASSERT_TRUE(held("A"));
   ASSERT_TRUE(held("B"));
   ASSERT_TRUE(succeeded(node->debug_remove_breakpoint("")));
-  auto third = write(2, "c");
+  auto& third = write(2, "c");
   for (auto* request : {&first, &second, &third})
     EXPECT_TRUE(ends(*request));
   EXPECT_TRUE(succeeded(node->debug_remove_breakpoint("")));
