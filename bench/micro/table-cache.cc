@@ -14,7 +14,9 @@ constexpr std::uint64_t tables = 512; // that the cache holds
 class Cache {
 public:
   explicit Cache(std::size_t table_bytes)
-      : node_(open()), file_(*node_), cache_(file_, table_bytes, tables * table_bytes) {
+      : node_(open()),
+        file_(*node_),
+        cache_(file_, table_bytes, tables * table_bytes, block::DebugEvent::l2_load) {
     for (std::uint64_t number = 0; number < tables; ++number)
       get(number);
   }
