@@ -120,8 +120,20 @@ Result<std::uint64_t> bytes_within(Node& node, std::uint64_t offset, std::uint64
   return offset < length ? std::min(bytes, length - offset) : 0;
 }
 
+// The rules' word on a request that is done wholly or not at all.
+Result<void> judge(Node& node, IoType type, std::uint64_t offset, std::uint64_t bytes) {
+  debug::Verdict verdict = rules_of(node).meet(type, offset, bytes);
+  if (verdict.error) return std::move(*verdict.error);
+  return {};
+}
+
 Result<void> debug_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
-  BLOCK_TRY(rules_of(node).meet(IoType::read, offset, vector.size()));
+  debug::Verdict verdict = rules_of(node).meet(IoType::read, offset, vector.size());
+  if (verdict.error) {
+    if (verdict.done_bytes > 0)
+      BLOCK_TRY(node.file()->co_readv(offset, vector.slice(0, verdict.done_bytes)));
+    return std::move(*verdict.error);
+  }
   BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(node, offset, vector.size()));
   if (within == vector.size()) return node.file()->co_readv(offset, vector);
   vector.fill(within, vector.size() - within, std::byte{0});
@@ -131,25 +143,30 @@ Result<void> debug_readv(Node& node, std::uint64_t offset, const IoVector& vecto
 Result<void> debug_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                           WriteFlags flags) {
   rules_of(node).happen(DebugEvent::pwritev);
-  BLOCK_TRY(rules_of(node).meet(IoType::write, offset, vector.size()));
+  debug::Verdict verdict = rules_of(node).meet(IoType::write, offset, vector.size());
+  if (verdict.error) {
+    if (verdict.done_bytes > 0)
+      BLOCK_TRY(node.file()->co_writev(offset, vector.slice(0, verdict.done_bytes), flags));
+    return std::move(*verdict.error);
+  }
   return node.file()->co_writev(offset, vector, flags);
 }
 
 Result<void> debug_flush(Node& node) {
   rules_of(node).happen(DebugEvent::flush_to_disk);
-  BLOCK_TRY(rules_of(node).meet(IoType::flush, 0, 0));
+  BLOCK_TRY(judge(node, IoType::flush, 0, 0));
   return node.file()->read_only() ? Result<void>() : node.file()->co_flush();
 }
 
 Result<void> debug_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t bytes,
                                  ZeroFlags flags) {
   rules_of(node).happen(DebugEvent::pwritev_zero);
-  BLOCK_TRY(rules_of(node).meet(IoType::write_zeroes, offset, bytes));
+  BLOCK_TRY(judge(node, IoType::write_zeroes, offset, bytes));
   return node.file()->co_pwrite_zeroes(offset, bytes, flags);
 }
 
 Result<void> debug_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  BLOCK_TRY(rules_of(node).meet(IoType::discard, offset, bytes));
+  BLOCK_TRY(judge(node, IoType::discard, offset, bytes));
   return node.file()->co_pdiscard(offset, bytes);
 }
 
@@ -158,7 +175,7 @@ Result<void> debug_truncate(Node& node, std::uint64_t length, Preallocation prea
 }
 
 Result<BlockStatus> debug_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  BLOCK_TRY(rules_of(node).meet(IoType::block_status, offset, bytes));
+  BLOCK_TRY(judge(node, IoType::block_status, offset, bytes));
   BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(node, offset, bytes));
   BLOCK_TRY_ASSIGN(BlockStatus status, node.file()->co_block_status(offset, within));
   // The child's answer, but for the place: that is in terms of the child itself.

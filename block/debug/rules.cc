@@ -98,7 +98,9 @@ Result<Rules::Match> Rules::take_match(Options& rule, bool has_iotype) {
     }
   }
   if (rule.contains("sector")) {
-    BLOCK_TRY_ASSIGN(match.sector, take_within(rule, "sector", 0, 0, UINT64_MAX / sector_bytes));
+    constexpr std::uint64_t last_sector = INT64_MAX / sector_bytes;
+    BLOCK_TRY_ASSIGN(match.sector, take_within(rule, "sector", 0, 0, last_sector));
+    BLOCK_TRY_ASSIGN(match.sectors, take_within(rule, "sectors", 1, 1, last_sector));
   }
   BLOCK_TRY_ASSIGN(match.state, take_within(rule, "state", 0, 0, UINT32_MAX));
   return match;
@@ -109,6 +111,7 @@ Result<void> Rules::add_error(Options& rule) {
   BLOCK_TRY_ASSIGN(error.match, take_match(rule, true));
   BLOCK_TRY_ASSIGN(const std::uint64_t value, take_within(rule, "errno", EIO, 1, last_errno));
   error.errno_value = static_cast<int>(value);
+  BLOCK_TRY_ASSIGN(error.done_bytes, take_within(rule, "short", 0, 0, UINT32_MAX));
   BLOCK_TRY_ASSIGN(error.once, rule.take_bool("once", false));
   // Whether an error comes at once or a moment later makes no difference to one who waits for it.
   BLOCK_TRY(rule.take_bool("immediately", false));
@@ -164,7 +167,7 @@ bool Rules::fits(const Match& match, IoType type, std::uint64_t offset, std::uin
   if ((match.types & bit(type)) == 0) return false;
   if (!match.sector) return true;
   const std::uint64_t begin = *match.sector * sector_bytes;
-  return bytes > 0 && offset < begin + sector_bytes && begin < offset + bytes;
+  return bytes > 0 && offset < begin + match.sectors * sector_bytes && begin < offset + bytes;
 }
 
 template <typename Applies>
@@ -202,10 +205,10 @@ Rule* Rules::find(std::vector<Rule>& rules, std::vector<std::size_t>& waiting, I
   return nullptr;
 }
 
-Result<void> Rules::meet(IoType type, std::uint64_t offset, std::uint64_t bytes) {
+Verdict Rules::meet(IoType type, std::uint64_t offset, std::uint64_t bytes) {
   if (errors_.empty() && delays_.empty() && transitions_.empty()) return {};
   std::chrono::milliseconds delay{0};
-  int failed = 0;
+  Verdict verdict;
   {
     std::lock_guard hold(mutex_);
     auto own = waiting_.find(std::this_thread::get_id());
@@ -214,7 +217,8 @@ Result<void> Rules::meet(IoType type, std::uint64_t offset, std::uint64_t bytes)
     if (const InjectDelay* rule = find(delays_, waiting.delays, type, offset, bytes))
       delay = rule->delay;
     if (InjectError* rule = find(errors_, waiting.errors, type, offset, bytes)) {
-      failed = rule->errno_value;
+      verdict.error = Error::from_errno(rule->errno_value, "error injected by blkdebug");
+      verdict.done_bytes = std::min(rule->done_bytes, bytes);
       rule->match.spent = rule->once;
     }
     if (own != waiting_.end() && waiting.errors.empty() && waiting.delays.empty())
@@ -224,8 +228,7 @@ Result<void> Rules::meet(IoType type, std::uint64_t offset, std::uint64_t bytes)
     });
   }
   if (delay.count() > 0) std::this_thread::sleep_for(delay);
-  if (failed != 0) return Error::from_errno(failed, "error injected by blkdebug");
-  return {};
+  return verdict;
 }
 
 } // namespace block::debug

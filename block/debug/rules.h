@@ -22,6 +22,12 @@ enum class IoType { read, write, write_zeroes, discard, flush, block_status };
 // A set of IoTypes: bit 1 << type.
 using IoTypes = unsigned;
 
+// What the rules say to one request.
+struct Verdict {
+  std::optional<Error> error;   // with which it fails, if it does
+  std::uint64_t done_bytes = 0; // of a read or write that fails: how much of it is done before
+};
+
 // Read from options before the node opens, then used by its requests on any thread.
 //
 // A rule without an event is about every request. A rule with an event lies in wait from the moment
@@ -36,15 +42,16 @@ public:
   // The event happens on this thread.
   void happen(DebugEvent event);
 
-  // A request of that type begins: waits as the rules say, and returns the error that they inject.
-  // Offset and length are bytes, both 0 for a flush.
-  Result<void> meet(IoType type, std::uint64_t offset, std::uint64_t bytes);
+  // A request of that type begins: waits as the rules say, and returns what becomes of it. Offset
+  // and length are bytes, both 0 for a flush.
+  Verdict meet(IoType type, std::uint64_t offset, std::uint64_t bytes);
 
 private:
   // Which requests a rule is about.
   struct Match {
     IoTypes types = 0;
     std::optional<std::uint64_t> sector; // of 512 bytes; only requests that touch it
+    std::uint64_t sectors = 1;           // or one of so many from it on
     unsigned state = 0;                  // only in this state; 0 = in any
     std::optional<DebugEvent> event;
     bool spent = false; // was for once, and has been used
@@ -52,6 +59,7 @@ private:
   struct InjectError {
     Match match;
     int errno_value = 0;
+    std::uint64_t done_bytes = 0;
     bool once = false;
   };
   struct InjectDelay {

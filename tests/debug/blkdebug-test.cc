@@ -180,6 +180,24 @@ TEST_F(Blkdebug, ASectorFailsOnlyWhatTouchesIt) {
   EXPECT_EQ(flush(), 0);
 }
 
+TEST_F(Blkdebug, SectorsAreARange) {
+  open_with("inject-error.0.sector=3,inject-error.0.sectors=2");
+  EXPECT_EQ(write_at(1024), 0);
+  EXPECT_EQ(write_at(1536), EIO);
+  EXPECT_EQ(write_at(2048), EIO);
+  EXPECT_EQ(write_at(2560), 0);
+}
+
+TEST_F(Blkdebug, AShortRequestIsDoneInPart) {
+  open_with("inject-error.0.iotype=write,inject-error.0.errno=28,inject-error.0.short=100,"
+            "inject-error.1.iotype=read,inject-error.1.short=1000,inject-error.1.once=on");
+  EXPECT_EQ(write_at(0), ENOSPC);
+  std::string data(512, '?');
+  EXPECT_EQ(outcome(node->co_readv(0, IoVector(data.data(), data.size()))), EIO);
+  EXPECT_EQ(data, pattern(512).substr(0, 100) + zeros(412)) << "no more than the request has";
+  EXPECT_EQ(read(*node, 0, 512), data);
+}
+
 TEST_F(Blkdebug, OnceIsOnce) {
   open_with("inject-error.0.event=pwritev,inject-error.0.once=on,inject-error.0.immediately=on,"
             "inject-error.7.event=pwritev,inject-error.7.once=on,inject-error.7.errno=28");
@@ -262,6 +280,11 @@ TEST_F(Blkdebug, WhatCannotBeIsRefusedByName) {
   EXPECT_EQ(refusal("inject-error.2.iotype=seek"),
             "inject-error.2: blkdebug does not know the iotype 'seek', only read, write, "
             "write-zeroes, discard, flush, block-status");
+  EXPECT_EQ(refusal("inject-error.0.sector=1,inject-error.0.sectors=0"),
+            "inject-error.0: Parameter 'sectors' is 0, not within 1 and 18014398509481983");
+  EXPECT_EQ(
+      refusal("inject-error.0.sectors=2"),
+      "inject-error.0: An inject-error rule of blkdebug does not support the option 'sectors'");
   EXPECT_EQ(refusal("inject-error.0.errno=0"),
             "inject-error.0: Parameter 'errno' is 0, not within 1 and 4095");
   EXPECT_EQ(
