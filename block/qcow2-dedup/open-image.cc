@@ -18,6 +18,8 @@ using qcow2::Header;
 
 namespace {
 
+constexpr std::uint64_t l2_bytes_at_once = 64 * 1024;
+
 struct OpenOptions {
   qcow2::ImageSettings image;
   DedupSettings dedup;
@@ -144,6 +146,10 @@ Result<void> open(Node& node, Options& options) {
   // Deduplication always works with lazy refcounts: it changes COPIED and refcounts of clusters all
   // over the image, and the dirty bit tells whoever opens the image after a crash to rebuild both.
   taken.image.lazy_refcounts = state->header.lazy_refcounts() || state->extension;
+  // Small clusters have small L2 tables: one at a time, each would cost a request of its own.
+  if (state->extension)
+    taken.image.l2_tables_at_once =
+        std::max<std::size_t>(1, l2_bytes_at_once / state->header.cluster_size().bytes());
   state->image = std::make_unique<qcow2::Image>(state->host_file, state->header, taken.image);
   BLOCK_TRY(state->image->load());
   state->disk = std::make_unique<qcow2::Disk>(*state->image, node);

@@ -12,7 +12,7 @@ Disk::Disk(Image& image_, const block::Node& node)
     : image(image_),
       node_(node),
       mapping_(image_.file(), image_.unguarded_l2_tables(), image_.unguarded_allocator(),
-               image_.cluster_size()) {}
+               image_.cluster_size(), image_.l2_tables_at_once()) {}
 
 Result<void> Disk::load() {
   {

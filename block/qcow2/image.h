@@ -46,6 +46,8 @@ public:
 struct ImageSettings {
   std::uint64_t l2_cache_bytes = 32u << 20;
   std::uint64_t refcount_cache_bytes = 8u << 20;
+  // L2 tables that are made and read at a time, in one piece of the file. QEMU makes one.
+  std::size_t l2_tables_at_once = 1;
   // Refcounts are not kept up to date in the file; the dirty bit tells the next opener to rebuild
   // them.
   bool lazy_refcounts = false;
@@ -102,6 +104,7 @@ public:
 
   HostFile& file() { return file_; }
   ClusterSize cluster_size() const { return cluster_size_; }
+  std::size_t l2_tables_at_once() const { return settings_.l2_tables_at_once; }
   // The largest refcount this image can store.
   std::uint64_t max_refcount() const { return max_refcount_; }
   Header& header() REQUIRES(metadata_mutex) { return header_; }

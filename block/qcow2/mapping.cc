@@ -6,8 +6,12 @@
 namespace qcow2 {
 
 Mapping::Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator,
-                 ClusterSize cluster_size)
-    : file_(file), l2_tables_(l2_tables), allocator_(allocator), cluster_size_(cluster_size) {}
+                 ClusterSize cluster_size, std::size_t tables_at_once)
+    : file_(file),
+      l2_tables_(l2_tables),
+      allocator_(allocator),
+      cluster_size_(cluster_size),
+      tables_at_once_(tables_at_once) {}
 
 Result<void> Mapping::load(HostOffset l1_offset, std::uint32_t l1_entries,
                            std::uint64_t guest_size) {
@@ -28,31 +32,67 @@ Result<void> Mapping::load(HostOffset l1_offset, std::uint32_t l1_entries,
   return {};
 }
 
+template <typename Holds>
+std::pair<std::size_t, std::size_t> Mapping::group(std::size_t index, Holds holds) const {
+  std::size_t begin = index / tables_at_once_ * tables_at_once_;
+  std::size_t end = std::min(begin + tables_at_once_, l1_.size());
+  std::size_t first = index, last = index + 1;
+  while (first > begin && holds(first - 1))
+    --first;
+  while (last < end && holds(last))
+    ++last;
+  return {first, last - first};
+}
+
 Result<Table*> Mapping::l2_table(GuestCluster cluster) {
-  std::uint64_t raw = l1_[l1_index(cluster)];
-  if ((raw & offset_mask) == 0) return nullptr;
-  auto table = l2_tables_.get(HostOffset(raw & offset_mask));
+  std::size_t index = l1_index(cluster);
+  HostOffset place(l1_[index] & offset_mask);
+  if (place == HostOffset()) return nullptr;
+  if (tables_at_once_ > 1 && !l2_tables_.find(place)) read_ahead(index);
+  auto table = l2_tables_.get(place);
   if (!table) return std::move(table).error().context("L2 table");
   return table;
+}
+
+void Mapping::read_ahead(std::size_t index) {
+  auto place = [&](std::size_t entry) { return HostOffset(l1_[entry] & offset_mask); };
+  auto [first, count] = group(index, [&](std::size_t entry) {
+    return place(entry) + index * cluster_size_.bytes() ==
+           place(index) + entry * cluster_size_.bytes();
+  });
+  l2_tables_.read_ahead(place(first), count);
+}
+
+// Zeros in the file before the L1 entries can point there; a write-back sets a barrier in between.
+Result<void> Mapping::create_tables(std::size_t first, std::size_t count) {
+  BLOCK_TRY_ASSIGN(HostCluster place, allocator_.allocate_metadata(count));
+  const HostOffset offset = cluster_size_.start(place);
+  file_.event(block::DebugEvent::l2_alloc_write);
+  block::AlignedBuffer zeros(count << cluster_size_.bits());
+  std::fill_n(zeros.data(), zeros.size(), std::byte{0});
+  if (Result<void> written = file_.write(offset, std::as_const(zeros).span()); !written) {
+    BLOCK_TRY(allocator_.release_unused(place, count));
+    return std::move(written).error().context("new L2 table");
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    HostOffset table = cluster_size_.start(place + i);
+    l2_tables_.create_stored(table);
+    l1_[first + i] = table.value() | copied_flag;
+  }
+  touch_l1(first, first + count);
+  return {};
 }
 
 Result<Table*> Mapping::l2_table_for_writing(GuestCluster cluster) {
   std::size_t index = l1_index(cluster);
   if ((l1_[index] & offset_mask) == 0) {
-    BLOCK_TRY_ASSIGN(HostCluster place, allocator_.allocate_metadata(1));
-    HostOffset offset = cluster_size_.start(place);
-    Table* table = l2_tables_.create(offset);
-    // Zeros in the file before the L1 entry can point there; a write-back sets a barrier in
-    // between.
-    file_.event(block::DebugEvent::l2_alloc_write);
-    if (Result<void> written = file_.write(offset, table->bytes()); !written) {
-      l2_tables_.forget(offset);
-      BLOCK_TRY(allocator_.release_unused(place, 1));
-      return std::move(written).error().context("new L2 table");
-    }
-    l1_[index] = offset.value() | copied_flag;
-    touch_l1(index, index + 1);
-    return table;
+    auto [first, count] =
+        group(index, [&](std::size_t other) { return (l1_[other] & offset_mask) == 0; });
+    Result<void> created = create_tables(first, count);
+    // A full disk may have room for one yet.
+    if (!created && created.error().kind() == ErrorKind::no_space && count > 1)
+      created = create_tables(index, 1);
+    BLOCK_TRY(std::move(created));
   }
   if ((l1_[index] & copied_flag) == 0) {
     BLOCK_TRY_ASSIGN(std::uint64_t references, allocator_.references(cluster_size_.containing(

@@ -18,8 +18,11 @@ struct MappedRun {
 // Not synchronised: the image's metadata lock guards it.
 class Mapping {
 public:
-  // The L2 tables come from the image's cache. `guest_size` in bytes.
-  Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator, ClusterSize cluster_size);
+  // The L2 tables come from the image's cache. New ones are made for so many neighbouring L1
+  // entries at a time, if there is room, in one piece of the file, and such a piece is read at
+  // once.
+  Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator, ClusterSize cluster_size,
+          std::size_t tables_at_once);
 
   // Reads the L1 table. Errors: corrupt (an entry that names no cluster of the file), those of the
   // read.
@@ -65,6 +68,14 @@ private:
   std::size_t l2_index(GuestCluster cluster) const { return cluster.value() % entries_per_l2(); }
   Result<Table*> l2_table(GuestCluster cluster); // null if there is none
   Result<Table*> l2_table_for_writing(GuestCluster cluster);
+  // Reads the table of an L1 entry with its neighbours in the file.
+  void read_ahead(std::size_t index);
+  // Tables for these L1 entries, which have none.
+  Result<void> create_tables(std::size_t first, std::size_t count);
+  // The neighbours of an L1 entry, itself included, for which `holds`: as many as are dealt with at
+  // once.
+  template <typename Holds>
+  std::pair<std::size_t, std::size_t> group(std::size_t index, Holds holds) const;
   Result<void> check_entry(GuestCluster cluster, L2Entry entry) const;
   void touch_l1(std::size_t begin, std::size_t end);
 
@@ -72,6 +83,7 @@ private:
   TableCache& l2_tables_;
   Allocator& allocator_;
   ClusterSize cluster_size_;
+  const std::size_t tables_at_once_;
   std::uint64_t guest_size_ = 0;
   HostOffset l1_offset_;
   std::vector<std::uint64_t> l1_;               // raw entries

@@ -60,10 +60,27 @@ Result<Table*> TableCache::get(HostOffset offset) {
   return table;
 }
 
+void TableCache::read_ahead(HostOffset first, std::size_t count) {
+  if (count < 2 || count > max_tables_ / 4) return;
+  block::AlignedBuffer memory(count * table_bytes_);
+  file_.event(load_);
+  if (!file_.read(first, memory.span())) return;
+  for (std::size_t i = count; i-- > 0;) { // so that the first of them is used first
+    HostOffset offset = first + i * table_bytes_;
+    if (by_offset_.contains(offset)) continue; // it may have changed since it was stored
+    std::copy_n(memory.data() + i * table_bytes_, table_bytes_, insert(offset)->memory_.data());
+  }
+}
+
 Table* TableCache::create(HostOffset offset) {
+  Table* table = create_stored(offset);
+  table->touch(0, table_bytes_);
+  return table;
+}
+
+Table* TableCache::create_stored(HostOffset offset) {
   Table* table = insert(offset);
   std::fill_n(table->memory_.data(), table_bytes_, std::byte{0});
-  table->touch(0, table_bytes_);
   return table;
 }
 

@@ -67,9 +67,14 @@ public:
 
   // The table at this place of the file, read if it is not cached. Errors: those of the read.
   Result<Table*> get(HostOffset offset);
+  // Reads `count` neighbouring tables at once, if the cache has room for them. What fails is left
+  // to get().
+  void read_ahead(HostOffset first, std::size_t count);
   Table* find(HostOffset offset); // null if not cached
   // A new table of zeros, entirely changed. The place must not be cached.
   Table* create(HostOffset offset);
+  // The same, with nothing to write back: the file holds the zeros.
+  Table* create_stored(HostOffset offset);
   // Drops a table whose place was given up; changes to it are lost.
   void forget(HostOffset offset);
   // Drops the least recently used unchanged tables beyond the limit.

@@ -16,7 +16,7 @@ using block::Result;
 DiskShape small() {
   DiskShape shape;
   shape.cluster_bits = 9;
-  shape.guest_clusters = 6000;
+  shape.guest_clusters = 20'000;
   shape.refcount_bits = 64;
   return shape;
 }
@@ -49,7 +49,7 @@ TEST(EventsOfTheDriver, AreAllTold) {
   disk.reopen();
   EXPECT_TRUE(disk.holds(1, disk.pattern(1)));
   disk.wait_for_index();
-  disk.write(5000, disk.pattern(1)); // looks its hash up
+  disk.write(15'000, disk.pattern(1)); // looks its hash up
   EXPECT_EQ(disk.read(5), disk.zeros());
   EXPECT_TRUE(succeeded(disk.close()));
 
@@ -83,7 +83,7 @@ Result<void> write_one(Qcow2Disk& disk) {
   return disk.try_write(7, disk.pattern(7));
 }
 Result<void> write_far(Qcow2Disk& disk) {
-  return disk.try_write(5000, disk.pattern(7));
+  return disk.try_write(15'000, disk.pattern(7));
 }
 Result<void> write_far_and_flush(Qcow2Disk& disk) {
   BLOCK_TRY(write_far(disk));
@@ -114,7 +114,10 @@ const Fault faults[] = {
     {"l2_update", write_and_flush,
      [](Qcow2Disk& disk) { return write_to(disk.l2_entry_place(0) / 512 * 512); }},
     {"l1_update", write_far_and_flush,
-     [](Qcow2Disk& disk) { return write_to(disk.header().l1_offset.value() + 5000 / 64 * 8); }},
+     [](Qcow2Disk& disk) {
+       return write_to(disk.header().l1_offset.value() + 128 * 8); // the tables of a group
+     }},
+
     {"read_aio", read_one,
      [](Qcow2Disk& disk) {
        std::string place = write_to(disk.l2_entry(0) & qcow2::offset_mask);
@@ -142,7 +145,10 @@ TEST_P(AnErrorAfter, TheEventIsThatOfItsStepAndTheNextRequestWorks) {
   disk.write(0, disk.pattern(1));
   disk.write(63, disk.pattern(2));
   ASSERT_TRUE(succeeded(disk.close()));
-  disk.open({{"file.inject-error.0.event", fault.event}, {"file.inject-error.0.once", "on"}});
+  // A cache too small to read L2 tables ahead, which would be tried again one by one.
+  disk.open({{"file.inject-error.0.event", fault.event},
+             {"file.inject-error.0.once", "on"},
+             {"l2-cache-size", "64k"}});
   const std::string error = message_of(fault.request(disk));
   EXPECT_EQ(error.substr(0, fault.message(disk).size()), fault.message(disk)) << error;
   EXPECT_TRUE(succeeded(fault.request(disk)));

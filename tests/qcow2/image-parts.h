@@ -14,7 +14,8 @@ class ImageParts {
 public:
   static constexpr std::uint64_t first_free = 4;
 
-  explicit ImageParts(unsigned cluster_bits = 12, unsigned refcount_order = 4)
+  explicit ImageParts(unsigned cluster_bits = 12, unsigned refcount_order = 4,
+                      std::size_t l2_tables_at_once = 1)
       : header(make_header(cluster_bits, refcount_order)),
         host("image-parts", make_file(header)),
         refcounts(host.file, 1 << 20, header),
@@ -24,7 +25,7 @@ public:
                     return Result<void>();
                   }),
         l2_tables(host.file, header.cluster_size().bytes(), 1 << 20, block::DebugEvent::l2_load),
-        mapping(host.file, l2_tables, allocator, header.cluster_size()) {
+        mapping(host.file, l2_tables, allocator, header.cluster_size(), l2_tables_at_once) {
     EXPECT_TRUE(succeeded(refcounts.load(header)));
     for (std::uint64_t cluster = 0; cluster < first_free; ++cluster)
       EXPECT_TRUE(succeeded(refcounts.set(HostCluster(cluster), 1)));

@@ -172,7 +172,8 @@ TEST_F(MappingTest, L1EntriesThatNameNoClusterOfTheFileAreRefusedAtLoad) {
     std::vector<std::byte> content = image.host.memory->content();
     block::store_big_endian(&content[image.header.l1_offset.value() + 8], raw);
     image.host.memory->set_content(content);
-    Mapping other(image.host.file, image.l2_tables, image.allocator, image.header.cluster_size());
+    Mapping other(image.host.file, image.l2_tables, image.allocator, image.header.cluster_size(),
+                  1);
     Result<void> loaded = other.load(image.header.l1_offset, 4, image.header.guest_size);
     EXPECT_EQ(kind_of(loaded), block::ErrorKind::corrupt);
     EXPECT_EQ(message_of(loaded), "L1 entry 1 does not name an L2 table within the image file");
@@ -205,7 +206,7 @@ TEST_F(MappingTest, ASharedL2TableIsNotChanged) {
   std::vector<std::byte> content = image.host.memory->content();
   block::store_big_endian(&content[image.header.l1_offset.value()], table.value());
   image.host.memory->set_content(content);
-  Mapping other(image.host.file, image.l2_tables, image.allocator, image.header.cluster_size());
+  Mapping other(image.host.file, image.l2_tables, image.allocator, image.header.cluster_size(), 1);
   ASSERT_TRUE(succeeded(other.load(image.header.l1_offset, 4, image.header.guest_size)));
   EXPECT_TRUE(other.entry(GuestCluster(0))->reads_as_zeros());
   EXPECT_EQ(kind_of(other.set_entry(GuestCluster(0), L2Entry())), block::ErrorKind::unsupported);
