@@ -25,7 +25,8 @@ public:
   static MultiBufferSha256* of_this_thread();
 
   // out[i] becomes the digest of the cluster_bytes bytes, a multiple of 512, at clusters[i]. `out`
-  // has as many elements as `clusters`. False if the library refused; `out` is of no use then.
+  // has as many elements as `clusters`. False if the library refused, or if it does not hash
+  // clusters of that size as GnuTLS does; `out` is of no use then.
   bool hash(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
             std::span<Fingerprint> out);
 
@@ -37,9 +38,14 @@ private:
 
   explicit MultiBufferSha256(Manager manager) : manager_(std::move(manager)) {}
   static std::unique_ptr<MultiBufferSha256> create();
-  bool hashes_as_gnutls_does();
+  bool knows(std::size_t cluster_bytes);
+  bool hashes_as_gnutls_does(std::size_t cluster_bytes);
+  bool hash_unproven(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
+                     std::span<Fingerprint> out);
 
-  Manager manager_; // some 200 KB
+  Manager manager_;              // some 200 KB
+  std::size_t proven_bytes_ = 0; // the cluster size that was tried last
+  bool proven_ = false;          // ... and whether the digests were right
 };
 
 } // namespace dedup
