@@ -7,6 +7,7 @@ namespace qcow2 {
 namespace {
 
 constexpr std::size_t min_tables = 4;
+constexpr std::size_t max_spare = 16; // tables
 // Pieces are rounded out to this many bytes, so that the kernel need not read a page to change a
 // part of it.
 constexpr std::size_t write_granularity = 4096;
@@ -31,10 +32,23 @@ TableCache::TableCache(HostFile& file, std::size_t table_bytes, std::size_t max_
       max_tables_(std::max(min_tables, max_bytes / table_bytes)),
       load_(load) {}
 
-Table* TableCache::insert(HostOffset offset) {
-  tables_.push_front(Table(*this, offset, table_bytes_));
+Table* TableCache::insert(HostOffset offset, block::AlignedBuffer memory) {
+  tables_.push_front(Table(*this, offset, std::move(memory)));
   by_offset_.emplace(offset, tables_.begin());
   return &tables_.front();
+}
+
+TableCache::List::iterator TableCache::erase(List::iterator table) {
+  by_offset_.erase(table->offset_);
+  if (spare_memory_.size() < max_spare) spare_memory_.push_back(std::move(table->memory_));
+  return tables_.erase(table);
+}
+
+block::AlignedBuffer TableCache::take_memory() {
+  if (spare_memory_.empty()) return block::AlignedBuffer(table_bytes_);
+  block::AlignedBuffer memory = std::move(spare_memory_.back());
+  spare_memory_.pop_back();
+  return memory;
 }
 
 Table* TableCache::find(HostOffset offset) {
@@ -52,12 +66,10 @@ Result<Table*> TableCache::get(HostOffset offset) {
     return cached;
   }
   ++misses_;
-  block::AlignedBuffer memory(table_bytes_);
+  block::AlignedBuffer memory = take_memory();
   file_.event(load_);
   BLOCK_TRY(file_.read(offset, memory.span()));
-  Table* table = insert(offset);
-  table->memory_ = std::move(memory);
-  return table;
+  return insert(offset, std::move(memory));
 }
 
 void TableCache::read_ahead(HostOffset first, std::size_t count) {
@@ -68,7 +80,8 @@ void TableCache::read_ahead(HostOffset first, std::size_t count) {
   for (std::size_t i = count; i-- > 0;) { // so that the first of them is used first
     HostOffset offset = first + i * table_bytes_;
     if (by_offset_.contains(offset)) continue; // it may have changed since it was stored
-    std::copy_n(memory.data() + i * table_bytes_, table_bytes_, insert(offset)->memory_.data());
+    std::copy_n(memory.data() + i * table_bytes_, table_bytes_,
+                insert(offset, take_memory())->memory_.data());
   }
 }
 
@@ -79,7 +92,7 @@ Table* TableCache::create(HostOffset offset) {
 }
 
 Table* TableCache::create_stored(HostOffset offset) {
-  Table* table = insert(offset);
+  Table* table = insert(offset, take_memory());
   std::fill_n(table->memory_.data(), table_bytes_, std::byte{0});
   return table;
 }
@@ -88,8 +101,7 @@ void TableCache::forget(HostOffset offset) {
   auto found = by_offset_.find(offset);
   if (found == by_offset_.end()) return;
   if (found->second->dirty()) --dirty_tables_;
-  tables_.erase(found->second);
-  by_offset_.erase(found);
+  erase(found->second);
 }
 
 void TableCache::trim() {
@@ -97,10 +109,7 @@ void TableCache::trim() {
   for (auto table = std::prev(tables_.end()); tables_.size() > max_tables_;) {
     bool first = table == tables_.begin();
     auto next = first ? table : std::prev(table);
-    if (!table->dirty() && !table->in_write_back_) {
-      by_offset_.erase(table->offset_);
-      tables_.erase(table);
-    }
+    if (!table->dirty() && !table->in_write_back_) erase(table);
     if (first) break;
     table = next;
   }

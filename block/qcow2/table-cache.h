@@ -39,8 +39,8 @@ public:
 
 private:
   friend class TableCache;
-  Table(TableCache& cache, HostOffset offset, std::size_t bytes)
-      : cache_(cache), offset_(offset), memory_(bytes) {}
+  Table(TableCache& cache, HostOffset offset, block::AlignedBuffer memory)
+      : cache_(cache), offset_(offset), memory_(std::move(memory)) {}
   bool dirty() const { return dirty_begin_ < dirty_end_; }
 
   TableCache& cache_;
@@ -99,7 +99,9 @@ private:
   friend class Table;
   using List = std::list<Table>; // most recently used first
 
-  Table* insert(HostOffset offset);
+  Table* insert(HostOffset offset, block::AlignedBuffer memory);
+  List::iterator erase(List::iterator table);
+  block::AlignedBuffer take_memory();
 
   HostFile& file_;
   std::size_t table_bytes_;
@@ -107,6 +109,9 @@ private:
   block::DebugEvent load_;
   List tables_;
   std::unordered_map<HostOffset, List::iterator> by_offset_;
+  // Of tables that were dropped, for the next ones. Tables come and go on all threads: in malloc's
+  // hands each thread's arena would keep what they once needed there.
+  std::vector<block::AlignedBuffer> spare_memory_;
   std::size_t dirty_tables_ = 0;
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
