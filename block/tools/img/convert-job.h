@@ -28,7 +28,7 @@ struct ConvertPlan {
   std::uint64_t sparse_block = 4096; // bytes; runs of zeros in blocks of this size are not written
                                      // as data. 0 = write everything as data
   WriteOrder order = WriteOrder::serial;
-  unsigned workers = 4;
+  unsigned workers = 2;
   bool write_through = false;
   bool salvage = false;   // what cannot be read becomes zeros, with a warning
   std::uint64_t rate = 0; // bytes a second; 0 = as fast as possible

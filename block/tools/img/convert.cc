@@ -8,8 +8,10 @@
 #include "block/tools/img/convert-job.h"
 #include "block/tools/img/create-options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <thread>
 
 namespace tools::img {
 namespace {
@@ -28,6 +30,13 @@ enum LongOption : int {
 
 constexpr std::uint64_t largest_sparse_block = 16 * 1024 * 1024;
 constexpr unsigned most_workers = 16;
+
+// One for each processor: hashing keeps one busy, and what is in the page cache is written by one
+// at a time. More of them only wait for each other. Two at least, so that reading and writing
+// overlap.
+unsigned default_workers() {
+  return std::clamp(std::thread::hardware_concurrency(), 2u, 8u);
+}
 
 struct ConvertRequest {
   std::vector<ImageName> inputs;
@@ -83,6 +92,7 @@ bool parse_request(const CommandLine& line, ConvertRequest& request) {
     report_error("Cannot enable copy offloading when -S is used");
     return false;
   }
+  plan.workers = default_workers();
   if (line.has('m') && !parse_workers(*line.value('m'), plan.workers)) return false;
   if (line.has('S') && !parse_sparse_block(*line.value('S'), plan.sparse_block)) return false;
   if (line.has('r') && !parse_size_option(*line.value('r'), "rate limit", plan.rate)) return false;
