@@ -12,6 +12,7 @@ namespace tools::img {
 
 // Each takes the command line from its own name on (argv[0] = "create") and returns the exit
 // status of the program.
+int bench_command(int argc, char** argv);
 int create_command(int argc, char** argv);
 int info_command(int argc, char** argv);
 int check_command(int argc, char** argv);

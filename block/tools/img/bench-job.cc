@@ -1,0 +1,70 @@
+// BenchJob: threads that take turns.
+#include "block/tools/img/bench-job.h"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+namespace tools::img {
+
+using block::Result;
+
+Result<void> BenchJob::run() {
+  std::vector<std::thread> threads;
+  const std::uint64_t wanted = std::min<std::uint64_t>(plan_.depth, plan_.count);
+  for (std::uint64_t i = 0; i < wanted; ++i)
+    threads.emplace_back([this] { work(); });
+  for (std::thread& thread : threads)
+    thread.join();
+  if (error_) return std::move(*error_);
+  return {};
+}
+
+void BenchJob::work() {
+  block::AlignedBuffer buffer(plan_.request_bytes);
+  std::fill_n(buffer.data(), buffer.size(), plan_.pattern);
+  while (std::optional<Turn> turn = take_turn()) {
+    Result<void> done = request(turn->offset, buffer);
+    if (done && turn->flush_after) done = flush();
+    finish(std::move(done));
+  }
+}
+
+std::optional<BenchJob::Turn> BenchJob::take_turn() {
+  std::unique_lock hold(mutex_);
+  changed_.wait(hold, [this] { return !flushing_ || error_; });
+  if (error_ || sent_ == plan_.count) return std::nullopt;
+  Turn turn{next_offset_, false};
+  next_offset_ += plan_.step_bytes;
+  if (next_offset_ >= plan_.length && plan_.length > 0) next_offset_ %= plan_.length;
+  ++sent_;
+  ++in_flight_;
+  turn.flush_after = plan_.flush_interval > 0 && sent_ % plan_.flush_interval == 0;
+  flushing_ = turn.flush_after && plan_.drain;
+  return turn;
+}
+
+Result<void> BenchJob::request(std::uint64_t offset, block::AlignedBuffer& buffer) const {
+  const block::IoVector vector(buffer.data(), buffer.size());
+  return plan_.write ? plan_.node->co_writev(offset, vector) : plan_.node->co_readv(offset, vector);
+}
+
+Result<void> BenchJob::flush() {
+  if (plan_.drain) {
+    std::unique_lock hold(mutex_);
+    changed_.wait(hold, [this] { return in_flight_ == 1 || error_; }); // this one is left
+    if (error_) return {};
+  }
+  return plan_.node->co_flush();
+}
+
+void BenchJob::finish(Result<void> done) {
+  std::lock_guard hold(mutex_);
+  --in_flight_;
+  if (!done && !error_) error_ = std::move(done).error();
+  // Only the request that the flush is for ends while nothing else is in flight.
+  if (flushing_ && in_flight_ == 0) flushing_ = false;
+  changed_.notify_all();
+}
+
+} // namespace tools::img

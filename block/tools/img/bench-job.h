@@ -1,0 +1,61 @@
+// BenchJob: requests of one size at rising offsets, several in flight, and flushes between them.
+#ifndef BLOCK_TOOLS_IMG_BENCH_JOB_H
+#define BLOCK_TOOLS_IMG_BENCH_JOB_H
+
+#include "block/node.h"
+#include "block/util/aligned-buffer.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+namespace tools::img {
+
+struct BenchPlan {
+  block::Node* node = nullptr;
+  std::uint64_t length = 0; // bytes of the disk; at its end requests begin again at its start
+  bool write = false;
+  std::uint64_t count = 75000; // requests
+  unsigned depth = 64;         // in flight at a time, each on a thread of its own; at least 1
+  std::uint64_t request_bytes = 4096;
+  std::uint64_t step_bytes = 4096;  // from one request's offset to the next one's
+  std::uint64_t first_offset = 0;   // bytes
+  std::byte pattern{0};             // what is written
+  std::uint64_t flush_interval = 0; // requests between two flushes; 0 = no flush
+  bool drain = true; // a flush waits for what is in flight, and the next requests for it
+};
+
+class BenchJob {
+public:
+  explicit BenchJob(const BenchPlan& plan) : plan_(plan), next_offset_(plan.first_offset) {}
+
+  // Sends everything and waits for it. The first error ends the job.
+  block::Result<void> run();
+
+private:
+  struct Turn {
+    std::uint64_t offset = 0;
+    bool flush_after = false;
+  };
+
+  void work();
+  std::optional<Turn> take_turn();
+  block::Result<void> request(std::uint64_t offset, block::AlignedBuffer& buffer) const;
+  // After a request has ended, or the flush that it was for.
+  void finish(block::Result<void> done);
+  block::Result<void> flush();
+
+  const BenchPlan plan_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_:
+  std::uint64_t next_offset_;
+  std::uint64_t sent_ = 0;
+  unsigned in_flight_ = 0;
+  bool flushing_ = false; // with drain: no request begins
+  std::optional<block::Error> error_;
+};
+
+} // namespace tools::img
+
+#endif
