@@ -1,5 +1,6 @@
 """Forges qcow2 images with many allocated clusters that all have a hash, in seconds, because their data is a hole."""
 import array
+import hashlib
 import os
 import pathlib
 import random
@@ -36,11 +37,13 @@ def write_numbers(image, place, numbers):
         image.write(place + 8 * begin, big_endian(numbers[begin:begin + AT_ONCE]))
 
 
-def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True):
+def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True, known_every=None):
     """An image of `size` bytes, the first `allocated` of them stored, each cluster once. Returns the count of clusters.
 
     Every hash is another one, drawn at random. `allocated` is a multiple of what an L2 table maps,
     and clusters are not larger than hash blocks. Without `refcounts` they are wrong, as those of a crashed image.
+    With `known_every` only every so-many-th cluster has a hash, that of numbered_content(1), (2) and so on; loading
+    the index then takes a moment, and duplicates of these contents can be written.
     """
     run(dedup_img, "create", "-q", "-f", "qcow2", "-o", f"dedup=sha256,cluster_size={cluster_size}", path, size)
     image = Image(path, writable=True)
@@ -56,13 +59,37 @@ def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True):
     data_end = data_place + allocated
     write_numbers(image, image.get("l1_table_offset"), range(COPIED + l2_place, COPIED + data_place, cluster))
     write_numbers(image, l2_place, range(COPIED + data_place, COPIED + data_end, cluster))
-    table_end = write_dedup_table(image, data_place // cluster, data_end // cluster)
+    table_end = write_dedup_table(image, data_place // cluster, data_end // cluster, known_every)
     if refcounts:
         write_refcounts(image, table_end, old_counts)
     return clusters
 
 
-def write_dedup_table(image, first_cluster, end_cluster):
+def numbered_content(number, cluster_size):
+    """The number, little-endian in 64 bits, and zeros; write-bench makes the same."""
+    return struct.pack("<Q", number).ljust(cluster_size, b"\0")
+
+
+def random_entries(generator, first, count, cluster_size):
+    """Of the clusters that begin with the guest's cluster `first`."""
+    entries = bytearray(generator.randbytes(count * ENTRY_BYTES))
+    owners = big_endian(range(first * cluster_size, (first + count) * cluster_size, cluster_size))
+    for byte in range(8):
+        entries[HASH_BYTES + byte::ENTRY_BYTES] = owners[byte::8]
+    return entries
+
+
+def known_entries(every, first, count, cluster_size):
+    """The same, with the hashes of known contents for some and without a hash for the others."""
+    entries = bytearray(count * ENTRY_BYTES)
+    for guest in range(align(first, every), first + count, every):
+        digest = hashlib.sha256(numbered_content(guest // every + 1, cluster_size)).digest()
+        place = (guest - first) * ENTRY_BYTES
+        entries[place:place + ENTRY_BYTES] = digest + struct.pack(">Q", guest * cluster_size)
+    return entries
+
+
+def write_dedup_table(image, first_cluster, end_cluster, known_every):
     """For those host clusters, behind them. Returns where it ends, at a cluster's beginning."""
     generator, cluster = random.Random(1), image.cluster_size
     first_block, end_block = first_cluster // ENTRIES, -(-end_cluster // ENTRIES)
@@ -71,10 +98,8 @@ def write_dedup_table(image, first_cluster, end_cluster):
     write_numbers(image, table + 8 * first_block, range(blocks, blocks + (end_block - first_block) * HASH_BLOCK, HASH_BLOCK))
     for index in range(first_block, end_block):
         begin, end = max(first_cluster, index * ENTRIES), min(end_cluster, (index + 1) * ENTRIES)
-        entries = bytearray(generator.randbytes((end - begin) * ENTRY_BYTES))
-        owners = big_endian(range((begin - first_cluster) * cluster, (end - first_cluster) * cluster, cluster))
-        for byte in range(8):
-            entries[HASH_BYTES + byte::ENTRY_BYTES] = owners[byte::8]
+        first, count = begin - first_cluster, end - begin
+        entries = known_entries(known_every, first, count, cluster) if known_every else random_entries(generator, first, count, cluster)
         block = bytes((begin - index * ENTRIES) * ENTRY_BYTES) + entries
         image.write(blocks + (index - first_block) * HASH_BLOCK, block.ljust(HASH_BLOCK, b"\0"))
     image.write(extension_place(image), struct.pack(">QI", table, end_block))

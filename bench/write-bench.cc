@@ -1,5 +1,5 @@
-// Times writes of unique data into images that are open at once, in one process, as commands on
-// stdin ask: so that a caller can measure two images, or two numbers of threads, by turns.
+// Times requests to images that are open at once, in one process, as commands on stdin ask: so that
+// a caller can measure two images, or two numbers of threads, by turns.
 //
 // usage: write-bench NODE-OPTIONS...
 //
@@ -9,8 +9,17 @@
 //
 // with IMAGE counted from 0 and ORDER "sequential" or "random". The answer is a line with the
 // seconds that the writes took and those that the flush after them took. Every 4 KiB written
-// differ from all that was ever written. "facts IMAGE" answers with the entries of the index, its
-// memory and that of the dedup block cache, and "resident" with that of the process, in bytes.
+// differ from all that was ever written. One thread, with requests of 4 KiB at random, serves
+//
+//   read IMAGE SPAN COUNT SEED
+//   overwrite IMAGE SPAN COUNT SEED
+//   duplicate IMAGE OFFSET KNOWN COUNT SEED
+//
+// The first two take places below SPAN; overwrite takes odd ones and writes unique data. The third
+// writes from OFFSET on, one behind the other, and what it writes is drawn from the KNOWN contents
+// of numbered_content() in large_image.py. Answers are as above. "facts IMAGE" answers with the
+// entries of the index, its memory, that of the dedup block cache and the clusters that were
+// duplicates, and "resident" with that of the process, in bytes.
 #include "block/graph.h"
 #include "block/util/aligned-buffer.h"
 
@@ -115,11 +124,86 @@ void write(block::Node& node, const Load& load) {
   std::printf("%.6f %.6f\n", writes, seconds_since(flush_start));
 }
 
+// The numbers below `count` that a seed gives.
+class Draw {
+public:
+  Draw(std::uint64_t count, std::uint64_t seed) : random_(seed), numbers_(0, count - 1) {}
+  std::uint64_t next() { return numbers_(random_); }
+
+private:
+  std::mt19937_64 random_;
+  std::uniform_int_distribution<std::uint64_t> numbers_;
+};
+
+constexpr std::size_t random_bytes = 4096; // of each request of the loads below
+
+template <typename Request>
+void repeat(block::Node& node, std::uint64_t count, Request request) {
+  const auto start = Clock::now();
+  for (std::uint64_t done = 0; done < count; ++done)
+    expect(request(done));
+  const double requests = seconds_since(start);
+  const auto flush_start = Clock::now();
+  expect(node.co_flush());
+  std::printf("%.6f %.6f\n", requests, seconds_since(flush_start));
+}
+
+void read_at_random(block::Node& node, std::uint64_t span, std::uint64_t count,
+                    std::uint64_t seed) {
+  Draw places(span / random_bytes, seed);
+  block::AlignedBuffer memory(random_bytes);
+  const block::IoVector data(memory.data(), memory.size());
+  repeat(node, count,
+         [&](std::uint64_t) { return node.co_readv(places.next() * random_bytes, data); });
+}
+
+void overwrite_at_random(block::Node& node, std::uint64_t span, std::uint64_t count,
+                         std::uint64_t seed) {
+  Draw places(span / random_bytes, seed);
+  UniqueData data(random_bytes);
+  // Odd places, so that known contents, at even ones, stay for duplicates.
+  repeat(node, count, [&](std::uint64_t) {
+    return node.co_writev((places.next() | 1) * random_bytes, data.next());
+  });
+}
+
+void write_duplicates(block::Node& node, std::uint64_t offset, std::uint64_t known,
+                      std::uint64_t count, std::uint64_t seed) {
+  Draw numbers(known, seed);
+  block::AlignedBuffer memory(random_bytes);
+  std::memset(memory.data(), 0, memory.size());
+  const block::IoVector data(memory.data(), memory.size());
+  repeat(node, count, [&](std::uint64_t done) {
+    const std::uint64_t number = numbers.next() + 1;
+    std::memcpy(memory.data(), &number, sizeof number); // this machine is little-endian
+    return node.co_writev(offset + done * random_bytes, data);
+  });
+}
+
+// False if the words are none of these commands.
+bool run_random_load(block::Node& node, const std::string& verb, std::istringstream& words) {
+  std::uint64_t first = 0, known = 0, count = 0, seed = 0;
+  if (verb == "duplicate") {
+    if (!(words >> first >> known >> count >> seed) || known == 0) return false;
+    write_duplicates(node, first, known, count, seed);
+    return true;
+  }
+  if (!(words >> first >> count >> seed) || first < 2 * random_bytes) return false;
+  if (verb == "read")
+    read_at_random(node, first, count, seed);
+  else if (verb == "overwrite")
+    overwrite_at_random(node, first, count, seed);
+  else
+    return false;
+  return true;
+}
+
 void print_facts(block::Node& node) {
   const block::DedupInfo info = expect(node.query_dedup());
-  std::printf("%llu %llu %llu\n", static_cast<unsigned long long>(info.index_entries),
+  std::printf("%llu %llu %llu %llu\n", static_cast<unsigned long long>(info.index_entries),
               static_cast<unsigned long long>(info.index_bytes),
-              static_cast<unsigned long long>(info.cache_bytes));
+              static_cast<unsigned long long>(info.cache_bytes),
+              static_cast<unsigned long long>(info.deduplicated_clusters));
 }
 
 void print_resident() {
@@ -168,7 +252,7 @@ int main(int argc, char** argv) {
                    load.threads &&
                load.request_bytes > 0 && load.threads > 0) {
       write(*images[image].node(), load);
-    } else {
+    } else if (!run_random_load(*images[image].node(), verb, words)) {
       fail("not a command: " + line);
     }
     std::fflush(stdout);

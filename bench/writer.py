@@ -26,8 +26,13 @@ class Writer:
         writes, flush = self.ask("write", image, offset, size, request, order, threads)
         return float(writes), float(flush)
 
+    def load(self, *words):
+        """(seconds of the requests, seconds of the flush after them) of one of the loads that write-bench has."""
+        requests, flush = self.ask(*words)
+        return float(requests), float(flush)
+
     def facts(self, image):
-        """(entries of the index, its bytes, bytes of the dedup block cache)"""
+        """(entries of the index, its bytes, bytes of the dedup block cache, clusters that were duplicates)"""
         return tuple(map(int, self.ask("facts", image)))
 
     def resident(self):
