@@ -6,14 +6,13 @@
 
 namespace qcow2_dedup {
 
-// Node options beside the generic ones:
+// Node options beside the generic ones; docs/options.md says when to change them:
 //   l2-cache-size        bytes of L2 tables kept in memory, default 32M
 //   refcount-cache-size  bytes of refcount blocks kept in memory, default 8M
 //   pass-discard-other   on|off: give freed clusters back to the file system, default off
 //   dedup-cache-size     bytes of hash blocks kept in memory, default 64M
 //   dedup-index-size     bytes of memory for the index, default 0: no limit. Beyond, a new hash
-//   takes
-//                        the place of another one, whose duplicates are stored again
+//                        takes the place of another one, whose duplicates are stored again
 //   dedup-scan-rate      bytes a second that the background scan reads at most, default 0: no limit
 //   dedup-verify         on|off: compare bytes before clusters are shared, default off
 // detect-zeroes is on by default for a deduplicated image.
