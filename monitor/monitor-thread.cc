@@ -3,8 +3,35 @@
 
 #include <csignal>
 #include <future>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace monitor {
+namespace {
+
+// What sched_setattr(2) takes; glibc 2.36 has no declaration of it.
+struct SchedulingAttributes {
+  std::uint32_t size, policy;
+  std::uint64_t flags;
+  std::int32_t nice;
+  std::uint32_t priority;
+  std::uint64_t runtime, deadline, period; // nanoseconds
+  std::uint32_t least_utilization, most_utilization;
+};
+
+// Guests' requests may keep every processor busy; an operator's command is short and shall not wait
+// until their time slices end. A thread that asks for short slices of its own is let in early,
+// without getting more time than others (Linux 6.12 and later; no matter elsewhere).
+void ask_for_short_slices() {
+  constexpr std::uint64_t slice_nanoseconds = 100'000, reset_on_fork = 1;
+  SchedulingAttributes attributes = {};
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
+  attributes.runtime = slice_nanoseconds;
+  attributes.flags |= reset_on_fork; // threads that it starts have no such hurry
+  (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+} // namespace
 
 MonitorThread::MonitorThread()
     : context_(g_main_context_new()), loop_(g_main_loop_new(context_, FALSE)), thread_([this] {
@@ -12,6 +39,7 @@ MonitorThread::MonitorThread()
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);
+        ask_for_short_slices();
         // What sockets and sources of this thread attach to unless told otherwise.
         g_main_context_push_thread_default(context_);
         g_main_loop_run(loop_);
