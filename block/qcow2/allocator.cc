@@ -244,21 +244,26 @@ void Allocator::begin_drop() {
 Result<void> Allocator::end_drop(bool durable, const std::function<void(HostCluster)>& freed) {
   DroppedReferences taken;
   taken.swap(being_dropped_);
-  if (!durable) {
-    for (auto [cluster, count] : taken)
-      dropped_[cluster] += count;
-    return {};
-  }
-  if (!taken.empty()) file_.event(DebugEvent::cluster_free);
+  if (durable && !taken.empty()) file_.event(DebugEvent::cluster_free);
+  Result<void> first_error;
   for (auto [cluster, count] : taken) {
-    BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
-    std::uint64_t left = stored > count ? stored - count : 0;
-    BLOCK_TRY(refcounts_.set(cluster, left));
-    if (left > 0) continue;
-    note_free(cluster);
-    metadata_.remove(cluster);
-    if (freed) freed(cluster);
+    Result<void> lowered;
+    if (durable) lowered = lower(cluster, count, freed);
+    if (!durable || !lowered) dropped_[cluster] += count; // still noted, for the next time
+    if (first_error) first_error = std::move(lowered);
   }
+  return first_error;
+}
+
+Result<void> Allocator::lower(HostCluster cluster, std::uint64_t count,
+                              const std::function<void(HostCluster)>& freed) {
+  BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
+  std::uint64_t left = stored > count ? stored - count : 0;
+  BLOCK_TRY(refcounts_.set(cluster, left));
+  if (left > 0) return {};
+  note_free(cluster);
+  metadata_.remove(cluster);
+  if (freed) freed(cluster);
   return {};
 }
 

@@ -61,7 +61,8 @@ public:
   Result<void> drop_references(HostCluster first, std::uint64_t clusters);
 
   // For the write-back: takes the noted references out; end_drop() lowers their refcounts if the L2
-  // updates that dropped them are durable, or else notes them again. Clusters that become free are
+  // updates that dropped them are durable, or else notes them again; so it does with those whose
+  // refcount cannot be changed, and returns the first such error. Clusters that become free are
   // passed to `freed`, if set.
   void begin_drop();
   Result<void> end_drop(bool durable, const std::function<void(HostCluster)>& freed);
@@ -83,6 +84,8 @@ private:
   Result<void> grow_table(std::uint64_t min_clusters);
   Result<void> store_grown_table(HostCluster first_block, std::uint64_t blocks);
   void note_free(HostCluster cluster);
+  Result<void> lower(HostCluster cluster, std::uint64_t count,
+                     const std::function<void(HostCluster)>& freed);
   std::uint64_t noted(HostCluster cluster) const;
 
   HostFile& file_;

@@ -133,6 +133,27 @@ TEST_F(AllocatorTest, ADropThatDidNotBecomeDurableIsNotedAgain) {
   EXPECT_EQ(allocate(), cluster + 1);
 }
 
+TEST_F(AllocatorTest, ADropWhoseRefcountCannotBeReadIsNotedAgainAndHindersNoOther) {
+  const std::uint64_t first = allocate(2);
+  ASSERT_TRUE(succeeded(image.allocator.drop_references(HostCluster(first), 2)));
+  image.allocator.begin_drop();
+  std::vector<TableWrite> counts = image.refcounts.blocks().begin_write_back();
+  ASSERT_TRUE(
+      succeeded(write_tables(image.host.file, block::DebugEvent::refblock_update_part, counts)));
+  image.refcounts.blocks().end_write_back(counts, true);
+  image.refcounts.blocks().forget(counts.at(0).table); // is not in memory any more
+  image.host.memory->fail(MemoryOperation::read, 1, EIO);
+  std::size_t freed = 0;
+  EXPECT_FALSE(image.allocator.end_drop(true, [&](HostCluster) { ++freed; }));
+  EXPECT_EQ(freed, 1u);
+  EXPECT_EQ(references(first) + references(first + 1), 0u);
+  EXPECT_EQ(image.stored(first) + image.stored(first + 1), 1u);
+  image.allocator.begin_drop();
+  ASSERT_TRUE(succeeded(image.allocator.end_drop(true, [&](HostCluster) { ++freed; })));
+  EXPECT_EQ(freed, 2u);
+  EXPECT_EQ(allocate(2), first);
+}
+
 TEST_F(AllocatorTest, AClusterWithoutReferencesCannotLoseOne) {
   EXPECT_EQ(kind_of(image.allocator.drop_reference(HostCluster(first_free))),
             block::ErrorKind::corrupt);
