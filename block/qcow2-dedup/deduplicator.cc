@@ -123,7 +123,11 @@ Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& en
     BLOCK_TRY_ASSIGN(bool still_owner, disk.mapping().clear_copied(owner, candidate));
     if (!still_owner) table_.replace(candidate, Entry{entry.fingerprint, std::nullopt});
   }
-  BLOCK_TRY(disk.image.allocator().add_reference(candidate));
+  Result<void> added = disk.image.allocator().add_reference(candidate);
+  if (!added) {
+    disk.note_lonely(candidate); // gets COPIED back at the close
+    return std::move(added).error();
+  }
   return true;
 }
 
