@@ -17,6 +17,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STATES_OF_A_SEED = 4000
 KILLS_OF_A_SEED = 25  # for each of the images of test-crash-kill
+KILLS_OF_A_TEST = 10  # of each iotest of that kind
 
 
 class Run:
@@ -24,7 +25,7 @@ class Run:
         self.build, self.first_seed = build, first_seed
         self.end = time.monotonic() + seconds
         self.lock = threading.Lock()
-        self.states = self.kills = self.power_cut_seeds = self.kill_seeds = 0
+        self.states = self.kills = self.daemon_kills = self.power_cut_seeds = self.kill_seeds = 0
         self.failures = []
 
     def goes_on(self):
@@ -58,13 +59,15 @@ class Run:
             if self.goes_on():
                 output = self.execute([sys.executable, "iotests/check", "--build", self.build, "-d", "crash-"],
                                       IOTESTS_SEED=str(seed))
-                self.kills += 10 * len(re.findall(r"^passed  crash-of", output, re.MULTILINE))
+                self.kills += KILLS_OF_A_TEST * len(re.findall(r"^passed  crash-of-dedup-io", output, re.MULTILINE))
+                self.daemon_kills += KILLS_OF_A_TEST * len(re.findall(r"^passed  crash-of-the-daemon", output, re.MULTILINE))
             self.kill_seeds += 1
             self.tell()
 
     def tell(self):
         with self.lock:
-            print(f"{self.states} states of {self.power_cut_seeds} seeds judged, {self.kills} kills of {self.kill_seeds} seeds, "
+            print(f"{self.states} states of {self.power_cut_seeds} seeds judged, {self.kills} kills of programs and "
+                  f"{self.daemon_kills} of the daemon with {self.kill_seeds} seeds, "
                   f"{len(self.failures)} violations", flush=True)
 
 
