@@ -17,8 +17,10 @@ namespace {
 constexpr std::size_t max_waiting = 16 * 1024;
 // Some 250 bytes each. All entries of so many hash blocks are those of 25 GiB in clusters of 4 KiB.
 constexpr std::size_t max_blocks_forgotten_in = 4096;
-// Entries cleared under one hold of the metadata lock: some milliseconds.
+// What is cleared under one hold of the metadata lock, in entries: some milliseconds. To read a
+// hash block takes as long as to clear so many.
 constexpr std::size_t max_cleared_at_once = 16 * 1024;
+constexpr std::size_t cost_of_a_block = 256;
 
 int compare_clusters(const void* a, const void* b, void*) {
   auto first = GPOINTER_TO_SIZE(a), second = GPOINTER_TO_SIZE(b);
@@ -189,7 +191,7 @@ void DedupTable::clear_forgotten() {
     }
     for (std::size_t slot = 0; slot < entries_per_block; ++slot)
       if (slots[slot]) clear(**block, cluster_at(index, slot));
-    cleared += slots.count();
+    cleared += cost_of_a_block + slots.count();
     at = forgotten_.remove_block(at);
   }
 }

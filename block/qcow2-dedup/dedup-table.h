@@ -54,10 +54,9 @@ public:
   bool forget_later(HostCluster cluster);
 
   // Moves waiting changes into their hash blocks, which are read or allocated; at most half a cache
-  // full of blocks at a time, and so few
-  // forgotten entries that it takes no more than milliseconds. What finds no room is dropped,
-  // unless a hash block holds an older entry for it: that must not survive, so the change goes on
-  // waiting.
+  // full of blocks at a time, and of those that only lose entries no more than takes milliseconds.
+  // What finds no room is dropped, unless a hash block holds an older entry for it: that must not
+  // survive, so the change goes on waiting.
   void merge_waiting(qcow2::Allocator& allocator);
   std::size_t waiting_changes() const;
   bool wants_write_back() const;

@@ -58,9 +58,8 @@ struct ImageSettings {
 // Locks, in the order in which they may be taken:
 //   1. Disk::requests           guest ranges of requests in flight
 //   2. write_back_mutex_        one write-back at a time; held over its I/O
-//   3. metadata_mutex           everything below; never held over data I/O. It is held over reads
-//   of single
-//                               metadata tables, because they are short and a miss is rare.
+//   3. metadata_mutex           everything below; never held over data I/O. What is read and
+//                               written under it all the same, and why, says docs/concurrency.md.
 class Image {
 public:
   // `file` outlives the image. The header has been decoded and found supported.

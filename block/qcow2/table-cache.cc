@@ -7,7 +7,7 @@ namespace qcow2 {
 namespace {
 
 constexpr std::size_t min_tables = 4;
-constexpr std::size_t max_spare = 16; // tables
+constexpr std::size_t max_spare_bytes = 1024 * 1024; // or one table
 // Pieces are rounded out to this many bytes, so that the kernel need not read a page to change a
 // part of it.
 constexpr std::size_t write_granularity = 4096;
@@ -40,7 +40,8 @@ Table* TableCache::insert(HostOffset offset, block::AlignedBuffer memory) {
 
 TableCache::List::iterator TableCache::erase(List::iterator table) {
   by_offset_.erase(table->offset_);
-  if (spare_memory_.size() < max_spare) spare_memory_.push_back(std::move(table->memory_));
+  if (spare_memory_.size() * table_bytes_ < max_spare_bytes)
+    spare_memory_.push_back(std::move(table->memory_));
   return tables_.erase(table);
 }
 

@@ -109,8 +109,8 @@ private:
   block::DebugEvent load_;
   List tables_;
   std::unordered_map<HostOffset, List::iterator> by_offset_;
-  // Of tables that were dropped, for the next ones. Tables come and go on all threads: in malloc's
-  // hands each thread's arena would keep what they once needed there.
+  // Of tables that were dropped, for the next ones; little next to the cache. Tables come and go on
+  // all threads: in malloc's hands each thread's arena would keep what they once needed there.
   std::vector<block::AlignedBuffer> spare_memory_;
   std::size_t dirty_tables_ = 0;
   std::uint64_t hits_ = 0;
