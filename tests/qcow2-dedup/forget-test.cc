@@ -1,5 +1,6 @@
 // Overwriting while deduplication is paused: hashes are forgotten as bits, without a look at the
 // table, and nothing is shared by what they said.
+#include "block/qcow2-dedup/extension.h"
 #include "block/qcow2-dedup/forgotten-clusters.h"
 #include "tests/support/qcow2-disk.h"
 
@@ -134,6 +135,31 @@ TEST(Forgotten, AllOfALargeOverwriteIsClearedBeforeTheCleanClose) {
   EXPECT_TRUE(disk.counters().table_trusted);
   EXPECT_EQ(disk.counters().index_entries, 0u);
   EXPECT_TRUE(disk.holds(0, other));
+}
+
+// The clean close cannot take back what the file says, so the next opener must not believe it.
+TEST(Forgotten, WhatAnUnreadableHashBlockHoldsIsNotBelievedLater) {
+  Qcow2Disk disk;
+  const std::string a = disk.pattern(1), b = disk.pattern(2);
+  disk.write(0, a);
+  ASSERT_TRUE(succeeded(disk.close()));
+  const auto extension = decode_extension(disk.header().find_extension(extension_magic)->data,
+                                          disk.header().cluster_size());
+  const std::uint64_t hash_block = disk.file64(extension.value().table_offset.value());
+  disk.open();
+  disk.wait_for_index();
+  disk.file->fail_reads_of(hash_block);
+  ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
+  disk.write(0, b); // in place
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.file->heal();
+  disk.open();
+  disk.wait_for_index();
+  EXPECT_FALSE(disk.counters().table_trusted);
+  EXPECT_EQ(disk.counters().index_entries, 1u) << "the old hash is not in the file: nothing tested";
+  EXPECT_TRUE(succeeded(disk.node().resume_dedup()));
+  disk.write(1, a);
+  EXPECT_TRUE(disk.holds(0, b + a));
 }
 
 } // namespace
