@@ -25,7 +25,7 @@ SANITIZER_OPTIONS = {
 }
 
 
-FUZZ_SECONDS = 20  # for each target, two at a time
+FUZZ_SECONDS = 60  # for each target, two at a time
 
 
 def count_meson_tests(build: pathlib.Path) -> Counter:
