@@ -182,11 +182,11 @@ Result<void> Image::write_back(Scope scope) {
     MutexGuard hold(metadata_mutex);
     // A header write that failed may have reached the file, and name what was taken back since.
     if (header_doubt_end_ > 0) BLOCK_TRY(store_header());
-    bool client_tables = client_ && scope == Scope::everything;
+    bool client_tables = client_ && scope != Scope::needed_for_flush;
     if (client_tables) client_->prepare_write_back();
     // With lazy refcounts the file's counts are not believed after a crash, so a flush need not
     // write them.
-    if (scope == Scope::everything || !settings_.lazy_refcounts) {
+    if (scope != Scope::needed_for_flush || !settings_.lazy_refcounts) {
       changes.refcount_blocks = refcounts_.blocks().begin_write_back();
       changes.refcount_table = refcounts_.begin_table_write_back();
     }
@@ -211,7 +211,11 @@ Result<void> Image::write_back(Scope scope) {
   });
   trim_caches();
   punch(std::move(freed));
-  return written ? std::move(dropped) : std::move(written);
+  if (!written) return written;
+  // A refcount that stays too high for now is no request's matter: a later write-back lowers it.
+  bool matters =
+      scope == Scope::for_close || (!dropped && dropped.error().kind() == ErrorKind::corrupt);
+  return matters ? std::move(dropped) : Result<void>();
 }
 
 // 1. Refcounts that went up, before any entry that relies on them. Data was written before it was
@@ -257,9 +261,9 @@ Result<void> Image::close() {
   for (std::size_t before = SIZE_MAX; waiting < before;) {
     before = waiting;
     waiting = prepare_client();
-    BLOCK_TRY(write_back(Scope::everything));
+    BLOCK_TRY(write_back(Scope::for_close));
   }
-  BLOCK_TRY(write_back(Scope::everything));
+  BLOCK_TRY(write_back(Scope::for_close));
   MutexGuard hold(metadata_mutex);
   if (client_) client_->at_clean_close(header_);
   // What the client could not store contradicts the file: the next opener has to repair it.

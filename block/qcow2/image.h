@@ -117,7 +117,7 @@ public:
   block::Mutex metadata_mutex;
 
 private:
-  enum class Scope { needed_for_flush, everything };
+  enum class Scope { needed_for_flush, everything, for_close };
   struct Changes;
 
   Result<void> write_back(Scope scope) REQUIRES(write_back_mutex_) EXCLUDES(metadata_mutex);

@@ -39,32 +39,37 @@ DiskShape shape(std::uint64_t guest_clusters, const std::string& dedup_cache) {
                    {"refcount-cache-size", "4k"}}};
 }
 
-// Refcounts in more blocks than the cache holds, so that within one request a block is read again
-// and again.
-TEST(TinyCaches, AnyReadOfARequestThatSharesClustersEverywhereMayFail) {
-  constexpr std::uint64_t per_block = 256, blocks = 14;
-  constexpr std::uint64_t clusters = per_block * (blocks + 1);
-  std::string all, picked;
-  std::vector<std::byte> content;
-  {
-    Qcow2Disk disk(shape(clusters, "1M"));
-    for (unsigned i = 0; i < per_block * blocks; ++i)
-      all += disk.pattern(i);
-    for (unsigned i = 0; i < blocks; ++i)
-      picked += disk.pattern(i * per_block);
-    disk.write(0, all);
-    ASSERT_TRUE(succeeded(disk.close()));
-    content = disk.file->content();
+// A disk whose refcounts are in more blocks than the cache holds.
+class TinyCaches : public testing::Test {
+protected:
+  static constexpr std::uint64_t per_block = 256, blocks = 14; // refcounts
+  static constexpr std::uint64_t stored = per_block * blocks;  // guest clusters, each another one
+
+  static DiskShape small() { return shape(stored + per_block, "1M"); }
+  // The contents of every so-many-th cluster.
+  static std::string contents(const Qcow2Disk& disk, std::uint64_t first, std::uint64_t step) {
+    std::string data;
+    for (std::uint64_t number = first; number < stored; number += step)
+      data += disk.pattern(static_cast<unsigned>(number));
+    return data;
   }
+};
+
+// Within the request a refcount block is read again and again.
+TEST_F(TinyCaches, AnyReadOfARequestThatSharesClustersEverywhereMayFail) {
+  Qcow2Disk made(small());
+  const std::string all = contents(made, 0, 1), duplicates = contents(made, 0, per_block);
+  made.write(0, all);
+  ASSERT_TRUE(succeeded(made.close()));
   unsigned failed = 0;
   for (bool reached = true; reached && !HasFailure();) {
-    Qcow2Disk disk(shape(clusters, "1M"), content);
+    Qcow2Disk disk(small(), made.file->content());
     disk.open();
     disk.wait_for_index();
     disk.wait_for_scan();
     const std::uint64_t before = disk.file->count(MemoryOperation::read);
     disk.file->fail(MemoryOperation::read, ++failed, EIO);
-    (void)disk.try_write(per_block * blocks, picked).ok();
+    (void)disk.try_write(stored, duplicates).ok();
     reached = disk.file->count(MemoryOperation::read) >= before + failed;
     disk.file->heal();
     EXPECT_TRUE(disk.holds(0, all));
@@ -72,6 +77,26 @@ TEST(TinyCaches, AnyReadOfARequestThatSharesClustersEverywhereMayFail) {
     EXPECT_EQ(findings(disk), "") << "after an error of read " << failed;
   }
   EXPECT_GT(failed, 2 * blocks);
+}
+
+// What a flush promises does not depend on counts that went down.
+TEST_F(TinyCaches, ARefcountThatCannotBeLoweredFailsNoFlushAndIsLoweredLater) {
+  Qcow2Disk disk(small());
+  const std::string all = contents(disk, 0, 1);
+  disk.write(0, all);
+  disk.reopen();
+  disk.wait_for_index();
+  disk.discard(3);
+  disk.write(stored, contents(disk, per_block, per_block)); // the first block leaves the cache
+  disk.file->fail_reads_of(disk.file64(disk.header().refcount_table_offset.value()));
+  const std::uint64_t before = disk.file->count(MemoryOperation::read);
+  disk.flush();
+  EXPECT_GT(disk.file->count(MemoryOperation::read), before) << "it was in memory: nothing tested";
+  disk.flush();
+  disk.file->heal();
+  EXPECT_TRUE(disk.holds(0, all.substr(0, 3 * disk.cluster_bytes()) + disk.zeros()));
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.expect_clean();
 }
 
 // Random requests on more hash blocks than the cache holds, or than half of it, while deduplication
