@@ -4,6 +4,7 @@
 // TINY_CACHES_ROUNDS and TINY_CACHES_SEED make longer runs and repeat one.
 #include "tests/support/qcow2-disk.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 #include <thread>
@@ -113,7 +114,8 @@ protected:
   void note(std::uint64_t guest, const std::string& data, bool done) {
     for (std::uint64_t i = 0; i < data.size() / bytes(); ++i)
       known[guest + i] = done;
-    model.replace(guest * bytes(), data.size(), data);
+    std::copy(data.begin(), data.end(),
+              model.begin() + static_cast<std::ptrdiff_t>(guest * bytes()));
   }
   void request(Random& random, unsigned thread) {
     constexpr std::uint64_t part = clusters / threads, longest = 64;
