@@ -53,19 +53,30 @@ MonitorThread::~MonitorThread() {
   g_main_context_unref(context_);
 }
 
+// The work itself changes hands under a mutex of ours, where thread checkers see it.
 void MonitorThread::post(std::function<void()> work) {
-  auto* kept = new std::function<void()>(std::move(work));
+  {
+    std::lock_guard hold(mutex_);
+    posted_.push_back(std::move(work));
+  }
   GSource* source = g_idle_source_new();
   g_source_set_priority(source, G_PRIORITY_DEFAULT);
   g_source_set_callback(
       source,
-      [](gpointer data) -> gboolean {
-        (*static_cast<std::function<void()>*>(data))();
+      [](gpointer thread) -> gboolean {
+        static_cast<MonitorThread*>(thread)->take_posted()();
         return G_SOURCE_REMOVE;
       },
-      kept, [](gpointer data) { delete static_cast<std::function<void()>*>(data); });
+      this, nullptr);
   g_source_attach(source, context_);
   g_source_unref(source);
+}
+
+std::function<void()> MonitorThread::take_posted() {
+  std::lock_guard hold(mutex_);
+  std::function<void()> work = std::move(posted_.front());
+  posted_.pop_front();
+  return work;
 }
 
 void MonitorThread::run(const std::function<void()>& work) {

@@ -2,8 +2,10 @@
 #ifndef MONITOR_MONITOR_THREAD_H
 #define MONITOR_MONITOR_THREAD_H
 
+#include <deque>
 #include <functional>
 #include <glib.h>
+#include <mutex>
 #include <thread>
 
 namespace monitor {
@@ -27,6 +29,10 @@ public:
   void run(const std::function<void()>& work);
 
 private:
+  std::function<void()> take_posted();
+
+  std::mutex mutex_;
+  std::deque<std::function<void()>> posted_; // guarded by mutex_; a source for each
   GMainContext* context_;
   GMainLoop* loop_;
   std::thread thread_;
