@@ -68,7 +68,7 @@ TEST(Fingerprint, OfABatchIsRightForEveryClusterSize) {
   for (std::size_t cluster_bytes = 512; cluster_bytes <= 2u << 20; cluster_bytes *= 2) {
     std::string content(count * cluster_bytes, 0);
     for (std::size_t i = 0; i < content.size(); ++i)
-      content[i] = static_cast<char>(i * 31 >> 3);
+      content[i] = static_cast<char>((i * 31 >> 3) + i / cluster_bytes); // each another one
     std::vector<const std::byte*> clusters;
     for (std::size_t i = 0; i < count; ++i)
       clusters.push_back(reinterpret_cast<const std::byte*>(content.data()) + i * cluster_bytes);
