@@ -3,7 +3,9 @@
 #include "tests/support/temporary-directory.h"
 
 #include <csignal>
-#include <gio/gio.h>
+#include <glib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace block {
 namespace {
@@ -56,20 +58,20 @@ TEST_F(Lock, FileInUseIsNotEmptiedByCreate) {
   EXPECT_EQ(std::filesystem::file_size(path), 1u << 20);
 }
 
+char** arguments_of(std::vector<const char*>& command) {
+  command.push_back(nullptr);
+  return const_cast<char**>(command.data());
+}
+
 // Runs a stock program to its end and returns what it printed, both streams.
 std::string run(std::vector<const char*> command) {
-  command.push_back(nullptr);
-  GSubprocess* process =
-      g_subprocess_newv(command.data(),
-                        static_cast<GSubprocessFlags>(G_SUBPROCESS_FLAGS_STDOUT_PIPE |
-                                                      G_SUBPROCESS_FLAGS_STDERR_MERGE),
-                        nullptr);
-  if (!process) return "could not be started";
-  char* output = nullptr;
-  g_subprocess_communicate_utf8(process, nullptr, nullptr, &output, nullptr, nullptr);
-  std::string text = output ? output : "";
+  char *output = nullptr, *errors = nullptr;
+  if (!g_spawn_sync(nullptr, arguments_of(command), nullptr, G_SPAWN_SEARCH_PATH, nullptr, nullptr,
+                    &output, &errors, nullptr, nullptr))
+    return "could not be started";
+  std::string text = std::string(output) + errors;
   g_free(output);
-  g_object_unref(process);
+  g_free(errors);
   return text;
 }
 
@@ -120,28 +122,30 @@ public:
   RunningQemu(const std::string& path, const char* option) {
     std::vector<const char*> command = {"qemu-io", "-f", "qcow2", path.c_str()};
     if (option) command.insert(command.begin() + 1, option);
-    command.push_back(nullptr);
-    process_ = g_subprocess_newv(command.data(),
-                                 static_cast<GSubprocessFlags>(G_SUBPROCESS_FLAGS_STDIN_PIPE |
-                                                               G_SUBPROCESS_FLAGS_STDOUT_PIPE),
-                                 nullptr);
-    if (!process_) return;
+    if (!g_spawn_async_with_pipes(
+            nullptr, arguments_of(command), nullptr,
+            static_cast<GSpawnFlags>(G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD), nullptr,
+            nullptr, &process_, &input_, &output_, nullptr, nullptr))
+      return;
     // It asks for a command when the file is open.
-    char prompt[8] = {};
-    g_input_stream_read_all(g_subprocess_get_stdout_pipe(process_), prompt, 7, nullptr, nullptr,
-                            nullptr);
-    ready_ = std::string(prompt) == "qemu-io";
+    const std::string prompt = "qemu-io";
+    std::string printed;
+    char next = 0;
+    while (printed.size() < prompt.size() && ::read(output_, &next, 1) == 1)
+      printed += next;
+    ready_ = printed == prompt;
   }
   ~RunningQemu() {
-    if (!process_) return;
-    g_output_stream_close(g_subprocess_get_stdin_pipe(process_), nullptr, nullptr);
-    g_subprocess_wait(process_, nullptr, nullptr);
-    g_object_unref(process_);
+    if (process_ == 0) return;
+    ::close(input_); // it ends with its input
+    waitpid(process_, nullptr, 0);
+    ::close(output_);
   }
   bool ready() const { return ready_; }
 
 private:
-  GSubprocess* process_ = nullptr;
+  GPid process_ = 0;
+  int input_ = -1, output_ = -1;
   bool ready_ = false;
 };
 
