@@ -8,9 +8,10 @@
 #include "monitor/sanitizer-preload.h"
 #include "monitor/storage-daemon.h"
 
-#include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <glib.h>
+#include <mutex>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -77,16 +78,22 @@ Error become_nbdkit(const Configuration& configuration, int ready_fd) {
 }
 
 Result<void> run_alone(const Configuration& configuration, int ready_fd) {
-  std::atomic<bool> ended = false;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool ended = false; // guarded by mutex
   StorageDaemon daemon(
       [&] {
+        std::lock_guard hold(mutex);
         ended = true;
-        ended.notify_one();
+        changed.notify_one();
       },
       false);
   BLOCK_TRY(daemon.start(configuration));
   if (ready_fd >= 0) announce_readiness(ready_fd);
-  ended.wait(false);
+  {
+    std::unique_lock hold(mutex);
+    changed.wait(hold, [&] { return ended; });
+  }
   return daemon.stop();
 }
 

@@ -31,52 +31,73 @@ void ask_for_short_slices() {
   (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
+// A source that is dispatched when its time has come, and has none unless there is work.
+GSource* make_work_source(GSourceFunc callback, gpointer data) {
+  static GSourceFuncs functions = {nullptr,
+                                   nullptr,
+                                   [](GSource*, GSourceFunc call, gpointer with) -> gboolean {
+                                     return call(with); },
+                                   nullptr,
+                                   nullptr,
+                                   nullptr};
+  GSource* source = g_source_new(&functions, sizeof(GSource));
+  g_source_set_callback(source, callback, data, nullptr);
+  return source;
+}
+
 } // namespace
 
 MonitorThread::MonitorThread()
-    : context_(g_main_context_new()), loop_(g_main_loop_new(context_, FALSE)), thread_([this] {
-        // Signals are for the program's main thread, also after this one has started others.
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, nullptr);
-        ask_for_short_slices();
-        // What sockets and sources of this thread attach to unless told otherwise.
-        g_main_context_push_thread_default(context_);
-        g_main_loop_run(loop_);
-        g_main_context_pop_thread_default(context_);
-      }) {}
+    : context_(g_main_context_new()),
+      loop_(g_main_loop_new(context_, FALSE)),
+      work_source_(make_work_source(
+          [](gpointer thread) -> gboolean {
+            static_cast<MonitorThread*>(thread)->do_posted();
+            return G_SOURCE_CONTINUE;
+          },
+          this)) {
+  g_source_attach(work_source_, context_);
+  thread_ = std::thread([this] {
+    // Signals are for the program's main thread, also after this one has started others.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    ask_for_short_slices();
+    // What sockets and sources of this thread attach to unless told otherwise.
+    g_main_context_push_thread_default(context_);
+    g_main_loop_run(loop_);
+    g_main_context_pop_thread_default(context_);
+  });
+}
 
 MonitorThread::~MonitorThread() {
   post([this] { g_main_loop_quit(loop_); });
   thread_.join();
+  g_source_destroy(work_source_);
+  g_source_unref(work_source_);
   g_main_loop_unref(loop_);
   g_main_context_unref(context_);
 }
 
-// The work itself changes hands under a mutex of ours, where thread checkers see it.
+// The work changes hands under a mutex of ours and not within GLib, where thread checkers do not
+// see it.
 void MonitorThread::post(std::function<void()> work) {
   {
     std::lock_guard hold(mutex_);
     posted_.push_back(std::move(work));
   }
-  GSource* source = g_idle_source_new();
-  g_source_set_priority(source, G_PRIORITY_DEFAULT);
-  g_source_set_callback(
-      source,
-      [](gpointer thread) -> gboolean {
-        static_cast<MonitorThread*>(thread)->take_posted()();
-        return G_SOURCE_REMOVE;
-      },
-      this, nullptr);
-  g_source_attach(source, context_);
-  g_source_unref(source);
+  g_source_set_ready_time(work_source_, 0);
 }
 
-std::function<void()> MonitorThread::take_posted() {
-  std::lock_guard hold(mutex_);
-  std::function<void()> work = std::move(posted_.front());
-  posted_.pop_front();
-  return work;
+void MonitorThread::do_posted() {
+  g_source_set_ready_time(work_source_, -1);
+  std::vector<std::function<void()>> work;
+  {
+    std::lock_guard hold(mutex_);
+    work.swap(posted_);
+  }
+  for (const std::function<void()>& each : work)
+    each();
 }
 
 void MonitorThread::run(const std::function<void()>& work) {

@@ -2,11 +2,11 @@
 #ifndef MONITOR_MONITOR_THREAD_H
 #define MONITOR_MONITOR_THREAD_H
 
-#include <deque>
 #include <functional>
 #include <glib.h>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 namespace monitor {
 
@@ -29,12 +29,13 @@ public:
   void run(const std::function<void()>& work);
 
 private:
-  std::function<void()> take_posted();
+  void do_posted();
 
   std::mutex mutex_;
-  std::deque<std::function<void()>> posted_; // guarded by mutex_; a source for each
+  std::vector<std::function<void()>> posted_; // guarded by mutex_
   GMainContext* context_;
   GMainLoop* loop_;
+  GSource* work_source_;
   std::thread thread_;
 };
 
