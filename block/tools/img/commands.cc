@@ -12,7 +12,8 @@ namespace {
 constexpr std::array commands = {
     Command{"amend", "[-p] [-q] [-t CACHE] [-f FMT | --image-opts] -o OPTIONS FILE", amend_command},
     Command{"bench",
-            "[-c COUNT] [-d DEPTH] [-f FMT | --image-opts] [--flush-interval=N [--no-drain]] [-i threads]"
+            "[-c COUNT] [-d DEPTH] [-f FMT | --image-opts] [--flush-interval=N [--no-drain]] [-i "
+            "threads]"
             " [-o OFFSET] [--pattern=BYTE] [-q] [-s BYTES] [-S STEP] [-t CACHE] [-w] [-U] FILE",
             bench_command},
     Command{
