@@ -102,33 +102,6 @@ TEST_F(File, ConcurrentZerosAndWritesBeyondTheEndDoNotLoseData) {
   EXPECT_EQ(directory.content("f"), expected);
 }
 
-// Memory that O_DIRECT does not take goes through buffers that requests share one after the other.
-TEST_F(File, DirectRequestsFromAnyMemoryKeepTheirContentApart) {
-  constexpr std::uint64_t part = 4 << 20;
-  constexpr unsigned threads = 4;
-  directory.make("f", zeros(threads * part));
-  Options options = *Options::parse("driver=file,cache.direct=on");
-  options.set("filename", directory.file("f"));
-  Result<std::shared_ptr<Node>> opened = graph.open(options, {});
-  if (!opened && opened.error().kind() == ErrorKind::unsupported)
-    GTEST_SKIP() << opened.error().message();
-  ASSERT_TRUE(succeeded(opened));
-  Node& node = **opened;
-  std::vector<std::thread> all;
-  for (unsigned thread = 0; thread < threads; ++thread)
-    all.emplace_back([&, thread] {
-      unsigned seed = thread;
-      for (std::uint64_t bytes : {4096u, 65536u, 1u << 20, (2u << 20) + 4096u, 8192u, 1u << 20}) {
-        const std::string data = "-" + pattern(bytes, seed += threads); // so it is not aligned
-        const IoVector vector(const_cast<char*>(data.data()) + 1, bytes);
-        EXPECT_TRUE(succeeded(node.co_writev(thread * part, vector)));
-        EXPECT_TRUE(read(node, thread * part, bytes) == data.substr(1)) << bytes;
-      }
-    });
-  for (std::thread& thread : all)
-    thread.join();
-}
-
 TEST_F(File, DiscardFreesSpaceAndKeepsTheLength) {
   auto node = open_file(std::string(1 << 20, 'x'));
   const std::uint64_t before = blocks_on_disk();
@@ -190,14 +163,26 @@ TEST_F(File, PreallocationThatDoesNotFitLeavesTheOldLength) {
   EXPECT_EQ(directory.content("f"), "abc");
 }
 
-TEST_F(File, DirectAccessTakesAnyRequestAndAnyMemory) {
+class DirectFile : public File {
+protected:
+  // Nothing if the file system has no O_DIRECT; the test is skipped then.
+  void open_direct(const std::string& content, Node*& node) {
+    Result<std::shared_ptr<Node>> opened = graph.open(
+        {{"driver", "file"}, {"cache.direct", "on"}, {"filename", directory.make("f", content)}},
+        {});
+    if (!opened && opened.error().message().find("O_DIRECT") != std::string::npos)
+      GTEST_SKIP() << "this file system has no O_DIRECT";
+    ASSERT_TRUE(succeeded(opened));
+    node = opened->get();
+  }
+};
+
+TEST_F(DirectFile, TakesAnyRequestAndAnyMemory) {
   const std::string data = pattern(100001);
-  Result<std::shared_ptr<Node>> opened = graph.open(
-      {{"driver", "file"}, {"cache.direct", "on"}, {"filename", directory.make("f", data)}}, {});
-  if (!opened && opened.error().message().find("O_DIRECT") != std::string::npos)
-    GTEST_SKIP() << "this file system has no O_DIRECT";
-  ASSERT_TRUE(succeeded(opened));
-  Node& node = **opened;
+  Node* opened = nullptr;
+  open_direct(data, opened);
+  if (!opened) return;
+  Node& node = *opened;
   EXPECT_GE(node.limits().request_alignment, 512u);
   EXPECT_EQ(read(node, 0, data.size()), data);
   EXPECT_EQ(read(node, 99990, 11), data.substr(99990));
@@ -207,6 +192,29 @@ TEST_F(File, DirectAccessTakesAnyRequestAndAnyMemory) {
   expected.replace(5001, 3, "abc").replace(7000, 9000, zeros(9000));
   EXPECT_EQ(read(node, 0, data.size()), expected);
   EXPECT_EQ(directory.content("f").substr(0, data.size()), expected);
+}
+
+// Memory that O_DIRECT does not take goes through buffers that requests share one after the other.
+TEST_F(DirectFile, KeepsRequestsFromAnyMemoryApart) {
+  constexpr std::uint64_t part = 4 << 20;
+  constexpr unsigned threads = 4;
+  Node* opened = nullptr;
+  open_direct(zeros(threads * part), opened);
+  if (!opened) return;
+  Node& node = *opened;
+  std::vector<std::thread> all;
+  for (unsigned thread = 0; thread < threads; ++thread)
+    all.emplace_back([&, thread] {
+      unsigned seed = thread;
+      for (std::uint64_t bytes : {4096u, 65536u, 1u << 20, (2u << 20) + 4096u, 8192u, 1u << 20}) {
+        const std::string data = "-" + pattern(bytes, seed += threads); // so it is not aligned
+        const IoVector vector(const_cast<char*>(data.data()) + 1, bytes);
+        EXPECT_TRUE(succeeded(node.co_writev(thread * part, vector)));
+        EXPECT_TRUE(read(node, thread * part, bytes) == data.substr(1)) << bytes;
+      }
+    });
+  for (std::thread& thread : all)
+    thread.join();
 }
 
 TEST_F(File, PrefixIsNotPartOfTheName) {
