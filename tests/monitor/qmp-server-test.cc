@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -141,20 +142,22 @@ protected:
   void run() {
     thread = std::thread([this] {
       g_main_context_push_thread_default(context);
+      // A loop that has not begun to run would not notice g_main_loop_quit().
+      GSource* source = g_idle_source_new();
+      g_source_set_callback(
+          source,
+          [](gpointer data) { return static_cast<std::promise<void>*>(data)->set_value(), FALSE; },
+          &begun, nullptr);
+      g_source_attach(source, context);
+      g_source_unref(source);
       g_main_loop_run(loop);
       g_main_context_pop_thread_default(context);
     });
   }
   void stop() {
     if (thread.joinable()) {
-      // A loop that has not begun to run would not notice g_main_loop_quit().
-      GSource* source = g_idle_source_new();
-      g_source_set_callback(
-          source,
-          [](gpointer data) { return g_main_loop_quit(static_cast<GMainLoop*>(data)), FALSE; },
-          loop, nullptr);
-      g_source_attach(source, context);
-      g_source_unref(source);
+      begun.get_future().wait();
+      g_main_loop_quit(loop);
       thread.join();
     }
     if (loop) g_main_loop_unref(loop);
@@ -168,6 +171,7 @@ protected:
   GMainLoop* loop = g_main_loop_new(context, FALSE);
   std::unique_ptr<monitor::QmpServer> server =
       std::make_unique<monitor::QmpServer>(context, dispatcher, qapi::VersionInfo{{1, 2, 3}, "p"});
+  std::promise<void> begun;
   std::thread thread;
 };
 
