@@ -1,0 +1,94 @@
+"""Who keeps a disk image: stock QEMU, ours and nbdkit. Each makes one and serves it over NBD by the same calls.
+
+Images and sockets are in the current directory. `cache` is "none", where nobody uses the host's page cache (O_DIRECT), or
+"writeback", where everybody does. nbdkit's file plugin always does: its own cache=none only drops pages after they were
+used. So what disk, NBD and client leave to anybody without page cache is shown by stock QEMU's server with a raw file.
+"""
+import pathlib
+import subprocess
+import sys
+import time
+import typing
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "iotests" / "lib"))
+
+from daemon import URI, Daemon
+from measure import run
+
+CACHES = ("none", "writeback")
+IMAGE = pathlib.Path("image")
+SOCKET = pathlib.Path("nbd.sock")
+
+
+class Side(typing.NamedTuple):
+    whose: str  # "stock", "ours" or "nbdkit"
+    kind: str  # the image's format, or nbdkit's plugin
+    create: str = ""  # options of create
+
+
+STOCK_64K, STOCK_64K_EXACT = "stock 64k", "stock 64k, lazy off"
+STOCK_4K, STOCK_4K_EXACT = "stock 4k", "stock 4k, lazy off"
+OURS, PAUSED, OFF = "dedup", "paused", "off"
+STOCK_RAW, RAW, NO_DISK = "raw, stock", "raw, nbdkit", "no disk"
+
+SIDES = {
+    STOCK_64K: Side("stock", "qcow2", "cluster_size=64k,lazy_refcounts=on"),
+    STOCK_64K_EXACT: Side("stock", "qcow2", "cluster_size=64k,lazy_refcounts=off"),
+    STOCK_4K: Side("stock", "qcow2", "cluster_size=4k,lazy_refcounts=on"),
+    STOCK_4K_EXACT: Side("stock", "qcow2", "cluster_size=4k,lazy_refcounts=off"),
+    OURS: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
+    PAUSED: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
+    OFF: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on"),
+    STOCK_RAW: Side("stock", "raw"),
+    RAW: Side("nbdkit", "file"),
+    NO_DISK: Side("nbdkit", "null"),
+}
+PEERS = (STOCK_64K, STOCK_64K_EXACT, STOCK_4K, STOCK_4K_EXACT)
+
+
+def program(side):
+    return "dedup-img" if SIDES[side].whose == "ours" else "qemu-img"
+
+
+def new_image(side, size):
+    """`size` in bytes."""
+    IMAGE.unlink(missing_ok=True)
+    if SIDES[side].kind == "qcow2":
+        run(program(side), "create", "-q", "-f", "qcow2", "-o", SIDES[side].create, IMAGE, size)
+    else:
+        run("truncate", "-s", size, IMAGE)
+
+
+class OtherServer:
+    """Somebody else's server of an export "disk" at URI, by the command that runs it."""
+
+    def __init__(self, *command):
+        SOCKET.unlink(missing_ok=True)
+        self.process = subprocess.Popen(command)
+        while subprocess.run(["nbdinfo", "--size", URI], capture_output=True).returncode:
+            if self.process.poll() is not None:
+                sys.exit(f"{command[0]} ended at its start")
+            time.sleep(0.02)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def serve(side, cache):
+    """The image's server, whose stop() ends it."""
+    whose, kind, _ = SIDES[side]
+    if whose == "stock":
+        return OtherServer("qemu-nbd", "-t", "-k", SOCKET.absolute(), "-f", kind, f"--cache={cache}", "--aio=io_uring", "-e", "8",
+                           "-x", "disk", IMAGE)
+    if kind == "null":
+        # Without the filter clients would be told that there is nothing to read.
+        return OtherServer("nbdkit", "-f", "-U", SOCKET, "--filter=noextents", "null", str(IMAGE.stat().st_size))
+    if whose == "nbdkit":
+        return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)
+    # Not one request of a connection at a time, as nbdkit before 1.34 would have it.
+    uncached = ",cache.direct=on,file.cache.direct=on" if cache == "none" else ""
+    daemon = Daemon(IMAGE, blockdev_options=uncached, server_options=",parallel=on")
+    if side == PAUSED:
+        daemon.qmp().command("block-pause-dedup", device="disk")
+    return daemon
