@@ -1,4 +1,5 @@
-// A node's children while it is opened: "file", and "backing" as the user or the image asks for it.
+// A node's children while it is opened: "file", "backing" as the user or the image asks for it, and
+// those that one driver alone has.
 #include "block/node/opening.h"
 
 namespace block {
@@ -12,9 +13,8 @@ Result<void> Node::open_backing(const std::string& filename, const std::string& 
 }
 
 Result<void> Node::Opening::open_child(const std::string& child, Options& options, Access access) {
-  const bool is_file = child == "file";
-  Attachment& attachment = is_file ? node_.file_attachment_ : node_.backing_attachment_;
-  if (attachment.node()) { // opened to be probed
+  Child& place = place_of(child);
+  if (Attachment& attachment = place.attachment; attachment.node()) { // opened to be probed
     access.write = can_write(*attachment.node(), access);
     BLOCK_TRY_ASSIGN(attachment,
                      attach(attachment.shared_node(), "node '" + node_.name_ + "'", access));
@@ -32,16 +32,16 @@ Result<void> Node::Opening::open_child(const std::string& child, Options& option
     std::shared_ptr<Node> found = node_.graph_.find(*reference);
     if (!found)
       return Error(ErrorKind::not_found, "Failed to find node with node-name='" + *reference + "'");
-    return keep(std::move(found), is_file, false, access);
+    return keep(std::move(found), place, false, access);
   }
   auto filename = definition.entries().find("filename");
-  if (is_file && filename != definition.entries().end()) {
+  if (&place != &node_.backing_ && filename != definition.entries().end()) {
     const std::string protocol = protocol_of(filename->second);
     definition.set_default("driver", protocol.empty() ? "file" : protocol);
   }
   BLOCK_TRY_ASSIGN(std::shared_ptr<Node> opened,
-                   node_.graph_.open_node(std::move(definition), child_defaults(is_file), this));
-  return keep(std::move(opened), is_file, true, access);
+                   node_.graph_.open_node(std::move(definition), child_defaults(place), this));
+  return keep(std::move(opened), place, true, access);
 }
 
 Result<void> Node::Opening::open_backing(const std::string& filename, const std::string& format) {
@@ -65,9 +65,10 @@ Result<void> Node::Opening::open_image_backing(const std::string& filename,
   // Named here, so that nothing in the name can choose another driver.
   definition.set("file.driver", "file");
   definition.set("file.filename", path);
-  BLOCK_TRY_ASSIGN(std::shared_ptr<Node> opened,
-                   node_.graph_.open_node(std::move(definition), child_defaults(false), this));
-  return keep(std::move(opened), false, true, {});
+  BLOCK_TRY_ASSIGN(
+      std::shared_ptr<Node> opened,
+      node_.graph_.open_node(std::move(definition), child_defaults(node_.backing_), this));
+  return keep(std::move(opened), node_.backing_, true, {});
 }
 
 Result<void> Node::Opening::refuse_loop(const std::string& filename) {
@@ -81,10 +82,15 @@ Result<void> Node::Opening::refuse_loop(const std::string& filename) {
   return {};
 }
 
-Graph::OpenDefaults Node::Opening::child_defaults(bool is_file) const {
+Node::Child& Node::Opening::place_of(const std::string& child) {
+  if (child == "file") return node_.file_;
+  return child == "backing" ? node_.backing_ : node_.further_children_[child];
+}
+
+Graph::OpenDefaults Node::Opening::child_defaults(const Child& place) const {
   Graph::OpenDefaults defaults = defaults_;
-  defaults.read_only = is_file ? node_.read_only_ : true;
-  defaults.auto_read_only = is_file && node_.auto_read_only_;
+  defaults.read_only = &place == &node_.backing_ || node_.read_only_;
+  defaults.auto_read_only = &place == &node_.file_ && node_.auto_read_only_;
   defaults.force_share = node_.force_share_;
   defaults.cache_direct = node_.cache_direct_;
   defaults.cache_no_flush = node_.cache_no_flush_;
@@ -96,7 +102,7 @@ bool Node::Opening::can_write(const Node& child, Access access) {
   return access.write && !(child.read_only() && node_.fall_back_to_read_only());
 }
 
-Result<void> Node::Opening::keep(std::shared_ptr<Node> child, bool is_file, bool owned,
+Result<void> Node::Opening::keep(std::shared_ptr<Node> child, Child& place, bool owned,
                                  Access access) {
   access.write = can_write(*child, access);
   Result<Attachment> attached = attach(child, "node '" + node_.name_ + "'", access);
@@ -105,9 +111,9 @@ Result<void> Node::Opening::keep(std::shared_ptr<Node> child, bool is_file, bool
     if (owned) (void)node_.graph_.close(child->name()).ok();
     return std::move(attached).error();
   }
-  (is_file ? node_.file_attachment_ : node_.backing_attachment_) = std::move(*attached);
-  (is_file ? node_.file_owned_ : node_.backing_owned_) = owned;
-  if (is_file && node_.filename_.empty()) node_.filename_ = child->filename_;
+  place.attachment = std::move(*attached);
+  place.owned = owned;
+  if (&place == &node_.file_ && node_.filename_.empty()) node_.filename_ = child->filename_;
   return {};
 }
 

@@ -108,16 +108,18 @@ Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
 // Ends the node's use of its children; those defined within it go too, unless others use them.
 Result<void> Graph::close_children(Node& node) {
   Result<void> first_error;
-  auto release = [&](Node::Attachment& attachment, bool owned) {
-    std::shared_ptr<Node> child = attachment.shared_node();
-    attachment = {};
-    if (!child || !owned) return;
+  auto release = [&](Node::Child& place) {
+    std::shared_ptr<Node> child = place.attachment.shared_node();
+    place.attachment = {};
+    if (!child || !place.owned) return;
     if (!child->users_->begin_closing()) return; // someone else needs it still
     Result<void> closed = close_node(child);
     if (!closed && first_error) first_error = std::move(closed);
   };
-  release(node.backing_attachment_, node.backing_owned_);
-  release(node.file_attachment_, node.file_owned_);
+  for (auto& [name, child] : node.further_children_)
+    release(child);
+  release(node.backing_);
+  release(node.file_);
   return first_error;
 }
 

@@ -38,6 +38,11 @@ std::vector<std::string> Node::users() const {
   return users_->names();
 }
 
+Node* Node::child(const std::string& name) const {
+  auto found = further_children_.find(name);
+  return found == further_children_.end() ? nullptr : found->second.attachment.node();
+}
+
 bool Node::fall_back_to_read_only() {
   if (auto_read_only_) read_only_ = true;
   return auto_read_only_;

@@ -12,7 +12,7 @@ namespace block {
 namespace {
 
 constexpr std::uint64_t probe_bytes = 64 * 1024;
-constexpr std::uint32_t max_request_alignment = 1024 * 1024;
+constexpr std::uint32_t max_request_alignment = 4 * 1024 * 1024;
 
 Result<bool> take_discard(Options& options) {
   const std::string text = options.take("discard").value_or("unmap");

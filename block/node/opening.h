@@ -32,12 +32,13 @@ private:
   Result<void> take_backing_options(Options& options);
   Result<void> finish(Options& options);
 
-  Graph::OpenDefaults child_defaults(bool is_file) const;
+  Child& place_of(const std::string& child);
+  Graph::OpenDefaults child_defaults(const Child& place) const;
   Result<void> open_image_backing(const std::string& filename, const std::string& format);
   Result<void> refuse_loop(const std::string& filename);
   bool can_write(const Node& child, Access access);
   // Makes `child` a child of the node; closes it on failure if it is `owned`.
-  Result<void> keep(std::shared_ptr<Node> child, bool is_file, bool owned, Access access);
+  Result<void> keep(std::shared_ptr<Node> child, Child& place, bool owned, Access access);
 
   Node& node_;
   const Opening* parent_;

@@ -5,6 +5,7 @@
 #include "block/driver.h"
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,8 +70,10 @@ public:
   const std::string& filename() const { return filename_; }
 
   // Children, null if absent. Owned by the graph; they outlive this node's use.
-  Node* file() const { return file_attachment_.node(); }
-  Node* backing() const { return backing_attachment_.node(); }
+  Node* file() const { return file_.attachment.node(); }
+  Node* backing() const { return backing_.attachment.node(); }
+  // One of another name that open_child() was given.
+  Node* child(const std::string& name) const;
 
   // --- Requests. Offsets and lengths are bytes. ---
   Result<std::uint64_t> co_get_length();
@@ -129,9 +132,9 @@ public:
   std::vector<std::string> users() const;
 
   // --- For drivers, during open. ---
-  // Opens the child that the options name under `child` ("file" or "backing"): a reference
-  // ("file=NODE-NAME") or an inline definition ("file.driver=..."). `access` is what this node will
-  // do with it.
+  // Opens the child that the options name under `child` ("file", "backing", or a name of the
+  // driver's own): a reference ("file=NODE-NAME") or an inline definition ("file.driver=...").
+  // `access` is what this node will do with it.
   // A definition without a driver is a file, unless the options name something else.
   Result<void> open_child(const std::string& child, Options& options, Access access);
   // For a backing file that the image names: opens it read-only, if follow_image_backing(). Name
@@ -221,10 +224,12 @@ private:
   // Keeps writes apart while one of them reads, joins and writes whole blocks. Null where every
   // request is aligned (request_alignment 1), so that common requests take no lock at all.
   std::unique_ptr<RangeLock> write_ranges_;
-  Attachment file_attachment_;
-  Attachment backing_attachment_;
-  bool file_owned_ = false; // defined within this node's options: closed with it
-  bool backing_owned_ = false;
+  struct Child {
+    Attachment attachment;
+    bool owned = false; // defined within this node's options: closed with it
+  };
+  Child file_, backing_;
+  std::map<std::string, Child> further_children_; // constant once the node is open
   Opening* opening_ = nullptr; // what the children need to know; only during open
   std::shared_ptr<void> state_;
   alignas(64) NodeStats stats_; // apart from what every request reads: each one writes here
