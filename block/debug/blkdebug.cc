@@ -8,6 +8,7 @@
 
 #include "block/debug/break-points.h"
 #include "block/debug/config-file.h"
+#include "block/debug/filter.h"
 #include "block/debug/rules.h"
 #include "block/graph.h"
 
@@ -113,13 +114,6 @@ Result<std::uint64_t> debug_get_length(Node& node) {
   return node.file()->co_get_length();
 }
 
-// How much of the range the image has: align may be larger than what its length is a multiple of.
-Result<std::uint64_t> bytes_within(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  if (node.limits().request_alignment == 1) return bytes;
-  BLOCK_TRY_ASSIGN(const std::uint64_t length, node.file()->co_get_length());
-  return offset < length ? std::min(bytes, length - offset) : 0;
-}
-
 // The rules' word on a request that is done wholly or not at all.
 Result<void> judge(Node& node, IoType type, std::uint64_t offset, std::uint64_t bytes) {
   debug::Verdict verdict = rules_of(node).meet(type, offset, bytes);
@@ -134,10 +128,7 @@ Result<void> debug_readv(Node& node, std::uint64_t offset, const IoVector& vecto
       BLOCK_TRY(node.file()->co_readv(offset, vector.slice(0, verdict.done_bytes)));
     return std::move(*verdict.error);
   }
-  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(node, offset, vector.size()));
-  if (within == vector.size()) return node.file()->co_readv(offset, vector);
-  vector.fill(within, vector.size() - within, std::byte{0});
-  return node.file()->co_readv(offset, vector.slice(0, within));
+  return debug::read_child(node, offset, vector);
 }
 
 Result<void> debug_writev(Node& node, std::uint64_t offset, const IoVector& vector,
@@ -176,11 +167,7 @@ Result<void> debug_truncate(Node& node, std::uint64_t length, Preallocation prea
 
 Result<BlockStatus> debug_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
   BLOCK_TRY(judge(node, IoType::block_status, offset, bytes));
-  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(node, offset, bytes));
-  BLOCK_TRY_ASSIGN(BlockStatus status, node.file()->co_block_status(offset, within));
-  // The child's answer, but for the place: that is in terms of the child itself.
-  status.host_offset = offset;
-  return status;
+  return debug::status_of_child(node, offset, bytes);
 }
 
 void debug_event(Node& node, DebugEvent event) {

@@ -48,23 +48,20 @@ private:
   std::string open_; // further options, of the file below too
 };
 
-// A filter without rules over driver "memory".
+// A filter over driver "memory", which it calls `child`.
 class FilterDisk : public Disk {
 public:
-  FilterDisk(std::uint64_t bytes, std::string open)
+  FilterDisk(std::uint64_t bytes, const std::string& child, std::string open)
       : memory_(MemoryFile::create("contract", std::vector<std::byte>(bytes))),
-        open_(std::move(open)) {}
-  Options options() override {
-    Options options = *Options::parse(open_);
-    options.set("driver", "blkdebug");
-    options.set("image.driver", "memory");
-    options.set("image.filename", "contract");
-    return options;
+        log_(MemoryFile::create("contract-log")),
+        open_(std::move(open)) {
+    open_ += "," + child + ".driver=memory," + child + ".filename=contract";
   }
+  Options options() override { return *Options::parse(open_); }
   std::shared_ptr<MemoryFile> memory() override { return memory_; }
 
 private:
-  std::shared_ptr<MemoryFile> memory_;
+  std::shared_ptr<MemoryFile> memory_, log_;
   std::string open_;
 };
 
@@ -76,6 +73,14 @@ std::unique_ptr<Disk> make(std::uint64_t bytes) {
 std::unique_ptr<Disk> format_disk(const char* format, std::uint64_t bytes, const Options& create,
                                   const std::string& open = "") {
   return std::make_unique<FormatDisk>(format, bytes, create, open);
+}
+
+std::unique_ptr<Disk> filter_disk(std::uint64_t bytes, const char* child, const char* open) {
+  return std::make_unique<FilterDisk>(bytes, child, open);
+}
+
+DriverUnderTest filter(const char* name, std::unique_ptr<Disk> (*make)(std::uint64_t)) {
+  return {.name = name, .make = make, .grows = true, .over_memory = true};
 }
 
 DriverUnderTest over_memory(const char* name, std::unique_ptr<Disk> (*make)(std::uint64_t)) {
@@ -93,18 +98,18 @@ std::vector<DriverUnderTest> drivers_under_test() {
                   [](std::uint64_t bytes) {
                     return format_disk("raw", bytes, {}, "file.align=4096,file.max-transfer=8192");
                   }),
-      {.name = "blkdebug",
-       .make = [](std::uint64_t bytes) -> std::unique_ptr<Disk> {
-         return std::make_unique<FilterDisk>(bytes, "");
-       },
-       .grows = true,
-       .over_memory = true},
-      {.name = "blkdebug_in_pieces",
-       .make = [](std::uint64_t bytes) -> std::unique_ptr<Disk> {
-         return std::make_unique<FilterDisk>(bytes, "max-transfer=4096");
-       },
-       .grows = true,
-       .over_memory = true},
+      filter("blkdebug",
+             [](std::uint64_t bytes) { return filter_disk(bytes, "image", "driver=blkdebug"); }),
+      filter("blkdebug_in_pieces",
+             [](std::uint64_t bytes) {
+               return filter_disk(bytes, "image", "driver=blkdebug,max-transfer=4096");
+             }),
+      filter("blklogwrites",
+             [](std::uint64_t bytes) {
+               return filter_disk(
+                   bytes, "file",
+                   "driver=blklogwrites,log.driver=memory,log.filename=contract-log");
+             }),
       over_memory("qcow2", [](std::uint64_t bytes) { return format_disk("qcow2", bytes, {}); }),
       over_memory(
           "qcow2_small_clusters_over_blocks",

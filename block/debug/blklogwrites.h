@@ -1,0 +1,13 @@
+// The filter "blklogwrites": passes requests to child "file", and logs what changes it to "log".
+#ifndef BLOCK_DEBUG_BLKLOGWRITES_H
+#define BLOCK_DEBUG_BLKLOGWRITES_H
+
+#include "block/driver.h"
+
+namespace block {
+
+extern const BlockDriver blklogwrites_driver;
+
+} // namespace block
+
+#endif

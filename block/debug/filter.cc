@@ -1,0 +1,32 @@
+// Requests of filters to a child whose length need not be a multiple of the filter's blocks.
+#include "block/debug/filter.h"
+
+#include <algorithm>
+
+namespace block::debug {
+namespace {
+
+// How much of the range the child has.
+Result<std::uint64_t> bytes_within(Node& filter, std::uint64_t offset, std::uint64_t bytes) {
+  if (filter.limits().request_alignment == 1) return bytes;
+  BLOCK_TRY_ASSIGN(const std::uint64_t length, filter.file()->co_get_length());
+  return offset < length ? std::min(bytes, length - offset) : 0;
+}
+
+} // namespace
+
+Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vector) {
+  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(filter, offset, vector.size()));
+  if (within == vector.size()) return filter.file()->co_readv(offset, vector);
+  vector.fill(within, vector.size() - within, std::byte{0});
+  return filter.file()->co_readv(offset, vector.slice(0, within));
+}
+
+Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(filter, offset, bytes));
+  BLOCK_TRY_ASSIGN(BlockStatus status, filter.file()->co_block_status(offset, within));
+  status.host_offset = offset;
+  return status;
+}
+
+} // namespace block::debug

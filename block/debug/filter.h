@@ -1,0 +1,17 @@
+// What filters do that have larger blocks than their child "file" need have.
+#ifndef BLOCK_DEBUG_FILTER_H
+#define BLOCK_DEBUG_FILTER_H
+
+#include "block/node.h"
+
+namespace block::debug {
+
+// Reads from the child; what lies beyond its end, in the last block of the filter, are zeros.
+Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vector);
+
+// The child's answer, as the filter's: its place is that in the filter.
+Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes);
+
+} // namespace block::debug
+
+#endif
