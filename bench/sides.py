@@ -2,7 +2,8 @@
 
 Images and sockets are in the current directory. `cache` is "none", where nobody uses the host's page cache (O_DIRECT), or
 "writeback", where everybody does. nbdkit's file plugin always does: its own cache=none only drops pages after they were
-used. So what disk, NBD and client leave to anybody without page cache is shown by stock QEMU's server with a raw file.
+used. So what disk, NBD and client leave to anybody without page cache is shown by stock QEMU's server with a raw file,
+whose space is allocated before: making a file longer with every request is slow on some file systems.
 """
 import pathlib
 import subprocess
@@ -23,7 +24,7 @@ SOCKET = pathlib.Path("nbd.sock")
 class Side(typing.NamedTuple):
     whose: str  # "stock", "ours" or "nbdkit"
     kind: str  # the image's format, or nbdkit's plugin
-    create: str = ""  # options of create
+    create: str = ""  # options of create, unless nbdkit serves it
 
 
 STOCK_64K, STOCK_64K_EXACT = "stock 64k", "stock 64k, lazy off"
@@ -39,7 +40,7 @@ SIDES = {
     OURS: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
     PAUSED: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
     OFF: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on"),
-    STOCK_RAW: Side("stock", "raw"),
+    STOCK_RAW: Side("stock", "raw", "preallocation=falloc"),
     RAW: Side("nbdkit", "file"),
     NO_DISK: Side("nbdkit", "null"),
 }
@@ -53,10 +54,11 @@ def program(side):
 def new_image(side, size):
     """`size` in bytes."""
     IMAGE.unlink(missing_ok=True)
-    if SIDES[side].kind == "qcow2":
-        run(program(side), "create", "-q", "-f", "qcow2", "-o", SIDES[side].create, IMAGE, size)
-    else:
+    whose, kind, create = SIDES[side]
+    if whose == "nbdkit":
         run("truncate", "-s", size, IMAGE)
+    else:
+        run(program(side), "create", "-q", "-f", kind, "-o", create, IMAGE, size)
 
 
 class OtherServer:

@@ -92,21 +92,25 @@ def bounded(loads):
                     yield f"{load}: {side}, to {peer}", ratio.median, ">=", ratio.bound
 
 
-def main(description, loads, speed_of, prepare=None):
+def main(description, loads, speed_of, prepare=None, directories=None, **defaults):
     """Runs a program that measures `loads`, {name: object with `sides` and `bounds`}; returns its exit status.
 
     speed_of(load, side, arguments), in MiB a second, is called in an empty directory, in which prepare(arguments) was before.
+    `directories`: where that is made with each kind of cache. `defaults` are those of options.
     """
-    parser = options(description, "/var/tmp")
-    parser.add_argument("--size", type=int, default=128, help="MiB of data (default 128)")
-    parser.add_argument("--cache", choices=CACHES, default="none", help="(default none)")
+    directories = directories or dict.fromkeys(CACHES, "/var/tmp")
+    parser = options(description, " or ".join(sorted(set(directories.values()))))
+    parser.add_argument("--size", type=int, default=128, help="MiB of data (default: %(default)s)")
+    parser.add_argument("--cache", choices=CACHES, default="none", help="(default: %(default)s)")
     parser.add_argument("--load", action="append", choices=loads, help="only that; may be given again")
     parser.add_argument("--markdown", type=pathlib.Path)
     parser.add_argument("--plot", type=pathlib.Path)
+    parser.set_defaults(directory=None, **defaults)
     arguments = parser.parse_args()
-    os.environ["PATH"] = f"{arguments.bin.resolve()}:{os.environ['PATH']}"
+    arguments.bin = arguments.bin.resolve()
+    os.environ["PATH"] = f"{arguments.bin}:{os.environ['PATH']}"
     start, found = pathlib.Path.cwd(), {}
-    with tempfile.TemporaryDirectory(prefix="dedup-turns-", dir=arguments.directory) as name:
+    with tempfile.TemporaryDirectory(prefix="dedup-turns-", dir=arguments.directory or directories[arguments.cache]) as name:
         os.chdir(name)
         if prepare:
             prepare(arguments)
