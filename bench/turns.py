@@ -59,7 +59,8 @@ def cell(ratio):
 
 
 def table(loads):
-    columns = [side for side in SIDES if side not in PEERS]
+    compared = {side for peers in loads.values() for sides in peers.values() for side in sides}
+    columns = [side for side in SIDES if side in compared]
     yield f"| load | against | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}\n"
     for load, peers in loads.items():
         for peer, sides in peers.items():
