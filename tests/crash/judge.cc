@@ -25,9 +25,9 @@ std::string findings(const block::CheckReport& report, bool leaks_allowed) {
 
 } // namespace
 
-std::string Judge::open_and_compare(const GuestModel& guest, GuestDisk& disk,
+std::string Judge::open_and_compare(Options options, const GuestModel& guest, GuestDisk& disk,
                                     std::vector<Tag>& content) {
-  Result<void> opened = disk.open(node_options(workload_, file_name));
+  Result<void> opened = disk.open(std::move(options));
   if (!opened) return "opening: " + opened.error().message();
   Result<std::vector<Tag>> read = disk.read_all();
   if (!read) return "reading: " + read.error().message();
@@ -93,7 +93,7 @@ std::string Judge::judge(const Bytes& image, const GuestModel& guest, std::uint6
   std::vector<Tag> content;
   {
     GuestDisk disk;
-    std::string wrong = open_and_compare(guest, disk, content);
+    std::string wrong = open_and_compare(node_options(workload_, file_name), guest, disk, content);
     if (wrong.empty()) wrong = problem(disk.close(), "closing");
     if (!wrong.empty()) return wrong;
   }
@@ -112,10 +112,13 @@ std::string Judge::judge_second_cut(const Bytes& image, const GuestModel& guest,
     Recorder recorder(*file_, [&] { return guest; });
     GuestDisk disk;
     std::vector<Tag> content;
-    std::string wrong = open_and_compare(guest, disk, content);
+    std::string wrong = open_and_compare(Recorder::recorded(node_options(workload_, file_name)),
+                                         guest, disk, content);
     if (wrong.empty()) wrong = problem(disk.close(), "closing");
     if (!wrong.empty()) return wrong;
-    recording = recorder.finish();
+    Result<Recording> recorded = recorder.finish();
+    if (!recorded) return "recording: " + recorded.error().message();
+    recording = std::move(*recorded);
   }
   std::mt19937_64 random(seed);
   std::size_t chosen = random() % recording.epochs.size();

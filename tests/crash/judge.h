@@ -28,7 +28,8 @@ public:
   std::string stock_check();
 
 private:
-  std::string open_and_compare(const GuestModel& guest, GuestDisk& disk, std::vector<Tag>& content);
+  std::string open_and_compare(Options options, const GuestModel& guest, GuestDisk& disk,
+                               std::vector<Tag>& content);
   std::string check_closed(bool leaks_allowed);
   Result<std::uint64_t> dedup_table_clusters();
   std::string rewrite(std::vector<Tag> content, std::uint64_t seed);

@@ -101,7 +101,9 @@ Bytes image_after(const Bytes& durable, const Epoch& epoch, PowerCut cut, std::u
     bool whole = cut.kind == everything || (cut.kind == prefix && i < cut.which) ||
                  (cut.kind == only && i == cut.which) || (cut.kind == all_but && i != cut.which) ||
                  (cut.kind == torn && i < cut.which);
-    if (cut.kind == subset)
+    if (change.durable)
+      block::apply_change(image, change);
+    else if (cut.kind == subset)
       apply_by_chance(image, change, random);
     else if (torn_here)
       apply_some_sectors(image, change, random);

@@ -153,14 +153,14 @@ Recording record_threads(const Workload& workload, std::uint64_t seed) {
   EXPECT_TRUE(succeeded(
       block::create_image("qcow2", std::string("memory:") + file_name, std::move(create))));
   SharedModel model(sectors);
+  Recorder recorder(*file, [&] { return model.now(); });
   GuestDisk disk;
-  EXPECT_TRUE(succeeded(disk.open(node_options(workload, file_name))));
+  EXPECT_TRUE(succeeded(disk.open(Recorder::recorded(node_options(workload, file_name)))));
   // A flush takes a while, so that others write meanwhile.
   file->set_hook([](block::MemoryOperation operation, std::uint64_t, std::uint64_t) {
     if (operation == block::MemoryOperation::flush)
       std::this_thread::sleep_for(std::chrono::microseconds(200));
   });
-  Recorder recorder(*file, [&] { return model.now(); });
   std::atomic<bool> end = false;
   std::thread operator_thread;
   if (disk.node().query_dedup())
@@ -173,10 +173,11 @@ Recording record_threads(const Workload& workload, std::uint64_t seed) {
     thread.join();
   end = true;
   if (operator_thread.joinable()) operator_thread.join();
-  Recording recording = recorder.finish();
+  Result<Recording> recording = recorder.finish();
   file->set_hook({});
+  EXPECT_TRUE(succeeded(recording));
   EXPECT_TRUE(succeeded(disk.close()));
-  return recording;
+  return recording ? std::move(*recording) : Recording{};
 }
 
 std::string keep(const Bytes& image, std::uint64_t number) {

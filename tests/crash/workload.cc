@@ -18,7 +18,7 @@ public:
         random_(seed) {}
 
   // Requests one after another: first in order, then anywhere.
-  Result<void> session();
+  Result<void> session(Options options);
   Result<void> fill(std::size_t clusters);
   Result<void> close();
 
@@ -143,8 +143,8 @@ Result<void> Guest::fill(std::size_t count) {
   return close();
 }
 
-Result<void> Guest::session() {
-  BLOCK_TRY(disk_.open(node_options(workload_, file_name)));
+Result<void> Guest::session(Options options) {
+  BLOCK_TRY(disk_.open(std::move(options)));
   paused_ = false;
   std::size_t in_order = workload_.steps / 10;
   for (std::size_t i = 0; i < in_order; ++i)
@@ -184,9 +184,10 @@ Result<Recording> record(const Workload& workload, std::uint64_t seed) {
   Guest guest(workload, model, seed);
   if (workload.filled > 0) BLOCK_TRY(guest.fill(workload.filled));
   Recorder recorder(*file, [&] { return model; });
-  BLOCK_TRY(guest.session());
+  const Options recorded = Recorder::recorded(node_options(workload, file_name));
+  BLOCK_TRY(guest.session(recorded));
   BLOCK_TRY(guest.close());
-  BLOCK_TRY(guest.session());
+  BLOCK_TRY(guest.session(recorded));
   return recorder.finish();
 }
 

@@ -157,9 +157,9 @@ void MemoryFile::set_hook(Hook hook) {
   hook_ = std::move(hook);
 }
 
-void MemoryFile::set_flush_observer(FlushObserver observer) {
+void MemoryFile::set_write_observer(WriteObserver observer) {
   std::lock_guard hold(mutex_);
-  flush_observer_ = std::move(observer);
+  write_observer_ = std::move(observer);
 }
 
 std::uint64_t MemoryFile::length() const {
@@ -227,6 +227,7 @@ Result<void> MemoryFile::driver_write(std::uint64_t offset, const IoVector& vect
   std::lock_guard hold(mutex_);
   BLOCK_TRY(reserve(offset + data.size()));
   if (fua) ++fua_writes_;
+  if (write_observer_) write_observer_(offset, data);
   const std::uint64_t bytes = data.size();
   log({MemoryChange::Kind::write, offset, std::move(data), bytes, fua});
   return {};
@@ -267,7 +268,6 @@ Result<void> MemoryFile::driver_flush() {
   std::lock_guard hold(mutex_);
   // Another flush may have been faster.
   const std::size_t flushed = promised > ever_flushed_ ? promised - ever_flushed_ : 0;
-  if (flush_observer_) flush_observer_(unflushed_, flushed);
   make_durable(flushed);
   return {};
 }

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -80,12 +81,10 @@ public:
   // Called before each operation on its thread, with no lock held: may wait, to stop a request
   // midway.
   void set_hook(Hook hook);
-  // Called in the moment in which a flush makes changes durable: `changes` is all that was not
-  // durable until now; the first `flushed` of them, those made before the flush began, are so after
-  // it. Must not call the file.
-  using FlushObserver =
-      std::function<void(const std::vector<MemoryChange>& changes, std::size_t flushed)>;
-  void set_flush_observer(FlushObserver observer);
+  // Called in the moment in which a write changes the file, in the order of writes. Must not call
+  // the file.
+  using WriteObserver = std::function<void(std::uint64_t offset, std::span<const std::byte> data)>;
+  void set_write_observer(WriteObserver observer);
 
   // --- For the driver. ---
   static std::shared_ptr<MemoryFile> find(const std::string& name);
@@ -124,7 +123,7 @@ private:
   std::optional<std::uint64_t> bad_byte_;
   std::uint64_t capacity_ = UINT64_MAX;
   Hook hook_;
-  FlushObserver flush_observer_;
+  WriteObserver write_observer_;
 };
 
 } // namespace block

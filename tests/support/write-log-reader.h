@@ -4,8 +4,6 @@
 
 #include "tests/support/memory-file.h"
 
-#include <span>
-
 namespace block {
 
 struct LoggedRequest {
