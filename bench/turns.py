@@ -37,13 +37,15 @@ def speeds_by_turns(sides, rounds, speed_of):
 
 
 def ratios_of(speeds, bounds):
-    """{peer: {side: Ratio}}"""
+    """{peer: {side: Ratio}}; a peer's ratio to itself is of its speeds to their median: what the machine's noise is."""
     asked = {(bound.side, bound.peer): bound.least for bound in bounds}
     found = {}
     for peer in (side for side in speeds if side in PEERS):
+        usual = statistics.median(speeds[peer])
+        found[peer] = {peer: Ratio(1.0, min(speeds[peer]) / usual, max(speeds[peer]) / usual, None)}
         for side in (side for side in speeds if side not in PEERS):
             each = [own / stock for own, stock in zip(speeds[side], speeds[peer])]
-            found.setdefault(peer, {})[side] = Ratio(statistics.median(each), min(each), max(each), asked.get((side, peer)))
+            found[peer][side] = Ratio(statistics.median(each), min(each), max(each), asked.get((side, peer)))
     return found
 
 
@@ -60,11 +62,12 @@ def cell(ratio):
 
 def table(loads):
     compared = {side for peers in loads.values() for sides in peers.values() for side in sides}
-    columns = [side for side in SIDES if side in compared]
-    yield f"| load | against | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}\n"
+    columns = [side for side in SIDES if side in compared and side not in PEERS]
+    yield f"| load | against | noise | {' | '.join(columns)} |\n|---|---|---|{'---|' * len(columns)}\n"
     for load, peers in loads.items():
         for peer, sides in peers.items():
-            yield f"| {load} | {peer} | {' | '.join(cell(sides.get(side)) for side in columns)} |\n"
+            noise = f"{sides[peer].least:.2f} to {sides[peer].most:.2f}"
+            yield f"| {load} | {peer} | {noise} | {' | '.join(cell(sides.get(side)) for side in columns)} |\n"
 
 
 def plot(loads, cache):
