@@ -74,11 +74,24 @@ int main(int argc, char** argv) {
   const double miss = nanoseconds_each(entries, [&](std::size_t i) {
     found += index->find(fingerprint(shuffled[i] ^ 0xFF00)).size();
   });
+  constexpr std::size_t batch = 256; // clusters of 4 KiB in a request of 1 MiB
+  std::vector<dedup::Fingerprint> fingerprints(batch);
+  std::vector<dedup::Candidates> candidates(batch);
+  const double together = nanoseconds_each(entries / batch,
+                                           [&](std::size_t i) {
+                                             for (std::size_t j = 0; j < batch; ++j)
+                                               fingerprints[j] =
+                                                   fingerprint(shuffled[i * batch + j] ^ 0xFF00);
+                                             index->find(fingerprints, candidates);
+                                             found += candidates.front().size();
+                                           }) /
+                          batch;
   const double remove = nanoseconds_each(entries, [&](std::size_t i) {
     index->remove(fingerprint(prefixes[i]), block::HostCluster(i));
   });
-  std::printf("nanoseconds: insert %.0f, lookup found %.0f, lookup not found %.0f, remove %.0f\n",
-              insert, hit, miss, remove);
+  std::printf("nanoseconds: insert %.0f, lookup found %.0f, lookup not found %.0f, %zu at once "
+              "%.0f, remove %.0f\n",
+              insert, hit, miss, batch, together, remove);
   if (found < entries || index->entries() != 0) {
     std::fprintf(stderr, "index-bench: the index lost entries\n");
     return 1;

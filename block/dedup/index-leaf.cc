@@ -10,8 +10,11 @@
 namespace dedup {
 namespace {
 
-constexpr std::size_t growth_step = 32; // entries
-constexpr std::size_t first_step = 16;  // entries, of a search
+constexpr std::size_t growth_step = 32;   // entries
+constexpr std::size_t first_step = 16;    // entries, of a search
+constexpr std::uintptr_t cache_line = 64; // bytes
+// To either side, in bytes: the place is some ten entries off.
+constexpr std::uintptr_t fetched_around = 2 * cache_line;
 
 std::size_t rounded_to_step(std::size_t entries) {
   return (entries + growth_step - 1) / growth_step * growth_step;
@@ -41,16 +44,34 @@ void Leaf::set_capacity(std::size_t wanted) {
   capacity_ = static_cast<std::uint32_t>(wanted);
 }
 
+void Leaf::note_ends() {
+  if (size_ == 0) return;
+  first_ = entries_.get()[0].prefix48();
+  last_ = entries_.get()[size_ - 1].prefix48();
+}
+
+std::size_t Leaf::proportional_place(std::uint64_t prefix48) const {
+  return (prefix48 - first_) * (size_ - 1) / (last_ - first_);
+}
+
+void Leaf::prefetch(std::uint64_t prefix48) const {
+  if (size_ == 0) return;
+  std::size_t place = 0;
+  if (prefix48 > first_) place = prefix48 > last_ ? size_ - 1 : proportional_place(prefix48);
+  const auto near = reinterpret_cast<std::uintptr_t>(entries_.get() + place);
+  for (std::uintptr_t at = near - fetched_around; at <= near + fetched_around; at += cache_line)
+    __builtin_prefetch(reinterpret_cast<const void*>(at)); // of any address
+}
+
 // Fingerprints are spread evenly, so the place is near the proportional one, some ten entries off:
 // a look there and a widening window around it read two or three cache lines, where halving the
 // whole leaf reads five or six. Uneven ones only take more steps, no more than twice those of
 // halving.
 std::size_t Leaf::lower_bound(std::uint64_t prefix48) const {
   const LeafEntry* entries = entries_.get();
-  if (size_ == 0 || prefix48 <= entries[0].prefix48()) return 0;
-  if (prefix48 > last_prefix48()) return size_;
-  const std::uint64_t first = entries[0].prefix48();
-  const std::uint64_t guess = (prefix48 - first) * (size_ - 1) / (last_prefix48() - first);
+  if (size_ == 0 || prefix48 <= first_) return 0;
+  if (prefix48 > last_) return size_;
+  const std::size_t guess = proportional_place(prefix48);
   // The place lies in [begin, end] throughout.
   std::size_t begin = 1, end = size_ - 1;
   if (entries[guess].prefix48() < prefix48) {
@@ -100,6 +121,8 @@ Leaf::Insertion Leaf::insert(std::uint64_t prefix48, block::HostCluster cluster)
   std::memmove(place + 1, place, (size_ - at) * sizeof(LeafEntry));
   *place = LeafEntry(prefix48, cluster);
   ++size_;
+  if (at == 0) first_ = prefix48;
+  if (at == size_ - 1) last_ = prefix48;
   return Insertion::done;
 }
 
@@ -120,6 +143,7 @@ void Leaf::remove_at(std::size_t at) {
   LeafEntry* place = entries_.get() + at;
   std::memmove(place, place + 1, (size_ - at - 1) * sizeof(LeafEntry));
   --size_;
+  if (at == 0 || at == size_) note_ends();
 }
 
 std::unique_ptr<Leaf> Leaf::split_lower_half() {
@@ -135,6 +159,8 @@ std::unique_ptr<Leaf> Leaf::split_lower_half() {
   std::memmove(entries_.get(), entries + middle, (size_ - middle) * sizeof(LeafEntry));
   size_ -= static_cast<std::uint32_t>(middle);
   set_capacity(rounded_to_step(size_));
+  lower->note_ends();
+  note_ends();
   return lower;
 }
 
@@ -145,6 +171,7 @@ void Leaf::prepend(const Leaf& lower) {
   std::memmove(entries_.get() + lower.size_, entries_.get(), size_ * sizeof(LeafEntry));
   std::memcpy(entries_.get(), lower.entries_.get(), lower.size_ * sizeof(LeafEntry));
   size_ = static_cast<std::uint32_t>(total);
+  note_ends();
 }
 
 } // namespace dedup

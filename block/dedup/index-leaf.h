@@ -46,6 +46,8 @@ public:
   std::uint64_t memory_bytes() const { return heap_cost(sizeof *this) + array_cost(); }
 
   Candidates find(std::uint64_t prefix48) const;
+  // Has the processor fetch the entries around the place of this short fingerprint: does not wait.
+  void prefetch(std::uint64_t prefix48) const;
 
   enum class Insertion { done, known, too_many };
   // Not when full().
@@ -59,7 +61,7 @@ public:
   // full leaf holds far more entries than Candidates::max_size, so both halves get some.
   std::unique_ptr<Leaf> split_lower_half();
   // The greatest short fingerprint here. Not when empty.
-  std::uint64_t last_prefix48() const { return entries_.get()[size_ - 1].prefix48(); }
+  std::uint64_t last_prefix48() const { return last_; }
   // Takes over the entries of `lower`, all of which sort before those here, and which fit.
   void prepend(const Leaf& lower);
 
@@ -68,14 +70,21 @@ private:
     void operator()(LeafEntry* entries) const;
   };
 
+  // Where an entry stands in proportion to those at both ends. first_ < prefix48 <= last_.
+  std::size_t proportional_place(std::uint64_t prefix48) const;
   // Where the first entry that is not less than prefix48 stands, or size().
   std::size_t lower_bound(std::uint64_t prefix48) const;
   void set_capacity(std::size_t wanted);
+  void note_ends();
   std::uint64_t array_cost() const;
 
   std::unique_ptr<LeafEntry[], Free> entries_; // by malloc, to be resized in place
   std::uint32_t size_ = 0;
   std::uint32_t capacity_ = 0;
+  // Short fingerprints of both ends, when not empty: here, so that a search need not wait for the
+  // memory of the ends as well.
+  std::uint64_t first_ = 0;
+  std::uint64_t last_ = 0;
 };
 
 } // namespace dedup

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace dedup {
 
@@ -50,6 +51,10 @@ public:
   // Forgets the pair. False if it was not known.
   virtual bool remove(const Fingerprint& fingerprint, block::HostCluster cluster) = 0;
   virtual Candidates find(const Fingerprint& fingerprint) const = 0;
+  // found[i] becomes find(fingerprints[i]). `found` has at least as many elements. Faster
+  // than one by one in a large index: the waits for memory overlap.
+  virtual void find(std::span<const Fingerprint> fingerprints,
+                    std::span<Candidates> found) const = 0;
   virtual void clear() = 0;
 
   // Pairs known now.

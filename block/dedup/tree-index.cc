@@ -9,6 +9,9 @@
 
 #include <glib.h>
 
+#include <algorithm>
+#include <array>
+
 namespace dedup {
 namespace {
 
@@ -18,6 +21,7 @@ constexpr std::uint64_t greatest_key = (std::uint64_t{1} << 48) - 1;
 constexpr std::uint64_t cluster_limit = std::uint64_t{1} << 48;
 // GLib's GTreeNode, by its slice allocator in steps of 16 bytes.
 constexpr std::uint64_t tree_node_cost = 48;
+constexpr std::size_t found_at_once = 64; // fingerprints
 
 gpointer key_of(std::uint64_t prefix48) {
   return GSIZE_TO_POINTER(prefix48);
@@ -71,6 +75,24 @@ public:
     const std::uint64_t prefix = fingerprint.prefix48();
     GTreeNode* node = g_tree_lower_bound(tree_, key_of(prefix));
     return node == nullptr ? Candidates() : leaf_of(node)->find(prefix);
+  }
+
+  void find(std::span<const Fingerprint> fingerprints, std::span<Candidates> found) const override {
+    // A leaf says where in its array the place is, so that each step fetches for the next one.
+    std::array<const Leaf*, found_at_once> leaves;
+    for (std::size_t done = 0; done < fingerprints.size(); done += found_at_once) {
+      const auto some =
+          fingerprints.subspan(done, std::min(found_at_once, fingerprints.size() - done));
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        GTreeNode* node = g_tree_lower_bound(tree_, key_of(some[i].prefix48()));
+        leaves[i] = node == nullptr ? nullptr : leaf_of(node);
+        __builtin_prefetch(leaves[i]);
+      }
+      for (std::size_t i = 0; i < some.size(); ++i)
+        if (leaves[i]) leaves[i]->prefetch(some[i].prefix48());
+      for (std::size_t i = 0; i < some.size(); ++i)
+        found[done + i] = leaves[i] ? leaves[i]->find(some[i].prefix48()) : Candidates();
+    }
   }
 
   void clear() override {

@@ -72,23 +72,25 @@ void Deduplicator::set_scan_mark(std::optional<std::uint64_t> position) {
   scan_mark_ = position;
 }
 
-Result<bool> Deduplicator::holds(HostCluster cluster, const Fingerprint& fingerprint) {
+Result<bool> Deduplicator::holds(HostCluster cluster, dedup::Lookups::Lookup content) {
+  const Fingerprint& fingerprint = content.fingerprint();
   if (std::optional<Entry> known = table_.peek(cluster)) return known->fingerprint == fingerprint;
   // The index before the file: it answers most questions without reading a hash block.
-  dedup::Candidates candidates = index_->find(fingerprint);
+  const dedup::Candidates& candidates = content.candidates();
   if (std::find(candidates.begin(), candidates.end(), cluster) == candidates.end()) return false;
   BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
   return entry.fingerprint == fingerprint;
 }
 
-Result<std::optional<HostCluster>> Deduplicator::share(const Fingerprint& fingerprint,
+Result<std::optional<HostCluster>> Deduplicator::share(dedup::Lookups::Lookup content,
                                                        std::optional<HostCluster> likely) {
+  const Fingerprint& fingerprint = content.fingerprint();
   if (std::optional<Entry> entry = likely ? table_.peek(*likely) : std::nullopt;
       entry && entry->fingerprint == fingerprint) {
     BLOCK_TRY_ASSIGN(bool taken, take_reference(*likely, *entry));
     if (taken) return likely;
   }
-  for (HostCluster candidate : index_->find(fingerprint)) {
+  for (HostCluster candidate : content.candidates()) {
     BLOCK_TRY_ASSIGN(Entry entry, table_.get(candidate));
     if (entry.fingerprint != fingerprint) {
       // Another content with the same short fingerprint, or the index is behind the table.

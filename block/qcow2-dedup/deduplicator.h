@@ -5,6 +5,7 @@
 
 #include "block/dedup/in-flight.h"
 #include "block/dedup/index.h"
+#include "block/dedup/lookups.h"
 #include "block/qcow2-dedup/dedup-table.h"
 #include "block/qcow2/disk.h"
 
@@ -52,11 +53,11 @@ public:
   // of its first owner. Nothing if there is none, or if its refcount has reached the threshold.
   // `likely` is looked at first: duplicates come in runs, so that the cluster after the last match
   // is often the next one, and its entry is in memory.
-  Result<std::optional<HostCluster>> share(const dedup::Fingerprint& fingerprint,
+  Result<std::optional<HostCluster>> share(dedup::Lookups::Lookup content,
                                            std::optional<HostCluster> likely)
       REQUIRES(disk.image.metadata_mutex);
   // Whether the table says that the cluster holds that content.
-  Result<bool> holds(HostCluster cluster, const dedup::Fingerprint& fingerprint)
+  Result<bool> holds(HostCluster cluster, dedup::Lookups::Lookup content)
       REQUIRES(disk.image.metadata_mutex);
   // The cluster's content is written and linked, with COPIED at `owner` if it is that guest
   // cluster's alone.

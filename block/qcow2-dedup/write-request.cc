@@ -117,22 +117,23 @@ bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
 
 void WriteRequest::fingerprint() {
   std::size_t bytes = image_.cluster_size().bytes();
-  std::vector<Slot*> content;
+  std::vector<std::size_t> content; // which slots
   std::vector<const std::byte*> clusters;
-  for (Slot& slot : slots_) {
-    if (dedup_.detects_zeroes() && block::buffer_is_zero({slot.data, bytes})) {
-      slot.state = State::zero;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (dedup_.detects_zeroes() && block::buffer_is_zero({slots_[i].data, bytes})) {
+      slots_[i].state = State::zero;
       continue;
     }
-    content.push_back(&slot);
-    clusters.push_back(slot.data);
+    content.push_back(i);
+    clusters.push_back(slots_[i].data);
   }
   std::vector<dedup::Fingerprint> fingerprints(clusters.size());
   dedup_.hasher().fingerprint(clusters, bytes, fingerprints);
+  fingerprints_.resize(slots_.size());
   for (std::size_t i = 0; i < content.size(); ++i) {
-    content[i]->fingerprint = fingerprints[i];
+    fingerprints_[content[i]] = fingerprints[i];
     // Compared with the table it would match every cluster that has none either.
-    content[i]->lonely = fingerprints[i].is_zero();
+    slots_[content[i]].lonely = fingerprints[i].is_zero();
   }
 }
 
@@ -140,9 +141,11 @@ Result<void> WriteRequest::resolve() {
   MutexGuard hold(dedup_.disk.image.metadata_mutex);
   GuestCluster first = slots_.front().guest;
   BLOCK_TRY(dedup_.disk.mapping().prepare(first, slots_.back().guest + 1 - first));
+  dedup::Lookups lookups(dedup_.index(), fingerprints_);
   std::optional<HostCluster> likely;
-  for (Slot& slot : slots_) {
-    if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot, likely));
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot, lookups[i], likely));
     likely.reset();
     if (slot.state == State::shared) likely = slot.host + 1;
   }
@@ -151,27 +154,28 @@ Result<void> WriteRequest::resolve() {
   return {};
 }
 
-Result<void> WriteRequest::resolve_slot(Slot& slot, std::optional<HostCluster> likely) {
+Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup content,
+                                        std::optional<HostCluster> likely) {
   // Looked up anew for each slot: sharing for an earlier one may have cleared this one's COPIED.
   BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
   std::optional<HostCluster> old_host;
   if (old.is_data()) old_host = image_.cluster_size().containing(*old.host_offset());
   if (!slot.lonely) {
     if (old_host) {
-      BLOCK_TRY_ASSIGN(bool same, dedup_.holds(*old_host, slot.fingerprint));
+      BLOCK_TRY_ASSIGN(bool same, dedup_.holds(*old_host, content));
       if (same) {
         slot.state = State::same;
         slot.host = *old_host;
         return {};
       }
     }
-    BLOCK_TRY_ASSIGN(std::optional<HostCluster> shared, dedup_.share(slot.fingerprint, likely));
+    BLOCK_TRY_ASSIGN(std::optional<HostCluster> shared, dedup_.share(content, likely));
     if (shared) {
       slot.state = State::shared;
       slot.host = *shared;
       return {};
     }
-    auto begun = dedup_.in_flight().begin(slot.fingerprint);
+    auto begun = dedup_.in_flight().begin(content.fingerprint());
     if (auto* other = std::get_if<dedup::InFlight::Handle>(&begun)) {
       slot.state = State::waiting;
       slot.writer = std::move(*other);
@@ -261,13 +265,13 @@ Result<void> WriteRequest::store() {
 Result<void> WriteRequest::link() {
   image_.file().event(block::DebugEvent::dedup_link);
   MutexGuard hold(dedup_.disk.image.metadata_mutex);
-  for (Slot& slot : slots_)
-    BLOCK_TRY(link_slot(slot));
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    BLOCK_TRY(link_slot(slots_[i], fingerprints_[i]));
   dedup_.disk.image.trim_caches();
   return {};
 }
 
-Result<void> WriteRequest::link_slot(Slot& slot) {
+Result<void> WriteRequest::link_slot(Slot& slot, const dedup::Fingerprint& fingerprint) {
   HostOffset offset = image_.cluster_size().start(slot.host);
   switch (slot.state) {
   case State::unresolved:
@@ -287,7 +291,7 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
     break;
   }
   case State::kept:
-    dedup_.remember(slot.host, slot.fingerprint,
+    dedup_.remember(slot.host, fingerprint,
                     slot.sole_owner ? std::optional(slot.guest) : std::nullopt);
     dedup_.in_flight().finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
@@ -295,7 +299,7 @@ Result<void> WriteRequest::link_slot(Slot& slot) {
   case State::stored:
     if (slot.fresh)
       BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, true)));
-    if (!slot.lonely) dedup_.remember(slot.host, slot.fingerprint, slot.guest);
+    if (!slot.lonely) dedup_.remember(slot.host, fingerprint, slot.guest);
     if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
     break;

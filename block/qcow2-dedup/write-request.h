@@ -40,7 +40,6 @@ private:
   struct Slot {
     GuestCluster guest;
     const std::byte* data = nullptr; // the whole cluster
-    dedup::Fingerprint fingerprint;
     State state = State::unresolved;
     HostCluster host;
     bool fresh = false;      // stored: allocated for this request
@@ -62,7 +61,8 @@ private:
   void fingerprint();
   Result<void> resolve() EXCLUDES(dedup_.disk.image.metadata_mutex);
   // `likely`: see Deduplicator::share().
-  Result<void> resolve_slot(Slot& slot, std::optional<HostCluster> likely)
+  Result<void> resolve_slot(Slot& slot, dedup::Lookups::Lookup content,
+                            std::optional<HostCluster> likely)
       REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> allocate() REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> confirm() EXCLUDES(dedup_.disk.image.metadata_mutex);
@@ -70,7 +70,8 @@ private:
   void tell_of_duplicates();
   Result<void> store();
   Result<void> link() EXCLUDES(dedup_.disk.image.metadata_mutex);
-  Result<void> link_slot(Slot& slot) REQUIRES(dedup_.disk.image.metadata_mutex);
+  Result<void> link_slot(Slot& slot, const dedup::Fingerprint& fingerprint)
+      REQUIRES(dedup_.disk.image.metadata_mutex);
   // What became of a slot when it was linked.
   void count(const Slot& slot);
   // After an error: gives back what was taken for slots that are not linked.
@@ -83,6 +84,7 @@ private:
   // Clusters that the request covers in part or in pieces, or that were read.
   std::vector<block::AlignedBuffer> joined_;
   std::vector<Slot> slots_;
+  std::vector<dedup::Fingerprint> fingerprints_; // of the slots; all zero where it has none
 };
 
 } // namespace qcow2_dedup

@@ -1,5 +1,6 @@
 // The tree index against a plain model, its bounds, and its own account of its memory.
 #include "block/dedup/index-leaf.h"
+#include "block/dedup/lookups.h"
 
 #include "block/util/big-endian.h"
 
@@ -267,6 +268,33 @@ TEST(Index, TellsItsMemoryAsTheAllocatorDoes) {
     EXPECT_NEAR(told / measured, 1.0, 0.1) << count << " entries";
   }
 #endif
+}
+
+TEST(Index, FindsManyAtOnceAsOneByOne) {
+  const auto fingerprints = random_fingerprints(20'000);
+  const auto index = make_tree_index();
+  std::vector<Candidates> together(fingerprints.size());
+  for (std::size_t known = 0; known <= fingerprints.size(); known += 5'000) {
+    for (std::size_t i = 0; i < known; i += 2) // half of them
+      index->insert(fingerprints[i], HostCluster(i));
+    index->find(fingerprints, together);
+    for (std::size_t i = 0; i < fingerprints.size(); ++i)
+      ASSERT_TRUE(std::ranges::equal(together[i], index->find(fingerprints[i]))) << i;
+  }
+  EXPECT_EQ(*together[4].begin(), HostCluster(4));
+  EXPECT_TRUE(together[5].empty());
+}
+
+TEST(Lookups, TellWhatTheIndexKnowsInWhateverOrderTheyAreAsked) {
+  const auto fingerprints = random_fingerprints(200);
+  const auto index = make_tree_index();
+  for (std::size_t i = 0; i < fingerprints.size(); i += 3)
+    index->insert(fingerprints[i], HostCluster(i));
+  Lookups lookups(*index, fingerprints);
+  for (const std::size_t i : {0u, 1u, 2u, 3u, 199u, 198u, 60u, 31u, 32u, 33u, 63u, 64u}) {
+    EXPECT_EQ(lookups[i].fingerprint(), fingerprints[i]);
+    EXPECT_TRUE(std::ranges::equal(lookups[i].candidates(), index->find(fingerprints[i]))) << i;
+  }
 }
 
 TEST(Index, IsEmptyAndUsableAfterClear) {

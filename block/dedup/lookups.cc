@@ -1,0 +1,17 @@
+// Lookups: asks for the wanted fingerprint and those behind it, which are likely to be wanted next.
+#include "block/dedup/lookups.h"
+
+#include <algorithm>
+
+namespace dedup {
+
+const Candidates& Lookups::candidates(std::size_t number) {
+  if (number < begin_ || number >= end_) {
+    begin_ = number;
+    end_ = std::min(number + asked_at_once, fingerprints_.size());
+    index_.find(fingerprints_.subspan(begin_, end_ - begin_), found_);
+  }
+  return found_[number - begin_];
+}
+
+} // namespace dedup
