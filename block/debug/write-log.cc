@@ -9,6 +9,14 @@ namespace block::debug {
 using write_log::Entry;
 using write_log::Superblock;
 
+namespace {
+
+Error cannot_go_on(const std::string& what) {
+  return Error(ErrorKind::invalid_argument, "The log cannot be appended to: " + what);
+}
+
+} // namespace
+
 Result<std::unique_ptr<WriteLog>> WriteLog::begin(Node& log, std::uint32_t sector_bytes,
                                                   std::uint64_t superblock_interval) {
   std::unique_ptr<WriteLog> begun(new WriteLog(log, sector_bytes, superblock_interval));
@@ -22,41 +30,38 @@ Result<std::unique_ptr<WriteLog>> WriteLog::begin(Node& log, std::uint32_t secto
 Result<std::unique_ptr<WriteLog>> WriteLog::go_on(Node& log, std::uint64_t superblock_interval) {
   BLOCK_TRY_ASSIGN(const std::uint64_t length, log.co_get_length());
   if (length == 0) return begin(log, write_log::default_sector_bytes, superblock_interval);
-  auto refusal = [](const std::string& what) {
-    return Error(ErrorKind::invalid_argument, "The log cannot be appended to: " + what);
-  };
-  if (length < write_log::default_sector_bytes) return refusal("it is too short");
+  if (length < write_log::default_sector_bytes) return cannot_go_on("it is too short");
   std::byte head[Superblock::bytes];
   BLOCK_TRY(log.co_readv(0, IoVector(head, sizeof head)));
   const Superblock superblock = write_log::decode_superblock(head);
-  if (superblock.magic != write_log::magic) return refusal("it does not begin as a log does");
+  if (superblock.magic != write_log::magic) return cannot_go_on("it does not begin as a log does");
   if (superblock.version != write_log::version)
-    return refusal("its version is " + std::to_string(superblock.version));
+    return cannot_go_on("its version is " + std::to_string(superblock.version));
   if (!write_log::usable_sector_bytes(superblock.sector_bytes))
-    return refusal("its sectors have " + std::to_string(superblock.sector_bytes) + " bytes");
+    return cannot_go_on("its sectors have " + std::to_string(superblock.sector_bytes) + " bytes");
   std::unique_ptr<WriteLog> found(new WriteLog(log, superblock.sector_bytes, superblock_interval));
   BLOCK_TRY(found->find_end(superblock.entries));
   return found;
 }
 
-// Each step is at least a sector of the log long, so hostile numbers end at the log's end.
+// Each step is at least a sector of the log long, so hostile numbers end at the log's end; and a
+// log that is a hole ends at once, because no entry is all zeros.
 Result<void> WriteLog::find_end(std::uint64_t entries) {
   MutexGuard hold(mutex_);
   BLOCK_TRY_ASSIGN(const std::uint64_t length, log_.co_get_length());
   const std::uint64_t sectors = length / sector_bytes_;
   std::uint64_t at = 1;
   for (std::uint64_t i = 0; i < entries; ++i) {
-    std::uint64_t data_sectors = 0;
-    if (at < sectors) {
-      std::byte head[Entry::bytes];
-      BLOCK_TRY(log_.co_readv(at * sector_bytes_, IoVector(head, sizeof head)));
-      data_sectors = write_log::decode_entry(head).data_sectors();
-    }
-    if (at >= sectors || data_sectors > sectors - at - 1)
-      return Error(ErrorKind::invalid_argument,
-                   "The log cannot be appended to: entry " + std::to_string(i) + " of " +
-                       std::to_string(entries) + " lies beyond its end");
-    at += 1 + data_sectors;
+    auto refusal = [&](const std::string& what) {
+      return cannot_go_on("entry " + std::to_string(i) + " of " + std::to_string(entries) + what);
+    };
+    if (at >= sectors) return refusal(" lies beyond its end");
+    std::byte head[Entry::bytes];
+    BLOCK_TRY(log_.co_readv(at * sector_bytes_, IoVector(head, sizeof head)));
+    const Entry entry = write_log::decode_entry(head);
+    if (entry.flags == 0 && entry.sectors == 0) return refusal(" is empty");
+    if (entry.data_sectors() > sectors - at - 1) return refusal(" lies beyond its end");
+    at += 1 + entry.data_sectors();
   }
   end_ = at * sector_bytes_;
   entries_ = counted_ = flushed_ = entries;

@@ -246,6 +246,7 @@ TEST_F(Blklogwrites, RefusesToGoOnWithWhatIsNoLog) {
   EXPECT_EQ(refusal_of(24, 1), refused + "its sectors have 513 bytes");
   EXPECT_EQ(refusal_of(16, 3), refused + "entry 2 of 3 lies beyond its end");
   EXPECT_EQ(refusal_of(527, 0xff), refused + "entry 0 of 2 lies beyond its end");
+  EXPECT_EQ(refusal_of(520, 0), refused + "entry 0 of 2 is empty") << "it would be a long search";
   EXPECT_EQ(refusal_of(0, 'r', 100), refused + "it is too short");
 }
 

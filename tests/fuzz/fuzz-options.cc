@@ -1,5 +1,6 @@
 // libFuzzer: any text as an option list, a JSON object, a size, an image name or a daemon's option;
 // nodes are opened by it where "file" is a small file in RAM.
+#include "block/debug/blklogwrites.h"
 #include "block/null/null.h"
 #include "block/qcow2-dedup/driver.h"
 #include "block/raw/raw.h"
@@ -29,6 +30,7 @@ void add_drivers() {
     block::DriverRegistry::instance().add(stand_in);
     block::DriverRegistry::instance().add(block::raw_driver);
     block::DriverRegistry::instance().add(block::null_driver);
+    block::DriverRegistry::instance().add(block::blklogwrites_driver);
     return true;
   }();
   (void)added;

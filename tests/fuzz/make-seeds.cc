@@ -68,6 +68,7 @@ void write_texts() {
       "fuzz-options",
       {options(0, "driver=qcow2,node-name=d,file.driver=file,file.filename=a,,b,read-only=on"),
        options(0, "driver=raw,offset=512,size=4k,file.driver=null-co,file.size=1G"),
+       options(0, "driver=blklogwrites,file.filename=a,log.filename=b,log-append=on"),
        options(0, "driver=qcow2,file.filename=x,backing=,dedup-verify=on,l2-cache-size=0x1000"),
        options(
            1,
