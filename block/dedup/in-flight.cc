@@ -11,6 +11,8 @@ namespace {
 // ticket of another is open could close a circle too.
 thread_local std::size_t open_tickets = 0;
 
+constexpr std::size_t most_spare = 1024; // as some large requests have under way
+
 } // namespace
 
 struct InFlight::Outcome {
@@ -38,13 +40,20 @@ InFlight::~InFlight() {
 }
 
 std::variant<InFlight::Ticket, InFlight::Handle> InFlight::begin(const Fingerprint& fingerprint) {
-  auto [write, is_new] = writes_.try_emplace(fingerprint);
-  if (is_new) {
-    ++open_tickets;
-    return Ticket(fingerprint);
+  const auto write = writes_.find(fingerprint);
+  if (write != writes_.end()) {
+    if (!write->second) write->second = std::make_shared<Outcome>();
+    return Handle(write->second);
   }
-  if (!write->second) write->second = std::make_shared<Outcome>();
-  return Handle(write->second);
+  if (spare_.empty()) {
+    writes_.try_emplace(fingerprint);
+  } else {
+    spare_.back().key() = fingerprint;
+    writes_.insert(std::move(spare_.back()));
+    spare_.pop_back();
+  }
+  ++open_tickets;
+  return Ticket(fingerprint);
 }
 
 void InFlight::finish(Ticket ticket, bool success) {
@@ -59,7 +68,9 @@ void InFlight::finish(Ticket ticket, bool success) {
     outcome->success = success;
     outcome->finished_changed.notify_all();
   }
-  writes_.erase(write);
+  write->second.reset();
+  auto ended = writes_.extract(write);
+  if (spare_.size() < most_spare) spare_.push_back(std::move(ended));
 }
 
 bool InFlight::wait(const Handle& handle, std::unique_lock<std::mutex>& lock) {

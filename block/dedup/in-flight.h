@@ -20,6 +20,7 @@
 #include <mutex>
 #include <unordered_map>
 #include <variant>
+#include <vector>
 
 namespace dedup {
 
@@ -73,8 +74,12 @@ public:
   std::size_t size() const { return writes_.size(); }
 
 private:
-  // Null until somebody waits: most writes have no company and need no condition variable.
-  std::unordered_map<Fingerprint, std::shared_ptr<Outcome>> writes_;
+  // By fingerprint; null until somebody waits: most writes have no company and need no condition
+  // variable.
+  using Writes = std::unordered_map<Fingerprint, std::shared_ptr<Outcome>>;
+  Writes writes_;
+  // For the next writes, so that not each one asks the allocator under the lock.
+  std::vector<Writes::node_type> spare_;
 };
 
 } // namespace dedup

@@ -13,7 +13,7 @@ using qcow2::TableWrite;
 
 namespace {
 
-// Some 100 bytes each; so many take about as much memory as 25 hash blocks.
+// At most twice their 56 bytes each; so many take about as much memory as 25 hash blocks.
 constexpr std::size_t max_waiting = 16 * 1024;
 // Some 250 bytes each. All entries of so many hash blocks are those of 25 GiB in clusters of 4 KiB.
 constexpr std::size_t max_blocks_forgotten_in = 4096;
@@ -21,19 +21,6 @@ constexpr std::size_t max_blocks_forgotten_in = 4096;
 // hash block takes as long as to clear so many.
 constexpr std::size_t max_cleared_at_once = 16 * 1024;
 constexpr std::size_t cost_of_a_block = 256;
-
-int compare_clusters(const void* a, const void* b, void*) {
-  auto first = GPOINTER_TO_SIZE(a), second = GPOINTER_TO_SIZE(b);
-  return first < second ? -1 : first > second;
-}
-
-void* key_of(HostCluster cluster) {
-  return GSIZE_TO_POINTER(cluster.value());
-}
-
-void free_entry(void* entry) {
-  delete static_cast<Entry*>(entry);
-}
 
 HashBlock mutable_block(Table& table) {
   return HashBlock(table.mutable_bytes(), hash_block_bytes);
@@ -58,12 +45,7 @@ DedupTable::DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size,
       counters_(counters),
       store_place_(std::move(store_place)),
       on_replaced_(std::move(on_replaced)),
-      blocks_(file, hash_block_bytes, cache_bytes, block::DebugEvent::dedup_block_load),
-      waiting_(new_tree()) {}
-
-DedupTable::Tree DedupTable::new_tree() {
-  return Tree(g_tree_new_full(compare_clusters, nullptr, nullptr, free_entry));
-}
+      blocks_(file, hash_block_bytes, cache_bytes, block::DebugEvent::dedup_block_load) {}
 
 Result<void> DedupTable::load(const Extension& extension) {
   l1_offset_ = extension.table_offset;
@@ -91,16 +73,11 @@ Result<void> DedupTable::load(const Extension& extension) {
   return {};
 }
 
-Entry* DedupTable::waiting(HostCluster cluster) const {
-  return static_cast<Entry*>(g_tree_lookup(waiting_.get(), key_of(cluster)));
-}
-
 bool DedupTable::is_waiting(HostCluster cluster) const {
-  return waiting(cluster) != nullptr || forgotten_.contains(cluster);
+  return waiting_.find(cluster) != nullptr || forgotten_.contains(cluster);
 }
 
-bool DedupTable::has_block_for(HostCluster cluster) const {
-  std::uint64_t index = block_index_of(cluster);
+bool DedupTable::has_block(std::uint64_t index) const {
   return index < l1_.size() && l1_[index] != 0;
 }
 
@@ -131,26 +108,27 @@ Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
 }
 
 Result<Entry> DedupTable::get(HostCluster cluster) {
-  if (const Entry* entry = waiting(cluster)) return *entry;
+  if (const Entry* entry = waiting_.find(cluster)) return *entry;
   if (forgotten_.contains(cluster)) return Entry{};
   BLOCK_TRY_ASSIGN(Table * table, block_for(block_index_of(cluster)));
   return table ? sound_entry(*table, cluster) : Entry{};
 }
 
 std::optional<Entry> DedupTable::peek(HostCluster cluster) {
-  if (const Entry* entry = waiting(cluster)) return *entry;
+  if (const Entry* entry = waiting_.find(cluster)) return *entry;
   if (forgotten_.contains(cluster)) return Entry{};
-  if (!has_block_for(cluster)) return Entry{};
+  if (!has_block(block_index_of(cluster))) return Entry{};
   const Table* cached = look_up(block_index_of(cluster));
   if (!cached) return std::nullopt;
   return sound_entry(*cached, cluster);
 }
 
 std::optional<Entry> DedupTable::replace(HostCluster cluster, const Entry& entry) {
-  if (Entry* present = waiting(cluster)) return std::exchange(*present, entry);
+  if (std::optional<Entry> former = waiting_.replace(cluster, entry)) return former;
   bool forgotten = forgotten_.contains(cluster);
-  if (entry.empty() && (forgotten || !has_block_for(cluster))) return Entry{};
-  if (Table* cached = has_block_for(cluster) ? cached_block(block_index_of(cluster)) : nullptr) {
+  if (entry.empty() && (forgotten || !has_block(block_index_of(cluster)))) return Entry{};
+  if (Table* cached =
+          has_block(block_index_of(cluster)) ? cached_block(block_index_of(cluster)) : nullptr) {
     if (forgotten_.remove(cluster)) clear(*cached, cluster);
     Entry former = load_entry(const_block(*cached), slot_of(cluster));
     if (!(former == entry)) store(*cached, cluster, entry);
@@ -161,13 +139,13 @@ std::optional<Entry> DedupTable::replace(HostCluster cluster, const Entry& entry
     return std::nullopt;
   }
   forgotten_.remove(cluster); // the file's entry is seen when this one is merged
-  g_tree_insert(waiting_.get(), key_of(cluster), new Entry(entry));
+  waiting_.add(cluster, entry);
   return forgotten ? std::optional(Entry{}) : std::nullopt;
 }
 
 bool DedupTable::forget_later(HostCluster cluster) {
-  if (waiting(cluster)) return false;
-  if (has_block_for(cluster)) forgotten_.add(cluster);
+  if (waiting_.find(cluster)) return false;
+  if (has_block(block_index_of(cluster))) forgotten_.add(cluster);
   return true;
 }
 
@@ -196,36 +174,34 @@ void DedupTable::clear_forgotten() {
   }
 }
 
-std::size_t DedupTable::waiting_entries() const {
-  return static_cast<std::size_t>(g_tree_nnodes(waiting_.get()));
-}
-
 std::size_t DedupTable::waiting_changes() const {
-  return waiting_entries() + forgotten_.by_block().size();
+  return waiting_.size() + forgotten_.by_block().size();
 }
 
 void DedupTable::merge_waiting(qcow2::Allocator& allocator) {
   clear_forgotten();
-  Tree merging = std::exchange(waiting_, new_tree());
-  for (GTreeNode* node = g_tree_node_first(merging.get()); node; node = g_tree_node_next(node)) {
-    HostCluster cluster(GPOINTER_TO_SIZE(g_tree_node_key(node)));
-    const Entry& entry = *static_cast<Entry*>(g_tree_node_value(node));
-    std::uint64_t index = block_index_of(cluster);
-    bool may_be_known = has_block_for(cluster);
+  for (auto at = waiting_.by_block().begin(); at != waiting_.by_block().end();) {
+    const auto& [index, entries] = *at;
+    bool may_be_known = has_block(index);
     bool has_room = !blocks_.wants_write_back() || (may_be_known && cached_block(index));
-    if (!has_room || !merge(cluster, entry, allocator))
-      if (!has_room || may_be_known)
-        g_tree_insert(waiting_.get(), key_of(cluster), new Entry(entry));
+    bool merged = has_room && merge(index, entries, allocator);
+    if (merged || (has_room && !may_be_known))
+      at = waiting_.remove_block(at);
+    else
+      ++at;
   }
 }
 
-Result<void> DedupTable::merge(HostCluster cluster, const Entry& entry,
+Result<void> DedupTable::merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
                                qcow2::Allocator& allocator) {
-  BLOCK_TRY_ASSIGN(Table * block, block_for_writing(block_index_of(cluster), allocator));
-  Entry former = load_entry(const_block(*block), slot_of(cluster));
-  if (!former.empty() && !(former.fingerprint == entry.fingerprint))
-    on_replaced_(cluster, former.fingerprint);
-  if (!(former == entry)) store(*block, cluster, entry);
+  BLOCK_TRY_ASSIGN(Table * block, block_for_writing(index, allocator));
+  for (const auto& [slot, entry] : entries) {
+    HostCluster cluster = cluster_at(index, slot);
+    Entry former = load_entry(const_block(*block), slot);
+    if (!former.empty() && !(former.fingerprint == entry.fingerprint))
+      on_replaced_(cluster, former.fingerprint);
+    if (!(former == entry)) store(*block, cluster, entry);
+  }
   return {};
 }
 
@@ -288,7 +264,7 @@ Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& alloc
 }
 
 bool DedupTable::wants_write_back() const {
-  return blocks_.wants_write_back() || waiting_entries() >= max_waiting ||
+  return blocks_.wants_write_back() || waiting_.size() >= max_waiting ||
          forgotten_.by_block().size() >= max_blocks_forgotten_in;
 }
 

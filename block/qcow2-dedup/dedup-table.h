@@ -3,7 +3,7 @@
 //
 // The table only holds hints: losing an entry costs space, never data. So its order of durability
 // is free, and whatever cannot be stored is dropped. Changes to hash blocks that are not in memory
-// wait, new entries in a tree and forgotten ones as bits, so that neither reads the disk.
+// wait, new entries beside the cache and forgotten ones as bits, so that neither reads the disk.
 #ifndef BLOCK_QCOW2_DEDUP_DEDUP_TABLE_H
 #define BLOCK_QCOW2_DEDUP_DEDUP_TABLE_H
 
@@ -11,11 +11,10 @@
 #include "block/qcow2-dedup/block-layout.h"
 #include "block/qcow2-dedup/extension.h"
 #include "block/qcow2-dedup/forgotten-clusters.h"
+#include "block/qcow2-dedup/waiting-entries.h"
 #include "block/qcow2/image.h"
 
 #include <functional>
-#include <glib.h>
-#include <memory>
 #include <vector>
 
 namespace qcow2_dedup {
@@ -79,15 +78,9 @@ public:
   std::vector<Place> places() const;
 
 private:
-  struct FreeTree {
-    void operator()(GTree* tree) const { g_tree_unref(tree); }
-  };
-
-  using Tree = std::unique_ptr<GTree, FreeTree>;
-
-  static Tree new_tree();
-  Result<void> merge(HostCluster cluster, const Entry& entry, qcow2::Allocator& allocator);
-  bool has_block_for(HostCluster cluster) const;
+  Result<void> merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
+                     qcow2::Allocator& allocator);
+  bool has_block(std::uint64_t index) const;
   // A hash block that exists, if it is cached.
   qcow2::Table* cached_block(std::uint64_t index);
   // The same, counted as a hit.
@@ -99,8 +92,6 @@ private:
   // Works off forgotten_, as far as there is room and time.
   void clear_forgotten();
   void clear(qcow2::Table& block, HostCluster cluster);
-  std::size_t waiting_entries() const;
-  Entry* waiting(HostCluster cluster) const;
   Entry sound_entry(const qcow2::Table& block, HostCluster cluster) const;
   // Hash blocks that share a cluster, when clusters are larger than they are.
   std::uint64_t blocks_per_cluster() const;
@@ -114,8 +105,7 @@ private:
   std::vector<std::uint64_t> l1_;
   std::size_t dirty_begin_ = 0, dirty_end_ = 0; // changed entries of l1_
   qcow2::TableCache blocks_;                    // the dedup block cache
-  // Host cluster -> Entry, for hash blocks that are not cached or do not exist yet.
-  Tree waiting_;
+  WaitingEntries waiting_;
   // What hash blocks that exist say of these is no longer so. None of them is in waiting_.
   ForgottenClusters forgotten_;
 };
