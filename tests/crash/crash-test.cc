@@ -122,11 +122,16 @@ void PowerCuts::judge_state(const Bytes& image, const Epoch& epoch, std::uint64_
 }
 
 void PowerCuts::judge_epoch(const Bytes& durable, std::size_t number, const Epoch& epoch) {
+  Bytes after = durable;
+  apply_flush(after, epoch);
+  const bool moves_table = refcount_table_offset(after) != refcount_table_offset(durable);
   for (PowerCut cut : power_cuts(epoch, subsets_)) {
     std::uint64_t state = next_state_++;
-    // What each flush left is always judged: some steps of the order happen once in a workload.
-    bool wanted = only_ == UINT64_MAX ? state % stride_ == 0 || cut.kind == PowerCut::Kind::nothing
-                                      : state == only_;
+    // Some steps of the order happen once in a workload, so these are always judged: what each
+    // flush left, and all around the moment in which the refcount table moves.
+    bool wanted = only_ == UINT64_MAX
+                      ? state % stride_ == 0 || moves_table || cut.kind == PowerCut::Kind::nothing
+                      : state == only_;
     if (!wanted || failures_ >= most_failures_) continue;
     SCOPED_TRACE("epoch " + std::to_string(number) + " of " + std::to_string(epoch.changes.size()) +
                  " writes: " + cut.describe());
