@@ -165,15 +165,15 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
                          cluster_size_.clusters_for(old_entries * table_entry_bytes));
 }
 
-// Order: what the table points to, the table, the header that names it. All with the metadata lock
-// held: it happens a handful of times in the life of an image, and nobody can allocate meanwhile.
+// The table and what it points to first, in any order because nobody can find either yet; then the
+// header that names the table. All with the metadata lock held: it happens a handful of times in
+// the life of an image, and nobody can allocate meanwhile.
 Result<void> Allocator::store_grown_table(HostCluster first_block, std::uint64_t blocks) {
   for (std::uint64_t i = 0; i < blocks; ++i) {
     HostOffset offset = cluster_size_.start(first_block + i);
     file_.event(DebugEvent::refblock_alloc_write_blocks);
     BLOCK_TRY(file_.write(offset, refcounts_.blocks().find(offset)->bytes()));
   }
-  BLOCK_TRY(file_.barrier());
   std::vector<std::byte> table = refcounts_.encode_table();
   file_.event(DebugEvent::refblock_alloc_write_table);
   BLOCK_TRY(file_.write(refcounts_.table_offset(), table));
