@@ -6,6 +6,7 @@
 #include <cctype>
 #include <future>
 #include <set>
+#include <utility>
 
 namespace crash {
 namespace {
@@ -126,6 +127,30 @@ TEST(Recorder, TakesTheModelWhenTheFlushIsLoggedAndEveryChange) {
   for (const Epoch& epoch : recording->epochs)
     apply_flush(replayed, epoch);
   EXPECT_EQ(replayed, file->content());
+}
+
+TEST(Recorder, EndsWhileTheImageIsStillFlushed) {
+  auto file = block::MemoryFile::create("recorded", Bytes(8 * sector_bytes));
+  block::Graph graph;
+  std::shared_ptr<block::Node> node;
+  auto write_and_flush = [&] {
+    EXPECT_TRUE(succeeded(block::write(*node, 0, block::pattern(512))));
+    EXPECT_TRUE(succeeded(node->co_flush()));
+  };
+  bool ends = false;
+  Recorder recorder(*file, [&] {
+    // As the driver's own threads may at any moment.
+    if (std::exchange(ends, false)) write_and_flush();
+    return GuestModel(8);
+  });
+  ASSERT_TRUE(node = block::open(graph, Recorder::recorded({{"driver", "raw"},
+                                                            {"file.driver", "memory"},
+                                                            {"file.filename", "recorded"}})));
+  write_and_flush();
+  ends = true;
+  Result<Recording> recording = recorder.finish();
+  ASSERT_TRUE(succeeded(recording));
+  EXPECT_EQ(recording->epochs.size(), 2u);
 }
 
 } // namespace

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 namespace crash {
-
 namespace {
 
 constexpr const char* log_name = "crash-log";
@@ -64,9 +63,12 @@ Options Recorder::recorded(Options options) {
 }
 
 Result<Recording> Recorder::finish() {
+  // First, because the driver's own threads may go on logging: each flush here has its model, and a
+  // model too many is that at a later flush, which the end of this log comes before.
+  const Bytes content = log_->content();
   log_->set_write_observer({});
   guests_.push_back(guest_());
-  BLOCK_TRY_ASSIGN(std::vector<block::LoggedRequest> log, block::read_write_log(log_->content()));
+  BLOCK_TRY_ASSIGN(std::vector<block::LoggedRequest> log, block::read_write_log(content));
   return Recording{std::move(start_), epochs_of(std::move(log), guests_)};
 }
 

@@ -52,7 +52,8 @@ public:
   // the other may be opened with it.
   static Options recorded(Options options);
 
-  // Ends the last epoch, which no flush has ended. Errors: those of reading the log.
+  // Ends the last epoch, which no flush has ended. The image may still be written and flushed.
+  // Errors: those of reading the log.
   Result<Recording> finish();
 
 private:
