@@ -7,17 +7,21 @@
 
 #include "block/debug/filter.h"
 #include "block/debug/write-log.h"
+#include "block/util/range-lock.h"
 
 #include <algorithm>
 
 namespace block {
 namespace {
 
+using debug::WriteLog;
+
 struct LogState {
-  std::unique_ptr<debug::WriteLog> log; // null if the node is read-only
+  std::unique_ptr<WriteLog> log; // null if the node is read-only
+  RangeLock changes;             // bytes of the file
 };
 
-debug::WriteLog& log_of(Node& node) {
+WriteLog& log_of(Node& node) {
   return *node.state<LogState>().log;
 }
 
@@ -60,9 +64,9 @@ Result<void> log_open(Node& node, Options& options) {
   limits.request_alignment = wanted.sector_bytes;
   if (!node.read_only()) {
     Node& log = *node.child("log");
-    auto opened = wanted.append ? debug::WriteLog::go_on(log, wanted.superblock_interval)
-                                : debug::WriteLog::begin(log, wanted.sector_bytes,
-                                                         wanted.superblock_interval);
+    auto opened = wanted.append
+                      ? WriteLog::go_on(log, wanted.superblock_interval)
+                      : WriteLog::begin(log, wanted.sector_bytes, wanted.superblock_interval);
     BLOCK_TRY_ASSIGN(state->log, std::move(opened));
     limits.request_alignment = state->log->sector_bytes();
   }
@@ -80,30 +84,43 @@ Result<std::uint64_t> log_get_length(Node& node) {
   return node.file()->co_get_length();
 }
 
+// Does it and logs it, without another change of the same range in between: what overlaps must
+// stand in the log in the order in which the file has it.
+template <typename Change, typename Append>
+Result<void> do_and_log(Node& node, std::uint64_t offset, std::uint64_t bytes, Change change,
+                        Append append) {
+  auto& state = node.state<LogState>();
+  RangeLock::Guard alone(state.changes, offset, offset + bytes, RangeLock::Mode::exclusive);
+  BLOCK_TRY(state.log->ready());
+  BLOCK_TRY(change(*node.file()));
+  return append(*state.log);
+}
+
 Result<void> log_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                         WriteFlags flags) {
-  BLOCK_TRY(log_of(node).ready());
-  BLOCK_TRY(node.file()->co_writev(offset, vector, flags));
-  return log_of(node).append_write(offset, vector, flags.fua);
+  return do_and_log(
+      node, offset, vector.size(),
+      [&](Node& file) { return file.co_writev(offset, vector, flags); },
+      [&](WriteLog& log) { return log.append_write(offset, vector, flags.fua); });
 }
 
 Result<void> log_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t bytes,
                                ZeroFlags flags) {
-  BLOCK_TRY(log_of(node).ready());
-  BLOCK_TRY(node.file()->co_pwrite_zeroes(offset, bytes, flags));
-  return log_of(node).append_zeroes(offset, bytes, flags.fua);
+  return do_and_log(
+      node, offset, bytes, [&](Node& file) { return file.co_pwrite_zeroes(offset, bytes, flags); },
+      [&](WriteLog& log) { return log.append_zeroes(offset, bytes, flags.fua); });
 }
 
 Result<void> log_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  BLOCK_TRY(log_of(node).ready());
-  BLOCK_TRY(node.file()->co_pdiscard(offset, bytes));
-  return log_of(node).append_discard(offset, bytes);
+  return do_and_log(
+      node, offset, bytes, [&](Node& file) { return file.co_pdiscard(offset, bytes); },
+      [&](WriteLog& log) { return log.append_discard(offset, bytes); });
 }
 
 Result<void> log_truncate(Node& node, std::uint64_t length, Preallocation preallocation) {
-  BLOCK_TRY(log_of(node).ready());
-  BLOCK_TRY(node.file()->co_truncate(length, preallocation));
-  return log_of(node).append_truncate(length);
+  return do_and_log(
+      node, 0, UINT64_MAX, [&](Node& file) { return file.co_truncate(length, preallocation); },
+      [&](WriteLog& log) { return log.append_truncate(length); });
 }
 
 Result<void> log_flush(Node& node) {

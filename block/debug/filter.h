@@ -6,6 +6,9 @@
 
 namespace block::debug {
 
+// Offsets and lengths are bytes, multiples of the filter's request_alignment, and begin within it.
+// Errors are the child's.
+
 // Reads from the child; what lies beyond its end, in the last block of the filter, are zeros.
 Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vector);
 

@@ -72,7 +72,7 @@ private:
   std::uint64_t end_ GUARDED_BY(mutex_) = 0; // bytes: where the next entry begins
   std::uint64_t entries_ GUARDED_BY(mutex_) = 0;
   std::uint64_t counted_ GUARDED_BY(mutex_) = 0; // entries, in the superblock
-  std::uint64_t flushed_ GUARDED_BY(mutex_) = 0; // entries, before the last flush entry's end
+  std::uint64_t flushed_ GUARDED_BY(mutex_) = 0; // entries, covered by a flush in the log
   std::string broken_ GUARDED_BY(mutex_);        // why nothing is appended any more
 };
 

@@ -141,6 +141,30 @@ TEST_F(Blklogwrites, AFlushSaysHowMuchOfWhatStandsBeforeItItDoesNotCover) {
                       "flush");
 }
 
+TEST_F(Blklogwrites, ChangesThatOverlapStandInTheOrderInWhichTheFileHasThem) {
+  open_with("");
+  std::promise<void> begun, go_on;
+  disk->set_hook([&](MemoryOperation, std::uint64_t, std::uint64_t) {
+    begun.set_value();
+    go_on.get_future().wait();
+  });
+  auto first = std::async(std::launch::async, [&] { return write(*node, 0, pattern(1024)); });
+  begun.get_future().wait();
+  disk->set_hook({});
+  auto second = std::async(std::launch::async, [&] { return write(*node, 512, pattern(512, 2)); });
+  auto third = std::async(std::launch::async, [&] { return node->co_pdiscard(0, 512); });
+  EXPECT_TRUE(succeeded(write(*node, 1024, pattern(512, 3)))) << "which need not wait";
+  const auto a_while = std::chrono::milliseconds(50);
+  EXPECT_EQ(second.wait_for(a_while), std::future_status::timeout);
+  EXPECT_EQ(third.wait_for(a_while), std::future_status::timeout);
+  go_on.set_value();
+  for (auto* request : {&first, &second, &third})
+    EXPECT_TRUE(succeeded(request->get()));
+  EXPECT_TRUE(succeeded(node->co_flush()));
+  EXPECT_TRUE(logged().starts_with("write 512 at 1024, write 1024 at 0, ")) << logged();
+  EXPECT_EQ(replayed(), disk->content());
+}
+
 TEST_F(Blklogwrites, AFlushOfNothingNewIsNotLogged) {
   open_with("");
   EXPECT_TRUE(succeeded(node->co_flush()));
@@ -281,6 +305,15 @@ TEST_F(Blklogwrites, AnotherNodeMayNotWriteTheLog) {
                            {"log", node->child("log")->name()}},
                           {});
   EXPECT_EQ(kind_of(other), ErrorKind::busy);
+}
+
+TEST_F(Blklogwrites, TheFileCannotBeItsOwnLog) {
+  auto file = graph.open({{"driver", "memory"}, {"filename", "disk"}, {"node-name", "both"}}, {});
+  ASSERT_TRUE(succeeded(file));
+  const auto before = disk->content();
+  auto logged = graph.open({{"driver", "blklogwrites"}, {"file", "both"}, {"log", "both"}}, {});
+  EXPECT_EQ(kind_of(logged), ErrorKind::busy);
+  EXPECT_EQ(disk->content(), before);
 }
 
 TEST_F(Blklogwrites, ANodeThatIsReadOnlyLeavesTheLogAlone) {
