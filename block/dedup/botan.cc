@@ -1,61 +1,35 @@
-// Skein and BLAKE2b by Botan, whose hash objects allocate memory, throw, and serve one thread each.
+// Botan's hashes, loaded when an image first asks for one: with the libraries that it needs Botan
+// costs more time and memory at the start than the rest of the driver, and few images use it.
 #include "block/dedup/hash-functions.h"
 
-#include <botan/hash.h>
+#include "block/graph.h"
 
-#include <memory>
+#include <gmodule.h>
 
 namespace dedup {
 namespace {
 
-constexpr char skein_256[] = "Skein-512(256)";
-constexpr char blake2b_256[] = "BLAKE2b(256)";
-
-// Null if Botan has no such hash or fails.
-std::unique_ptr<Botan::HashFunction> create(const char* name) noexcept {
-  try {
-    return Botan::HashFunction::create(name);
-  } catch (...) {
-    return nullptr;
-  }
-}
-
-bool hash_one(Botan::HashFunction& function, const std::byte* data, std::size_t bytes,
-              Fingerprint& out) noexcept {
-  try {
-    function.update(reinterpret_cast<const std::uint8_t*>(data), bytes);
-    function.final(reinterpret_cast<std::uint8_t*>(out.bytes.data()));
-    return true;
-  } catch (...) {
-    return false;
-  }
-}
-
-template <const char* name>
-void hash(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
-          std::span<Fingerprint> out) noexcept {
-  thread_local std::unique_ptr<Botan::HashFunction> function;
-  for (std::size_t i = 0; i < clusters.size(); ++i) {
-    if (!function) function = create(name);
-    if (function && hash_one(*function, clusters[i], cluster_bytes, out[i])) continue;
-    out[i] = Fingerprint();
-    function.reset(); // what it has taken in of this cluster must not go into the next one's digest
-  }
-}
-
-template <const char* name>
-HashFunction* function_if_there() {
-  return create(name) ? hash<name> : nullptr;
+// Null if the module is not installed, or lacks the function.
+HashFunction* function_of_module(const char* name) {
+  const std::string path = block::DriverRegistry::module_directory() + "/dedup-botan.so";
+  GModule* module = g_module_open(path.c_str(), G_MODULE_BIND_LOCAL);
+  if (!module) return nullptr;
+  g_module_make_resident(module);
+  gpointer symbol = nullptr;
+  if (!g_module_symbol(module, name, &symbol) || !symbol) return nullptr;
+  return reinterpret_cast<HashFunction* (*)()>(symbol)();
 }
 
 } // namespace
 
 HashFunction* skein_256_function() {
-  return function_if_there<skein_256>();
+  static HashFunction* const function = function_of_module("dedup_botan_skein_256");
+  return function;
 }
 
 HashFunction* blake2b_256_function() {
-  return function_if_there<blake2b_256>();
+  static HashFunction* const function = function_of_module("dedup_botan_blake2b_256");
+  return function;
 }
 
 } // namespace dedup

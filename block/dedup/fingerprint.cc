@@ -13,7 +13,7 @@ struct Algorithm {
   std::string_view name;
   std::string_view other_name; // understood too; may be empty
   std::string_view library;    // what has the function
-  HashFunction* function;      // null if this build lacks it
+  HashFunction* (*function)(); // gives null if it is not there
   bool collides;               // not collision resistant: a match proves nothing
 };
 
@@ -22,11 +22,11 @@ namespace {
 std::span<const Algorithm> algorithms() {
   using enum HashAlgorithm;
   static const Algorithm known[] = {
-      {sha256, "sha256", "", "GnuTLS", sha256_function(), false},
-      {sha3_256, "sha3-256", "", "nettle", sha3_256_function(), false},
-      {skein_256, "skein", "", "Botan", skein_256_function(), false},
-      {blake2b_256, "blake2b-256", "blake2b", "Botan", blake2b_256_function(), false},
-      {xxh3_128, "xxh3-128", "", "libxxhash", xxh3_128_function(), true},
+      {sha256, "sha256", "", "GnuTLS", sha256_function, false},
+      {sha3_256, "sha3-256", "", "nettle", sha3_256_function, false},
+      {skein_256, "skein", "", "Botan", skein_256_function, false},
+      {blake2b_256, "blake2b-256", "blake2b", "Botan", blake2b_256_function, false},
+      {xxh3_128, "xxh3-128", "", "libxxhash", xxh3_128_function, true},
   };
   return known;
 }
@@ -40,7 +40,7 @@ const Algorithm* find(HashAlgorithm number) {
 
 block::Result<const Algorithm*> find_usable(HashAlgorithm number) {
   const Algorithm* algorithm = find(number);
-  if (algorithm && algorithm->function) return algorithm;
+  if (algorithm && algorithm->function()) return algorithm;
   std::string message = "hash " + name_of(number) + " is not supported";
   if (algorithm) message += " by this build, made without " + std::string(algorithm->library);
   return block::Error(block::ErrorKind::unsupported, std::move(message));
@@ -80,7 +80,7 @@ block::Result<void> check_usable(HashAlgorithm algorithm) {
 
 block::Result<Hasher> Hasher::create(HashAlgorithm algorithm) {
   BLOCK_TRY_ASSIGN(const Algorithm* usable, find_usable(algorithm));
-  return Hasher(*usable);
+  return Hasher(*usable, usable->function());
 }
 
 HashAlgorithm Hasher::algorithm() const {
@@ -94,7 +94,7 @@ bool Hasher::collides() const {
 void Hasher::fingerprint(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
                          std::span<Fingerprint> out) const {
   assert(out.size() == clusters.size());
-  algorithm_->function(clusters, cluster_bytes, out);
+  function_(clusters, cluster_bytes, out);
 }
 
 } // namespace dedup

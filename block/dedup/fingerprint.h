@@ -53,6 +53,11 @@ block::Result<void> check_usable(HashAlgorithm algorithm);
 
 struct Algorithm;
 
+// Does what Hasher::fingerprint() promises: out[i] becomes the fingerprint of the cluster_bytes
+// bytes at clusters[i], or all zero if the library fails. Any number of threads may call it.
+using HashFunction = void(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
+                          std::span<Fingerprint> out) noexcept;
+
 // Computes fingerprints. Has no state that changes: any number of threads may use one Hasher at
 // once. Hashing a 4 KiB cluster takes some microseconds, so call it outside every lock.
 class Hasher {
@@ -72,9 +77,12 @@ public:
                    std::span<Fingerprint> out) const;
 
 private:
-  explicit Hasher(const Algorithm& algorithm) : algorithm_(&algorithm) {}
+  Hasher(const Algorithm& algorithm, HashFunction* function)
+      : algorithm_(&algorithm), function_(function) {}
 
-  const Algorithm* algorithm_; // lives as long as the program
+  // Both live as long as the program.
+  const Algorithm* algorithm_;
+  HashFunction* function_;
 };
 
 } // namespace dedup

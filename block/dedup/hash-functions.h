@@ -4,17 +4,9 @@
 
 #include "block/dedup/fingerprint.h"
 
-#include <cstddef>
-#include <span>
-
 namespace dedup {
 
-// Does what Hasher::fingerprint() promises: out[i] becomes the fingerprint of the cluster_bytes
-// bytes at clusters[i], or all zero if the library fails. Any number of threads may call it.
-using HashFunction = void(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
-                          std::span<Fingerprint> out) noexcept;
-
-// Each is null if the build lacks the library, or if the library lacks the algorithm.
+// Each gives null if the library is not there, or lacks the algorithm. The first call may load it.
 HashFunction* sha256_function();
 HashFunction* sha3_256_function();
 HashFunction* skein_256_function();
