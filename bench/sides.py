@@ -88,8 +88,8 @@ def serve(side, cache):
         return OtherServer("nbdkit", "-f", "-U", SOCKET, "--filter=noextents", "null", str(IMAGE.stat().st_size))
     if whose == "nbdkit":
         return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)
-    # Not one request of a connection at a time, as nbdkit before 1.34 would have it.
     uncached = ",cache.direct=on,file.cache.direct=on" if cache == "none" else ""
+    # Not one request of a connection at a time, as it would be with nbdkit before 1.34.
     daemon = Daemon(IMAGE, blockdev_options=uncached, server_options=",parallel=on")
     if side == PAUSED:
         daemon.qmp().command("block-pause-dedup", device="disk")
