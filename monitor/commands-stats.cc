@@ -48,7 +48,8 @@ block::Result<std::vector<BlockStats>> qmp_query_blockstats(monitor::CommandCont
   const auto nodes = context.graph.nodes();
   std::set<const block::Node*> children;
   for (const auto& node : nodes)
-    children.insert({node->file(), node->backing()});
+    for (const block::Node* child : node->children())
+      children.insert(child);
 
   std::vector<BlockStats> list;
   for (const auto& node : nodes) {

@@ -43,6 +43,14 @@ Node* Node::child(const std::string& name) const {
   return found == further_children_.end() ? nullptr : found->second.attachment.node();
 }
 
+std::vector<Node*> Node::children() const {
+  std::vector<Node*> all = {file(), backing()};
+  for (const auto& [name, child] : further_children_)
+    all.push_back(child.attachment.node());
+  std::erase(all, nullptr);
+  return all;
+}
+
 bool Node::fall_back_to_read_only() {
   if (auto_read_only_) read_only_ = true;
   return auto_read_only_;

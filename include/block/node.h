@@ -74,6 +74,8 @@ public:
   Node* backing() const { return backing_.attachment.node(); }
   // One of another name that open_child() was given.
   Node* child(const std::string& name) const;
+  // All of them, in no order.
+  std::vector<Node*> children() const;
 
   // --- Requests. Offsets and lengths are bytes. ---
   Result<std::uint64_t> co_get_length();

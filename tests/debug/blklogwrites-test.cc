@@ -316,6 +316,11 @@ TEST_F(Blklogwrites, TheFileCannotBeItsOwnLog) {
   EXPECT_EQ(disk->content(), before);
 }
 
+TEST_F(Blklogwrites, HasTheFileAndTheLogAsChildren) {
+  open_with("");
+  EXPECT_EQ(node->children(), (std::vector<Node*>{node->file(), node->child("log")}));
+}
+
 TEST_F(Blklogwrites, ANodeThatIsReadOnlyLeavesTheLogAlone) {
   open_with("read-only=on");
   EXPECT_EQ(read(*node, 0, 512), zeros(512));
