@@ -58,6 +58,8 @@ Result<void> log_open(Node& node, Options& options) {
   BLOCK_TRY(node.open_child("file", options, access));
   access.write = !node.read_only();
   BLOCK_TRY(node.open_child("log", options, access));
+  // Before the log that is there gives way to a new one.
+  BLOCK_TRY(options.expect_empty("Block format 'blklogwrites'"));
 
   auto state = std::make_shared<LogState>();
   Limits& limits = node.limits();

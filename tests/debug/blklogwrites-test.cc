@@ -288,6 +288,13 @@ TEST_F(Blklogwrites, RefusesOptionsThatAreNone) {
   EXPECT_TRUE(graph.nodes().empty()) << "the file stayed open";
 }
 
+TEST_F(Blklogwrites, AnUnknownOptionDoesNotCostTheLogThatIsThere) {
+  log->set_content(std::vector<std::byte>(512, std::byte{1}));
+  EXPECT_EQ(refusal("log-sector=512"),
+            "Block format 'blklogwrites' does not support the option 'log-sector'");
+  EXPECT_EQ(log->content(), std::vector<std::byte>(512, std::byte{1}));
+}
+
 TEST_F(Blklogwrites, ALargeSectorIsReadAndWrittenWhole) {
   disk->set_content({});
   open_with("log-sector-size=4M");
