@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 namespace block::debug {
 
@@ -144,7 +145,7 @@ Result<void> WriteLog::write_entry(const Entry& entry, std::string_view text, co
                                    std::uint64_t zeroes) {
   std::memset(sector_.data(), 0, sector_.size());
   write_log::encode(entry, sector_.data());
-  std::memcpy(sector_.data() + Entry::bytes, text.data(), text.size());
+  std::ranges::copy(std::as_bytes(std::span(text)), sector_.data() + Entry::bytes);
   IoVector whole(sector_.data(), sector_.size());
   whole.append(data);
   BLOCK_TRY(log_.co_writev(end_, whole));
