@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <ranges>
+#include <utility>
 #include <vector>
 
 namespace qcow2_dedup {
@@ -34,12 +36,11 @@ public:
   // Puts another entry, which may be empty, in the place of the cluster's. Returns the former one,
   // or nothing if the cluster has none.
   std::optional<Entry> replace(block::HostCluster cluster, const Entry& entry) {
-    const Entry* present = find(cluster);
-    if (!present) return std::nullopt;
-    Entry former = *present;
-    OfBlock& block = by_block_.find(block_index_of(cluster))->second;
-    block[static_cast<std::size_t>(place(block, slot_of(cluster)) - block.begin())].entry = entry;
-    return former;
+    auto block = by_block_.find(block_index_of(cluster));
+    if (block == by_block_.end()) return std::nullopt;
+    auto at = place(block->second, slot_of(cluster));
+    if (at == block->second.end() || at->slot != slot_of(cluster)) return std::nullopt;
+    return std::exchange(at->entry, entry);
   }
   // The cluster has none yet.
   void add(block::HostCluster cluster, const Entry& entry) {
@@ -59,7 +60,8 @@ public:
 
 private:
   // Where the slot stands or belongs: behind all others as a rule.
-  static OfBlock::const_iterator place(const OfBlock& block, std::size_t slot) {
+  template <typename Block> // OfBlock, const or not
+  static std::ranges::iterator_t<Block> place(Block& block, std::size_t slot) {
     if (block.empty() || block.back().slot < slot) return block.end();
     return std::ranges::lower_bound(block, slot, {}, &Waiting::slot);
   }
