@@ -61,6 +61,11 @@ def new_image(side, size):
         run(program(side), "create", "-q", "-f", kind, "-o", create, IMAGE, size)
 
 
+def cache_options(cache):
+    """What our qcow2 node's options are continued by."""
+    return ",cache.direct=on,file.cache.direct=on" if cache == "none" else ""
+
+
 class OtherServer:
     """Somebody else's server of an export "disk" at URI, by the command that runs it."""
 
@@ -88,9 +93,8 @@ def serve(side, cache):
         return OtherServer("nbdkit", "-f", "-U", SOCKET, "--filter=noextents", "null", str(IMAGE.stat().st_size))
     if whose == "nbdkit":
         return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)
-    uncached = ",cache.direct=on,file.cache.direct=on" if cache == "none" else ""
     # Not one request of a connection at a time, as it would be with nbdkit before 1.34.
-    daemon = Daemon(IMAGE, blockdev_options=uncached, server_options=",parallel=on")
+    daemon = Daemon(IMAGE, blockdev_options=cache_options(cache), server_options=",parallel=on")
     if side == PAUSED:
         daemon.qmp().command("block-pause-dedup", device="disk")
     return daemon
