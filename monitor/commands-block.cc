@@ -1,5 +1,6 @@
 // Handlers: block nodes and what is known of them.
 #include "monitor/command-context.h"
+#include "monitor/freed-memory.h"
 #include "monitor/node-facts.h"
 #include "qapi/commands.h"
 
@@ -85,7 +86,9 @@ block::Result<void> qmp_blockdev_add(monitor::CommandContext& context, BlockdevO
 block::Result<void> qmp_blockdev_del(monitor::CommandContext& context,
                                      BlockdevDelArguments arguments) {
   BLOCK_TRY(monitor::find_node(context.graph, arguments.node_name));
-  return context.graph.close(arguments.node_name);
+  BLOCK_TRY(context.graph.close(arguments.node_name));
+  monitor::return_freed_memory(); // caches and index were many small pieces
+  return {};
 }
 
 block::Result<std::vector<BlockDeviceInfo>>

@@ -2,6 +2,7 @@
 // meets the daemon's.
 #include "block/export/plugin-host.h"
 #include "block/graph.h"
+#include "monitor/freed-memory.h"
 #include "monitor/readiness.h"
 #include "monitor/storage-daemon.h"
 
@@ -87,6 +88,7 @@ public:
     if (!program_.empty()) prctl(PR_SET_PDEATHSIG, 0);
     WorkingDirectory now;
     initial_directory_.enter();
+    limit_malloc_arenas();
     daemon_ = std::make_unique<StorageDaemon>(std::move(request_quit), true);
     Result<void> started = daemon_->start(configuration_);
     now.enter();

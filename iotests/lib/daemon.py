@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 
-from qmp import QmpClient
+from qmp import QmpClient, QmpError
 
 URI = "nbd+unix:///disk?socket=nbd.sock"
 
@@ -19,6 +19,18 @@ def quiet(*command, **options):
     if run.returncode:
         fail(f"exit status {run.returncode} of {' '.join(command)}\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
     return run.stdout
+
+
+def remove(client, command, **arguments):
+    """Runs a QMP command that is refused as long as the server has not noticed that an NBD client has gone."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return client.command(command, **arguments)
+        except QmpError as error:
+            if time.monotonic() > deadline:
+                fail(f"{command} {arguments} is still refused: {error}")
+            time.sleep(0.02)
 
 
 class Daemon:

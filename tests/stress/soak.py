@@ -19,9 +19,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "iotests" / "lib"))
 import pausing  # noqa: E402
-from daemon import Daemon, quiet  # noqa: E402
+from daemon import Daemon, quiet, remove  # noqa: E402
 from nbd_client import NbdClient  # noqa: E402
-from qmp import QmpError  # noqa: E402
 
 CLUSTER = 4096
 DISK = 64 << 20
@@ -133,17 +132,6 @@ class Guest:
                 client.close()
                 client = NbdClient()
         client.close()
-
-
-def remove(client, command, **arguments):
-    """Refused as long as the server has not noticed that a client has gone."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return client.command(command, **arguments)
-        except QmpError:
-            expect(time.monotonic() < deadline, f"{command} {arguments} is still refused")
-            time.sleep(0.02)
 
 
 def come_and_go(load, daemon):
