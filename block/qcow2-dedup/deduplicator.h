@@ -3,6 +3,7 @@
 #ifndef BLOCK_QCOW2_DEDUP_DEDUPLICATOR_H
 #define BLOCK_QCOW2_DEDUP_DEDUPLICATOR_H
 
+#include "block/dedup/hash-helper.h"
 #include "block/dedup/in-flight.h"
 #include "block/dedup/index.h"
 #include "block/dedup/lookups.h"
@@ -77,6 +78,7 @@ public:
   DedupTable& table() REQUIRES(disk.image.metadata_mutex) { return table_; }
 
   const dedup::Hasher& hasher() const { return hasher_; }
+  dedup::HashHelper& hash_helper() { return hash_helper_; }
   dedup::Counters& counters() { return counters_; }
   // So many data clusters were written to the file.
   void count_stored(std::uint64_t clusters) {
@@ -112,6 +114,7 @@ private:
   void store_extension(qcow2::Header& header) REQUIRES(disk.image.metadata_mutex);
 
   const dedup::Hasher hasher_;
+  dedup::HashHelper hash_helper_{hasher_};
   const DedupSettings settings_;
   const bool trusted_;
   // Deduplication goes no further than this refcount; the other half of the range is left to

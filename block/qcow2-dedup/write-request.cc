@@ -15,12 +15,6 @@ using qcow2::L2Entry;
 
 WriteRequest::WriteRequest(Deduplicator& dedup) : dedup_(dedup), image_(dedup.disk.image) {}
 
-Result<void> WriteRequest::write(GuestOffset offset, const IoVector& vector) {
-  BLOCK_TRY(gather(offset, vector));
-  fingerprint();
-  return work_off();
-}
-
 Result<std::uint64_t> WriteRequest::rescan(std::span<const GuestCluster> clusters) {
   BLOCK_TRY(gather_stored(clusters));
   read_stored();
@@ -68,6 +62,7 @@ Result<void> WriteRequest::gather(GuestOffset offset, const IoVector& vector) {
     dedup_.counters().missing_data_reads.add();
     BLOCK_TRY(qcow2::read_and_join(dedup_.disk, slot.guest, offset, vector, buffer.span()));
   }
+  find_content();
   return {};
 }
 
@@ -102,6 +97,7 @@ void WriteRequest::read_stored() {
   std::erase_if(slots_, [](const Slot& slot) { return slot.data == nullptr; });
   for (Slot& slot : slots_)
     slot.host = HostCluster();
+  find_content();
 }
 
 bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
@@ -115,25 +111,34 @@ bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
   return true;
 }
 
-void WriteRequest::fingerprint() {
-  std::size_t bytes = image_.cluster_size().bytes();
-  std::vector<std::size_t> content; // which slots
-  std::vector<const std::byte*> clusters;
+void WriteRequest::find_content() {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (dedup_.detects_zeroes() && block::buffer_is_zero({slots_[i].data, bytes})) {
-      slots_[i].state = State::zero;
+    Slot& slot = slots_[i];
+    if (dedup_.detects_zeroes() &&
+        block::buffer_is_zero({slot.data, image_.cluster_size().bytes()})) {
+      slot.state = State::zero;
       continue;
     }
-    content.push_back(i);
-    clusters.push_back(slots_[i].data);
+    hashed_slots_.push_back(i);
+    hashed_clusters_.push_back(slot.data);
   }
-  std::vector<dedup::Fingerprint> fingerprints(clusters.size());
-  dedup_.hasher().fingerprint(clusters, bytes, fingerprints);
+  hashes_.resize(hashed_clusters_.size());
+}
+
+void WriteRequest::hash_ahead() {
+  hashing_.emplace(dedup_.hash_helper(), hashed_clusters_, image_.cluster_size().bytes(), hashes_);
+}
+
+void WriteRequest::fingerprint() {
+  if (hashing_)
+    hashing_->finish();
+  else
+    dedup_.hasher().fingerprint(hashed_clusters_, image_.cluster_size().bytes(), hashes_);
   fingerprints_.resize(slots_.size());
-  for (std::size_t i = 0; i < content.size(); ++i) {
-    fingerprints_[content[i]] = fingerprints[i];
+  for (std::size_t i = 0; i < hashed_slots_.size(); ++i) {
+    fingerprints_[hashed_slots_[i]] = hashes_[i];
     // Compared with the table it would match every cluster that has none either.
-    slots_[content[i]].lonely = fingerprints[i].is_zero();
+    slots_[hashed_slots_[i]].lonely = hashes_[i].is_zero();
   }
 }
 

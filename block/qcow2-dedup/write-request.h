@@ -28,10 +28,15 @@ class WriteRequest {
 public:
   explicit WriteRequest(Deduplicator& dedup);
 
-  // One of these, once. The guest clusters have been taken by the caller.
-  Result<void> write(GuestOffset offset, const block::IoVector& vector);
-  // Clusters that ascend and have no fingerprint; those that turn out otherwise, or cannot be read,
-  // are left alone. Returns how many bytes were read.
+  // A write, in these steps and this order; the memory of `vector` stays until the last. The guest
+  // clusters have been taken by the caller.
+  Result<void> gather(GuestOffset offset, const block::IoVector& vector);
+  void hash_ahead(); // may be left out: lets the helper begin with the fingerprints
+  void fingerprint();
+  Result<void> work_off();
+
+  // Or all of this in one: clusters that ascend and have no fingerprint; those that turn out
+  // otherwise, or cannot be read, are left alone. Returns how many bytes were read.
   Result<std::uint64_t> rescan(std::span<const GuestCluster> clusters);
 
 private:
@@ -51,14 +56,13 @@ private:
     std::optional<dedup::InFlight::Handle> writer; // waiting: for whom
   };
 
-  Result<void> gather(GuestOffset offset, const block::IoVector& vector);
   Result<void> gather_stored(std::span<const GuestCluster> clusters)
       EXCLUDES(dedup_.disk.image.metadata_mutex);
   void read_stored();
   // Slots [first, next); false if their clusters cannot be read.
   bool read_neighbours(std::size_t first, std::size_t next);
-  Result<void> work_off();
-  void fingerprint();
+  // Finds out which slots have content to hash, and which are zeros.
+  void find_content();
   Result<void> resolve() EXCLUDES(dedup_.disk.image.metadata_mutex);
   // `likely`: see Deduplicator::share().
   Result<void> resolve_slot(Slot& slot, dedup::Lookups::Lookup content,
@@ -85,6 +89,11 @@ private:
   std::vector<block::AlignedBuffer> joined_;
   std::vector<Slot> slots_;
   std::vector<dedup::Fingerprint> fingerprints_; // of the slots; all zero where it has none
+  // Of the slots with content, in order:
+  std::vector<std::size_t> hashed_slots_;
+  std::vector<const std::byte*> hashed_clusters_;
+  std::vector<dedup::Fingerprint> hashes_;
+  std::optional<dedup::HashHelper::Task> hashing_; // after the vectors it works on
 };
 
 } // namespace qcow2_dedup
