@@ -4,6 +4,9 @@ Images and sockets are in the current directory. `cache` is "none", where nobody
 "writeback", where everybody does. nbdkit's file plugin always does: its own cache=none only drops pages after they were
 used. So what disk, NBD and client leave to anybody without page cache is shown by stock QEMU's server with a raw file,
 whose space is allocated before: making a file longer with every request is slow on some file systems.
+
+Our daemon serves all requests of a connection at once (parallel=on), as it does by default with nbdkit from 1.34 on; "in turn"
+is what it does by default with an older one.
 """
 import pathlib
 import subprocess
@@ -25,11 +28,13 @@ class Side(typing.NamedTuple):
     whose: str  # "stock", "ours" or "nbdkit"
     kind: str  # the image's format, or nbdkit's plugin
     create: str = ""  # options of create, unless nbdkit serves it
+    in_turn: bool = False  # ours: one request of a connection at a time
 
 
 STOCK_64K, STOCK_64K_EXACT = "stock 64k", "stock 64k, lazy off"
 STOCK_4K, STOCK_4K_EXACT = "stock 4k", "stock 4k, lazy off"
 OURS, PAUSED, OFF = "dedup", "paused", "off"
+OURS_IN_TURN, OFF_IN_TURN = "dedup, in turn", "off, in turn"
 STOCK_RAW, RAW, NO_DISK = "raw, stock", "raw, nbdkit", "no disk"
 
 SIDES = {
@@ -40,6 +45,8 @@ SIDES = {
     OURS: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
     PAUSED: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
     OFF: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on"),
+    OURS_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256", in_turn=True),
+    OFF_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on", in_turn=True),
     STOCK_RAW: Side("stock", "raw", "preallocation=falloc"),
     RAW: Side("nbdkit", "file"),
     NO_DISK: Side("nbdkit", "null"),
@@ -54,7 +61,7 @@ def program(side):
 def new_image(side, size):
     """`size` in bytes."""
     IMAGE.unlink(missing_ok=True)
-    whose, kind, create = SIDES[side]
+    whose, kind, create, _ = SIDES[side]
     if whose == "nbdkit":
         run("truncate", "-s", size, IMAGE)
     else:
@@ -84,7 +91,7 @@ class OtherServer:
 
 def serve(side, cache):
     """The image's server, whose stop() ends it."""
-    whose, kind, _ = SIDES[side]
+    whose, kind, _, in_turn = SIDES[side]
     if whose == "stock":
         return OtherServer("qemu-nbd", "-t", "-k", SOCKET.absolute(), "-f", kind, f"--cache={cache}", "--aio=io_uring", "-e", "8",
                            "-x", "disk", IMAGE)
@@ -93,8 +100,7 @@ def serve(side, cache):
         return OtherServer("nbdkit", "-f", "-U", SOCKET, "--filter=noextents", "null", str(IMAGE.stat().st_size))
     if whose == "nbdkit":
         return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)
-    # Not one request of a connection at a time, as it would be with nbdkit before 1.34.
-    daemon = Daemon(IMAGE, blockdev_options=cache_options(cache), server_options=",parallel=on")
+    daemon = Daemon(IMAGE, blockdev_options=cache_options(cache), server_options="" if in_turn else ",parallel=on")
     if side == PAUSED:
         daemon.qmp().command("block-pause-dedup", device="disk")
     return daemon
