@@ -17,7 +17,7 @@ import typing
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "iotests" / "lib"))
 
 from daemon import URI, Daemon
-from measure import run
+from measure import run, timed
 
 CACHES = ("none", "writeback")
 IMAGE = pathlib.Path("image")
@@ -61,11 +61,17 @@ def program(side):
 def new_image(side, size):
     """`size` in bytes."""
     IMAGE.unlink(missing_ok=True)
-    whose, kind, create, _ = SIDES[side]
-    if whose == "nbdkit":
+    made = SIDES[side]
+    if made.whose == "nbdkit":
         run("truncate", "-s", size, IMAGE)
     else:
-        run(program(side), "create", "-q", "-f", kind, "-o", create, IMAGE, size)
+        run(program(side), "create", "-q", "-f", made.kind, "-o", made.create, IMAGE, size)
+
+
+def convert_into(side, source, cache):
+    """The seconds of converting a raw file into a new image."""
+    IMAGE.unlink(missing_ok=True)
+    return timed(program(side), "convert", "-t", cache, "-f", "raw", "-O", SIDES[side].kind, "-o", SIDES[side].create, source, IMAGE)
 
 
 def cache_options(cache):

@@ -147,7 +147,8 @@ struct BlockDriver {
                             WriteFlags flags) = nullptr;
   bool supports_fua = false;
 
-  // Makes every request that returned before this call durable. Null: flushes the children.
+  // Makes every request that returned before this call durable. Null: flushes the child "file", if
+  // there is one that can be written.
   Result<void> (*co_flush)(Node& node) = nullptr;
 
   // Makes the range read as zeros. Null, or ErrorKind::unsupported: the node layer writes zero
