@@ -28,10 +28,6 @@ Error too_late() {
   return failed("no answer within " + std::to_string(QmpConnection::patience.count()) + " seconds");
 }
 
-Error closed() {
-  return failed("the connection was closed");
-}
-
 // Waits for the condition. False: not before the deadline.
 Result<bool> wait_for(GSocket* socket, GIOCondition condition,
                       std::chrono::steady_clock::time_point deadline) {
@@ -103,6 +99,11 @@ Result<bool> QmpConnection::stays_open_for(std::chrono::duration<double> time) {
   }
 }
 
+Error QmpConnection::note_closed() {
+  closed_ = true;
+  return failed("the connection was closed");
+}
+
 Result<json> QmpConnection::next_message(Clock::time_point deadline) {
   while (true) {
     std::string_view rest = received_;
@@ -111,7 +112,7 @@ Result<json> QmpConnection::next_message(Clock::time_point deadline) {
     if (frame && !frame->error.empty()) return failed("what answers there does not speak QMP");
     if (frame) return qapi::parse_frame(frame->text);
     BLOCK_TRY_ASSIGN(Arrival arrival, receive(deadline));
-    if (arrival == Arrival::end) return closed();
+    if (arrival == Arrival::end) return note_closed();
     if (arrival == Arrival::nothing) return too_late();
   }
 }
@@ -124,6 +125,8 @@ Result<void> QmpConnection::send(const std::string& text, Clock::time_point dead
     gssize bytes =
         g_socket_send(socket_.get(), text.data() + sent, text.size() - sent, nullptr, &error);
     if (bytes < 0 && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) continue;
+    if (bytes < 0 && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
+      return note_closed();
     if (bytes < 0) return failed(error->message);
     sent += static_cast<std::size_t>(bytes);
   }

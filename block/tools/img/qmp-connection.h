@@ -31,6 +31,9 @@ public:
   // Waits, and drops the events that arrive. False: the peer has closed the connection.
   block::Result<bool> stays_open_for(std::chrono::duration<double> time);
 
+  // The last call failed because the peer had closed the connection.
+  bool closed() const { return closed_; }
+
 private:
   using Clock = std::chrono::steady_clock;
   struct Close {
@@ -40,6 +43,7 @@ private:
 
   explicit QmpConnection(Socket socket) : socket_(std::move(socket)) {}
   block::Result<void> negotiate();
+  block::Error note_closed();
   block::Result<nlohmann::json> next_message(Clock::time_point deadline);
   block::Result<void> send(const std::string& text, Clock::time_point deadline);
   enum class Arrival { data, end, nothing };
@@ -48,6 +52,7 @@ private:
   Socket socket_;
   qapi::JsonFramer framer_;
   std::string received_; // and not yet framed; at most one piece
+  bool closed_ = false;
 };
 
 // Text from a peer as it may be shown on a terminal: control characters become question marks.

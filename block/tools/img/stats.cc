@@ -164,6 +164,9 @@ Result<void> show(const StatsJob& job) {
   bool in_place = job.interval && !job.json && isatty(STDOUT_FILENO) == 1;
   for (bool first = true;; first = false) {
     Result<json> nodes = query(*connection);
+    // Who watches sees the daemon's end, whether it comes between two questions or before an
+    // answer.
+    if (!nodes && !first && connection->closed()) return {};
     if (!nodes) return std::move(nodes).error().context("'" + job.socket + "'");
     if (in_place)
       std::printf("%s", first ? "\033[2J\033[H" : "\033[H\033[J"); // clear, home
