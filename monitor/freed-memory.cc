@@ -1,14 +1,13 @@
-// Freed memory: glibc's malloc_trim() and mallopt().
+// Freed memory: glibc's mallopt() and malloc_trim().
 #include "monitor/freed-memory.h"
 
-#include <algorithm>
+#include <cstdlib>
 #include <malloc.h>
-#include <thread>
 
 namespace monitor {
 
 void limit_malloc_arenas() {
-  mallopt(M_ARENA_MAX, static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  if (!std::getenv("MALLOC_ARENA_MAX")) mallopt(M_ARENA_MAX, 1);
 }
 
 void return_freed_memory() {
