@@ -18,6 +18,7 @@ WriteRequest::WriteRequest(Deduplicator& dedup) : dedup_(dedup), image_(dedup.di
 Result<std::uint64_t> WriteRequest::rescan(std::span<const GuestCluster> clusters) {
   BLOCK_TRY(gather_stored(clusters));
   read_stored();
+  find_content();
   if (slots_.empty()) return std::uint64_t{0};
   image_.file().event(block::DebugEvent::dedup_scan);
   dedup_.counters().scanned_clusters.add(slots_.size());
@@ -97,7 +98,6 @@ void WriteRequest::read_stored() {
   std::erase_if(slots_, [](const Slot& slot) { return slot.data == nullptr; });
   for (Slot& slot : slots_)
     slot.host = HostCluster();
-  find_content();
 }
 
 bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
@@ -126,7 +126,9 @@ void WriteRequest::find_content() {
 }
 
 void WriteRequest::hash_ahead() {
-  hashing_.emplace(dedup_.hash_helper(), hashed_clusters_, image_.cluster_size().bytes(), hashes_);
+  if (hashed_clusters_.size() >= dedup::HashHelper::batch_clusters)
+    hashing_.emplace(dedup_.hash_helper(), hashed_clusters_, image_.cluster_size().bytes(),
+                     hashes_);
 }
 
 void WriteRequest::fingerprint() {

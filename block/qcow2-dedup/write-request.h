@@ -31,7 +31,8 @@ public:
   // A write, in these steps and this order; the memory of `vector` stays until the last. The guest
   // clusters have been taken by the caller.
   Result<void> gather(GuestOffset offset, const block::IoVector& vector);
-  void hash_ahead(); // may be left out: lets the helper begin with the fingerprints
+  // May be left out. The helper begins with the fingerprints, if there are enough for it.
+  void hash_ahead();
   void fingerprint();
   Result<void> work_off();
 

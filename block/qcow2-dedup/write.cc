@@ -4,31 +4,89 @@
 #include "block/qcow2-dedup/write-request.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
+#include <thread>
 
 namespace qcow2_dedup {
 namespace {
 
-// Bytes of one piece, or one cluster: bounds memory and the time under the metadata lock, and is
-// enough for large writes.
+// Bytes of one piece: bounds memory and the time under the metadata lock, and is enough for large
+// writes.
 constexpr std::uint64_t piece_bytes = 1u << 20;
-// Of a request that nobody else competes with: while a piece is written, the helper hashes the next
-// one. This is enough to outlast the helper's waking.
+// Of a piece that is hashed while the one before it is written: enough to outlast the waking of the
+// thread that does so.
 constexpr std::uint64_t small_piece_bytes = 256u << 10;
 
-// The greatest that the first piece and the later ones may be.
-struct PieceBounds {
-  std::uint64_t first;
-  std::uint64_t later;
+// A deduplicated write under way. Counted over all images: who is not alone has no core to spare.
+class UnderWay {
+public:
+  UnderWay() : alone_(count_.fetch_add(1) == 0) {}
+  ~UnderWay() { count_.fetch_sub(1); }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+
+  // At its begin there was no other.
+  bool alone() const { return alone_; }
+
+private:
+  static inline std::atomic<unsigned> count_{0};
+  const bool alone_;
 };
 
-PieceBounds piece_bounds(qcow2::Disk& disk, bool alone) {
-  std::uint64_t cluster = disk.cluster_size().bytes();
-  std::uint64_t large = std::max(piece_bytes, cluster);
-  std::uint64_t small = std::max(small_piece_bytes, dedup::HashHelper::batch_clusters * cluster);
-  std::uint64_t first = alone ? std::min(small, large) : large;
-  // Without the page cache each piece waits for the disk: two are enough then.
-  return {first, disk.image.file().node().cache_direct() ? large : first};
+// A request, piece by piece.
+class Pieces {
+public:
+  Pieces(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector)
+      : dedup_(dedup), offset_(offset), vector_(vector) {}
+
+  // The next piece with its clusters gathered, up to a multiple of `most` bytes, or one cluster.
+  // Null: there is none.
+  Result<std::unique_ptr<WriteRequest>> next(std::uint64_t most) {
+    std::unique_ptr<WriteRequest> piece;
+    if (done_ == vector_.size()) return piece;
+    most = std::max(most, dedup_.disk.cluster_size().bytes());
+    GuestOffset at = offset_ + done_;
+    std::uint64_t bytes = std::min(most - at.value() % most, vector_.size() - done_);
+    piece = std::make_unique<WriteRequest>(dedup_);
+    BLOCK_TRY(piece->gather(at, vector_.slice(done_, bytes)));
+    done_ += bytes;
+    return piece;
+  }
+
+private:
+  Deduplicator& dedup_;
+  const GuestOffset offset_;
+  const block::IoVector& vector_;
+  std::uint64_t done_ = 0;
+};
+
+Result<void> write_in_turn(Pieces pieces) {
+  while (true) {
+    BLOCK_TRY_ASSIGN(auto piece, pieces.next(piece_bytes));
+    if (!piece) return {};
+    piece->fingerprint();
+    BLOCK_TRY(piece->work_off());
+  }
+}
+
+// While a piece is written, the next one is hashed. Gathering that one may fail; then the piece
+// before is not written either.
+Result<void> write_overlapping(Pieces pieces, std::uint64_t first, std::uint64_t later) {
+  BLOCK_TRY_ASSIGN(auto piece, pieces.next(first));
+  while (piece) {
+    piece->fingerprint();
+    BLOCK_TRY_ASSIGN(auto next, pieces.next(later));
+    if (next) next->hash_ahead();
+    BLOCK_TRY(piece->work_off());
+    piece = std::move(next);
+  }
+  return {};
+}
+
+bool has_idle_core(const UnderWay& write) {
+  static const bool several_cores = std::thread::hardware_concurrency() > 1;
+  return several_cores && write.alone();
 }
 
 } // namespace
@@ -46,26 +104,16 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
     dedup.count_stored(range.count());
     return {};
   }
-  PieceBounds bounds = piece_bounds(disk, taken.alone());
-  std::uint64_t gathered = 0;
-  const auto next_piece = [&](std::uint64_t most) -> Result<std::unique_ptr<WriteRequest>> {
-    if (gathered == vector.size()) return std::unique_ptr<WriteRequest>();
-    GuestOffset at = offset + gathered;
-    std::uint64_t bytes = std::min(most - at.value() % most, vector.size() - gathered);
-    auto piece = std::make_unique<WriteRequest>(dedup);
-    BLOCK_TRY(piece->gather(at, vector.slice(gathered, bytes)));
-    gathered += bytes;
-    return piece;
-  };
-  BLOCK_TRY_ASSIGN(auto piece, next_piece(bounds.first));
-  while (piece) {
-    piece->fingerprint();
-    BLOCK_TRY_ASSIGN(auto next, next_piece(bounds.later));
-    if (next && taken.alone()) next->hash_ahead();
-    BLOCK_TRY(piece->work_off());
-    piece = std::move(next);
-  }
-  return {};
+  UnderWay mine;
+  Pieces pieces(dedup, offset, vector);
+  // Fewer clusters than that are not hashed as fast.
+  std::uint64_t small =
+      std::max(small_piece_bytes, dedup::HashHelper::batch_clusters * size.bytes());
+  if (small > piece_bytes || vector.size() < 2 * small || !has_idle_core(mine))
+    return write_in_turn(pieces);
+  // Without the page cache each piece waits for the disk, so there are fewer of them.
+  bool direct = disk.image.file().node().cache_direct();
+  return write_overlapping(pieces, small, direct ? piece_bytes : small);
 }
 
 } // namespace qcow2_dedup

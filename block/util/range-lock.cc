@@ -18,7 +18,6 @@ RangeLock::Guard::Guard(RangeLock& lock, std::uint64_t begin, std::uint64_t end,
     return false;
   };
   lock_.released_.wait(hold, [&] { return !must_wait(); });
-  alone_ = lock_.ranges_.size() == 1;
 }
 
 RangeLock::Guard::~Guard() {

@@ -29,12 +29,8 @@ public:
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
 
-    // Nobody else held a range, or waited for one, when this one was taken.
-    bool alone() const { return alone_; }
-
   private:
     RangeLock& lock_;
-    bool alone_ = false;
     std::list<Range> entry_; // holds one element while it is not in lock_.ranges_
     std::list<Range>::iterator position_;
   };

@@ -18,19 +18,6 @@ TEST(RangeLock, ReadersShareAndDistantWritersDoNotWait) {
   RangeLock::Guard writer(lock, 15, 20, Mode::exclusive); // returning at all is the assertion
 }
 
-TEST(RangeLock, TellsWhoIsAlone) {
-  RangeLock lock;
-  {
-    RangeLock::Guard first(lock, 0, 10, Mode::shared);
-    EXPECT_TRUE(first.alone());
-    RangeLock::Guard distant(lock, 100, 110, Mode::exclusive);
-    EXPECT_FALSE(distant.alone());
-    EXPECT_TRUE(first.alone()) << "it says how it was at the start";
-  }
-  RangeLock::Guard next(lock, 0, 10, Mode::exclusive);
-  EXPECT_TRUE(next.alone());
-}
-
 TEST(RangeLock, WriterWaitsForAnOverlappingReader) {
   RangeLock lock;
   std::optional<RangeLock::Guard> reader(std::in_place, lock, 0, 10, Mode::shared);
