@@ -6,7 +6,7 @@ used. So what disk, NBD and client leave to anybody without page cache is shown 
 whose space is allocated before: making a file longer with every request is slow on some file systems.
 
 Our daemon serves all requests of a connection at once (parallel=on), as it does by default with nbdkit from 1.34 on; "in turn"
-is what it does by default with an older one.
+is what it does by default with an older one, as Debian 12 has. With a newer one both are the same.
 """
 import pathlib
 import subprocess
@@ -34,7 +34,7 @@ class Side(typing.NamedTuple):
 STOCK_64K, STOCK_64K_EXACT = "stock 64k", "stock 64k, lazy off"
 STOCK_4K, STOCK_4K_EXACT = "stock 4k", "stock 4k, lazy off"
 OURS, PAUSED, OFF = "dedup", "paused", "off"
-OURS_IN_TURN, OFF_IN_TURN = "dedup, in turn", "off, in turn"
+OURS_IN_TURN, PAUSED_IN_TURN, OFF_IN_TURN = "dedup, in turn", "paused, in turn", "off, in turn"
 STOCK_RAW, RAW, NO_DISK = "raw, stock", "raw, nbdkit", "no disk"
 
 SIDES = {
@@ -46,11 +46,13 @@ SIDES = {
     PAUSED: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
     OFF: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on"),
     OURS_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256", in_turn=True),
+    PAUSED_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256", in_turn=True),
     OFF_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on", in_turn=True),
     STOCK_RAW: Side("stock", "raw", "preallocation=falloc"),
     RAW: Side("nbdkit", "file"),
     NO_DISK: Side("nbdkit", "null"),
 }
+IN_TURN = (OURS_IN_TURN, PAUSED_IN_TURN, OFF_IN_TURN)
 PEERS = (STOCK_64K, STOCK_64K_EXACT, STOCK_4K, STOCK_4K_EXACT)
 
 
@@ -107,6 +109,6 @@ def serve(side, cache):
     if whose == "nbdkit":
         return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)
     daemon = Daemon(IMAGE, blockdev_options=cache_options(cache), server_options="" if in_turn else ",parallel=on")
-    if side == PAUSED:
+    if side in (PAUSED, PAUSED_IN_TURN):
         daemon.qmp().command("block-pause-dedup", device="disk")
     return daemon

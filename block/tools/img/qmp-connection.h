@@ -31,7 +31,7 @@ public:
   // Waits, and drops the events that arrive. False: the peer has closed the connection.
   block::Result<bool> stays_open_for(std::chrono::duration<double> time);
 
-  // The last call failed because the peer had closed the connection.
+  // A call has failed because the peer had closed the connection, so every further one will.
   bool closed() const { return closed_; }
 
 private:
