@@ -84,7 +84,7 @@ Result<void> write_overlapping(Pieces pieces, std::uint64_t first, std::uint64_t
   return {};
 }
 
-bool has_idle_core(const UnderWay& write) {
+bool likely_has_idle_core(const UnderWay& write) {
   static const bool several_cores = std::thread::hardware_concurrency() > 1;
   return several_cores && write.alone();
 }
@@ -109,7 +109,7 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
   // Fewer clusters than that are not hashed as fast.
   std::uint64_t small =
       std::max(small_piece_bytes, dedup::HashHelper::batch_clusters * size.bytes());
-  if (small > piece_bytes || vector.size() < 2 * small || !has_idle_core(mine))
+  if (small > piece_bytes || vector.size() < 2 * small || !likely_has_idle_core(mine))
     return write_in_turn(pieces);
   // Without the page cache each piece waits for the disk, so there are fewer of them.
   bool direct = disk.image.file().node().cache_direct();
