@@ -37,47 +37,51 @@ private:
 // A request, piece by piece.
 class Pieces {
 public:
-  Pieces(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector)
-      : dedup_(dedup), offset_(offset), vector_(vector) {}
+  Pieces(block::ClusterSize size, GuestOffset offset, const block::IoVector& vector)
+      : size_(size), offset_(offset), vector_(vector) {}
 
-  // The next piece with its clusters gathered, up to a multiple of `most` bytes, or one cluster.
-  // Null: there is none.
-  Result<std::unique_ptr<WriteRequest>> next(std::uint64_t most) {
-    std::unique_ptr<WriteRequest> piece;
-    if (done_ == vector_.size()) return piece;
-    most = std::max(most, dedup_.disk.cluster_size().bytes());
+  bool more() const { return done_ < vector_.size(); }
+  // Gathers the clusters of the next piece, up to a multiple of `most` bytes, or one cluster.
+  Result<void> gather_next(WriteRequest& piece, std::uint64_t most) {
+    most = std::max(most, size_.bytes());
     GuestOffset at = offset_ + done_;
-    std::uint64_t bytes = std::min(most - at.value() % most, vector_.size() - done_);
-    piece = std::make_unique<WriteRequest>(dedup_);
-    BLOCK_TRY(piece->gather(at, vector_.slice(done_, bytes)));
-    done_ += bytes;
-    return piece;
+    block::IoVector part =
+        vector_.slice(done_, std::min(most - at.value() % most, vector_.size() - done_));
+    done_ += part.size();
+    return piece.gather(at, part);
   }
 
 private:
-  Deduplicator& dedup_;
+  const block::ClusterSize size_;
   const GuestOffset offset_;
   const block::IoVector& vector_;
   std::uint64_t done_ = 0;
 };
 
-Result<void> write_in_turn(Pieces pieces) {
-  while (true) {
-    BLOCK_TRY_ASSIGN(auto piece, pieces.next(piece_bytes));
-    if (!piece) return {};
-    piece->fingerprint();
-    BLOCK_TRY(piece->work_off());
+Result<void> write_in_turn(Deduplicator& dedup, Pieces pieces) {
+  while (pieces.more()) {
+    WriteRequest piece(dedup);
+    BLOCK_TRY(pieces.gather_next(piece, piece_bytes));
+    piece.fingerprint();
+    BLOCK_TRY(piece.work_off());
   }
+  return {};
 }
 
 // While a piece is written, the next one is hashed. Gathering that one may fail; then the piece
 // before is not written either.
-Result<void> write_overlapping(Pieces pieces, std::uint64_t first, std::uint64_t later) {
-  BLOCK_TRY_ASSIGN(auto piece, pieces.next(first));
+Result<void> write_overlapping(Deduplicator& dedup, Pieces pieces, std::uint64_t first,
+                               std::uint64_t later) {
+  auto piece = std::make_unique<WriteRequest>(dedup);
+  BLOCK_TRY(pieces.gather_next(*piece, first));
   while (piece) {
     piece->fingerprint();
-    BLOCK_TRY_ASSIGN(auto next, pieces.next(later));
-    if (next) next->hash_ahead();
+    std::unique_ptr<WriteRequest> next;
+    if (pieces.more()) {
+      next = std::make_unique<WriteRequest>(dedup);
+      BLOCK_TRY(pieces.gather_next(*next, later));
+      next->hash_ahead();
+    }
     BLOCK_TRY(piece->work_off());
     piece = std::move(next);
   }
@@ -105,15 +109,15 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
     return {};
   }
   UnderWay mine;
-  Pieces pieces(dedup, offset, vector);
+  Pieces pieces(size, offset, vector);
   // Fewer clusters than that are not hashed as fast.
   std::uint64_t small =
       std::max(small_piece_bytes, dedup::HashHelper::batch_clusters * size.bytes());
   if (small > piece_bytes || vector.size() < 2 * small || !likely_has_idle_core(mine))
-    return write_in_turn(pieces);
+    return write_in_turn(dedup, pieces);
   // Without the page cache each piece waits for the disk, so there are fewer of them.
   bool direct = disk.image.file().node().cache_direct();
-  return write_overlapping(pieces, small, direct ? piece_bytes : small);
+  return write_overlapping(dedup, pieces, small, direct ? piece_bytes : small);
 }
 
 } // namespace qcow2_dedup
