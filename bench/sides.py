@@ -29,6 +29,7 @@ class Side(typing.NamedTuple):
     kind: str  # the image's format, or nbdkit's plugin
     create: str = ""  # options of create, unless nbdkit serves it
     in_turn: bool = False  # ours: one request of a connection at a time
+    paused: bool = False  # ours: deduplication is
 
 
 STOCK_64K, STOCK_64K_EXACT = "stock 64k", "stock 64k, lazy off"
@@ -37,17 +38,20 @@ OURS, PAUSED, OFF = "dedup", "paused", "off"
 OURS_IN_TURN, PAUSED_IN_TURN, OFF_IN_TURN = "dedup, in turn", "paused, in turn", "off, in turn"
 STOCK_RAW, RAW, NO_DISK = "raw, stock", "raw, nbdkit", "no disk"
 
+DEDUP = Side("ours", "qcow2", "cluster_size=4k,dedup=sha256")
+PLAIN = Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on")
+
 SIDES = {
     STOCK_64K: Side("stock", "qcow2", "cluster_size=64k,lazy_refcounts=on"),
     STOCK_64K_EXACT: Side("stock", "qcow2", "cluster_size=64k,lazy_refcounts=off"),
     STOCK_4K: Side("stock", "qcow2", "cluster_size=4k,lazy_refcounts=on"),
     STOCK_4K_EXACT: Side("stock", "qcow2", "cluster_size=4k,lazy_refcounts=off"),
-    OURS: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
-    PAUSED: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256"),
-    OFF: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on"),
-    OURS_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256", in_turn=True),
-    PAUSED_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,dedup=sha256", in_turn=True),
-    OFF_IN_TURN: Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on", in_turn=True),
+    OURS: DEDUP,
+    PAUSED: DEDUP._replace(paused=True),
+    OFF: PLAIN,
+    OURS_IN_TURN: DEDUP._replace(in_turn=True),
+    PAUSED_IN_TURN: DEDUP._replace(in_turn=True, paused=True),
+    OFF_IN_TURN: PLAIN._replace(in_turn=True),
     STOCK_RAW: Side("stock", "raw", "preallocation=falloc"),
     RAW: Side("nbdkit", "file"),
     NO_DISK: Side("nbdkit", "null"),
@@ -99,7 +103,7 @@ class OtherServer:
 
 def serve(side, cache):
     """The image's server, whose stop() ends it."""
-    whose, kind, _, in_turn = SIDES[side]
+    whose, kind, _, in_turn, paused = SIDES[side]
     if whose == "stock":
         return OtherServer("qemu-nbd", "-t", "-k", SOCKET.absolute(), "-f", kind, f"--cache={cache}", "--aio=io_uring", "-e", "8",
                            "-x", "disk", IMAGE)
@@ -109,6 +113,6 @@ def serve(side, cache):
     if whose == "nbdkit":
         return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)
     daemon = Daemon(IMAGE, blockdev_options=cache_options(cache), server_options="" if in_turn else ",parallel=on")
-    if side in (PAUSED, PAUSED_IN_TURN):
+    if paused:
         daemon.qmp().command("block-pause-dedup", device="disk")
     return daemon
