@@ -36,7 +36,7 @@ STOCK_64K, STOCK_64K_EXACT = "stock 64k", "stock 64k, lazy off"
 STOCK_4K, STOCK_4K_EXACT = "stock 4k", "stock 4k, lazy off"
 OURS, PAUSED, OFF = "dedup", "paused", "off"
 OURS_IN_TURN, PAUSED_IN_TURN, OFF_IN_TURN = "dedup, in turn", "paused, in turn", "off, in turn"
-STOCK_RAW, RAW, NO_DISK = "raw, stock", "raw, nbdkit", "no disk"
+STOCK_RAW, OURS_RAW, RAW, NO_DISK = "raw, stock", "raw, ours", "raw, nbdkit", "no disk"
 
 DEDUP = Side("ours", "qcow2", "cluster_size=4k,dedup=sha256")
 PLAIN = Side("ours", "qcow2", "cluster_size=4k,lazy_refcounts=on")
@@ -53,6 +53,7 @@ SIDES = {
     PAUSED_IN_TURN: DEDUP._replace(in_turn=True, paused=True),
     OFF_IN_TURN: PLAIN._replace(in_turn=True),
     STOCK_RAW: Side("stock", "raw", "preallocation=falloc"),
+    OURS_RAW: Side("ours", "raw", "preallocation=falloc"),
     RAW: Side("nbdkit", "file"),
     NO_DISK: Side("nbdkit", "null"),
 }
@@ -81,7 +82,7 @@ def convert_into(side, source, cache):
 
 
 def cache_options(cache):
-    """What our qcow2 node's options are continued by."""
+    """What our node's options are continued by."""
     return ",cache.direct=on,file.cache.direct=on" if cache == "none" else ""
 
 
@@ -112,7 +113,7 @@ def serve(side, cache):
         return OtherServer("nbdkit", "-f", "-U", SOCKET, "--filter=noextents", "null", str(IMAGE.stat().st_size))
     if whose == "nbdkit":
         return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)
-    daemon = Daemon(IMAGE, blockdev_options=cache_options(cache), server_options="" if in_turn else ",parallel=on")
+    daemon = Daemon(IMAGE, blockdev_options=cache_options(cache), server_options="" if in_turn else ",parallel=on", driver=kind)
     if paused:
         daemon.qmp().command("block-pause-dedup", device="disk")
     return daemon

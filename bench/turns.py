@@ -6,7 +6,7 @@ import sys
 import tempfile
 import typing
 
-from measure import options, print_results
+from measure import options, print_results, run
 from sides import CACHES, OFF, OURS, PAUSED, PEERS, SIDES, STOCK_64K, STOCK_RAW
 
 COLORS = {OURS: "#2a7", PAUSED: "#9c8", OFF: "#888", STOCK_RAW: "#69c"}
@@ -96,6 +96,14 @@ def bounded(loads):
                     yield f"{load}: {side}, to {peer}", ratio.median, ">=", ratio.bound
 
 
+def warn_of_discard(directory):
+    """On a disk that is allocated by its first writes they take up to twice as long, and a discard undoes it: speeds without the
+    page cache then depend on where an image lies."""
+    if "discard" in run("findmnt", "-n", "-o", "OPTIONS", "--target", directory).strip().split(","):
+        print(f"{directory} is mounted with discard: on a thin disk speeds vary with the place of an image; "
+              "mount -o remount,nodiscard makes them steady", file=sys.stderr)
+
+
 def main(description, loads, speed_of, prepare=None, directories=None, **defaults):
     """Runs a program that measures `loads`, {name: object with `sides` and `bounds`}; returns its exit status.
 
@@ -116,6 +124,8 @@ def main(description, loads, speed_of, prepare=None, directories=None, **default
     start, found = pathlib.Path.cwd(), {}
     with tempfile.TemporaryDirectory(prefix="dedup-turns-", dir=arguments.directory or directories[arguments.cache]) as name:
         os.chdir(name)
+        if arguments.cache == "none":
+            warn_of_discard(name)
         if prepare:
             prepare(arguments)
         for load in arguments.load or loads:

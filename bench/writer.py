@@ -44,5 +44,5 @@ class Writer:
             sys.exit("write-bench failed to close its images")
 
 
-def qcow2(path):
-    return f"driver=qcow2,file.driver=file,file.filename={path}"
+def node(path, driver="qcow2"):
+    return f"driver={driver},file.driver=file,file.filename={path}"

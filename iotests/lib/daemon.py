@@ -36,14 +36,14 @@ def remove(client, command, **arguments):
 class Daemon:
     """Serves `image` as export "disk" on nbd.sock, with QMP on qmp.sock."""
 
-    def __init__(self, image, blockdev_options="", options=(), server_options=""):
+    def __init__(self, image, blockdev_options="", options=(), server_options="", driver="qcow2"):
         for path in ("nbd.sock", "qmp.sock"):
             if os.path.exists(path):
                 os.unlink(path)
         self.log = open("daemon.log", "w+")
         self.process = subprocess.Popen(
             ["dedup-storage-daemon",
-             "--blockdev", f"driver=qcow2,node-name=disk,file.driver=file,file.filename={image}{blockdev_options}",
+             "--blockdev", f"driver={driver},node-name=disk,file.driver=file,file.filename={image}{blockdev_options}",
              "--nbd-server", f"addr.type=unix,addr.path=nbd.sock{server_options}",
              "--export", "type=nbd,id=disk,node-name=disk,name=disk,writable=on",
              "--chardev", "socket,path=qmp.sock,server=on,wait=off,id=qmp", "--monitor", "chardev=qmp", *options],
