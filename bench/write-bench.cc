@@ -22,6 +22,7 @@
 // duplicates, and "resident" with that of the process, in bytes.
 #include "block/graph.h"
 #include "block/util/aligned-buffer.h"
+#include "block/util/huge-memory.h"
 
 #include <unistd.h>
 
@@ -66,7 +67,7 @@ struct Load {
 // Random bytes, of which eight in each 4 KiB are changed for every request.
 class UniqueData {
 public:
-  explicit UniqueData(std::size_t bytes) : memory_(bytes) {
+  explicit UniqueData(std::size_t bytes) : memory_(bytes), data_(memory_.span().first(bytes)) {
     std::random_device seed;
     std::mt19937_64 random((std::uint64_t{seed()} << 32) | seed());
     for (std::size_t at = 0; at + sizeof(std::uint64_t) <= bytes; at += sizeof(std::uint64_t))
@@ -74,17 +75,18 @@ public:
     stamp_ = random();
   }
   block::IoVector next() {
-    for (std::size_t at = 0; at + sizeof stamp_ <= memory_.size(); at += stamp_distance)
+    for (std::size_t at = 0; at + sizeof stamp_ <= data_.size(); at += stamp_distance)
       put(at, stamp_++);
-    return {memory_.data(), memory_.size()};
+    return {data_.data(), data_.size()};
   }
 
 private:
   void put(std::size_t at, std::uint64_t number) {
-    std::memcpy(memory_.data() + at, &number, sizeof number);
+    std::memcpy(data_.data() + at, &number, sizeof number);
   }
 
-  block::AlignedBuffer memory_;
+  block::HugeMemory memory_;
+  const std::span<std::byte> data_;
   std::uint64_t stamp_ = 0;
 };
 

@@ -1,55 +1,94 @@
-// The buffers that are kept between requests.
+// The memory of bounce buffers: huge pages, which are cut into units.
 #include "block/file/bounce.h"
 
+#include "block/util/huge-memory.h"
+
 #include <algorithm>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 namespace block {
+
+// A huge page. A unit is what one bit of a word stands for.
+class BounceRegion {
+public:
+  static constexpr unsigned units = 64;
+  static constexpr std::size_t unit_bytes = HugeMemory::page_bytes / units;
+
+  // Null if so much does not lie free together. The lowest place is taken: it was in use last.
+  std::byte* take(std::size_t bytes) {
+    const std::uint64_t wanted = mask(bytes);
+    const auto last = static_cast<unsigned>(units - (bytes + unit_bytes - 1) / unit_bytes);
+    for (unsigned place = 0; place <= last; ++place) {
+      if ((taken_ & wanted << place) != 0) continue;
+      taken_ |= wanted << place;
+      return memory_.span().data() + place * unit_bytes;
+    }
+    return nullptr;
+  }
+  void give(std::span<const std::byte> taken) {
+    const auto place = static_cast<unsigned>((taken.data() - memory_.span().data()) / unit_bytes);
+    taken_ &= ~(mask(taken.size()) << place);
+  }
+  bool unused() const { return taken_ == 0; }
+
+private:
+  // As many bits as there are units in so many bytes, of which there are fewer than in a region.
+  static std::uint64_t mask(std::size_t bytes) {
+    return (std::uint64_t{1} << (bytes + unit_bytes - 1) / unit_bytes) - 1;
+  }
+
+  HugeMemory memory_{HugeMemory::page_bytes};
+  std::uint64_t taken_ = 0;
+};
+
 namespace {
 
-// Below, the allocator keeps memory by itself.
-constexpr std::uint64_t least_kept_bytes = 64 * 1024;
-// As many as a few busy connections have in flight.
-constexpr std::size_t most_kept = 16;
+static_assert(BounceBuffer::most_bytes < HugeMemory::page_bytes);
 
-class Kept {
+// Regions that stay when nobody uses them. Each holds two of the largest buffers.
+constexpr std::size_t most_kept = 8;
+
+class Regions {
 public:
-  AlignedBuffer take() {
-    {
-      std::lock_guard hold(mutex_);
-      if (!buffers_.empty()) {
-        AlignedBuffer buffer = std::move(buffers_.back());
-        buffers_.pop_back();
-        return buffer;
-      }
-    }
-    return AlignedBuffer(BounceBuffer::most_bytes);
-  }
-  void give(AlignedBuffer buffer) {
+  std::span<std::byte> take(std::size_t bytes, BounceRegion*& from) {
     std::lock_guard hold(mutex_);
-    if (buffers_.size() < most_kept) buffers_.push_back(std::move(buffer));
+    for (const auto& region : regions_)
+      if (std::byte* memory = region->take(bytes)) {
+        from = region.get();
+        return {memory, bytes};
+      }
+    from = regions_.emplace_back(std::make_unique<BounceRegion>()).get();
+    return {from->take(bytes), bytes};
+  }
+  void give(std::span<const std::byte> memory, BounceRegion& from) {
+    std::unique_ptr<BounceRegion> left; // outlives the lock: unmapping takes its time
+    std::lock_guard hold(mutex_);
+    from.give(memory);
+    if (!from.unused() || regions_.size() <= most_kept) return;
+    const auto place = std::ranges::find(regions_, &from, &std::unique_ptr<BounceRegion>::get);
+    left = std::move(*place);
+    regions_.erase(place);
   }
 
 private:
   std::mutex mutex_;
-  std::vector<AlignedBuffer>
-      buffers_; // the one used last is taken first: its memory is in the cache
+  std::vector<std::unique_ptr<BounceRegion>> regions_;
 };
 
-Kept& kept() {
-  static Kept buffers;
-  return buffers;
+Regions& regions() {
+  static Regions all;
+  return all;
 }
 
 } // namespace
 
 BounceBuffer::BounceBuffer(std::uint64_t bytes)
-    : size_(std::min(bytes, most_bytes)),
-      memory_(size_ >= least_kept_bytes ? kept().take() : AlignedBuffer(size_)) {}
+    : span_(regions().take(std::min(bytes, most_bytes), region_)) {}
 
 BounceBuffer::~BounceBuffer() {
-  if (size_ >= least_kept_bytes) kept().give(std::move(memory_));
+  regions().give(span_, *region_);
 }
 
 } // namespace block

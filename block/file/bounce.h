@@ -2,15 +2,18 @@
 #ifndef BLOCK_FILE_BOUNCE_H
 #define BLOCK_FILE_BOUNCE_H
 
-#include "block/util/aligned-buffer.h"
-
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace block {
 
-// At least one block, at most `most_bytes` of a request. Large ones are kept for the next requests,
-// a few of them: memory that is new for each request costs as much as the copy, because the kernel
-// clears and maps every page of it. Any thread.
+class BounceRegion;
+
+// At least one block, at most `most_bytes` of a request, aligned to a page. Memory is kept for the
+// next requests, as much as a few busy connections need: memory that is new for each request costs
+// as much as the copy, because the kernel clears and maps every page of it. Any thread. Throws
+// std::bad_alloc.
 class BounceBuffer {
 public:
   static constexpr std::uint64_t most_bytes = 1024 * 1024;
@@ -20,13 +23,13 @@ public:
   BounceBuffer(const BounceBuffer&) = delete;
   BounceBuffer& operator=(const BounceBuffer&) = delete;
 
-  std::span<std::byte> span() { return memory_.span().first(size_); }
-  std::byte* data() { return memory_.data(); }
-  std::uint64_t size() const { return size_; } // the request's bytes, or most_bytes
+  std::span<std::byte> span() { return span_; }
+  std::byte* data() { return span_.data(); }
+  std::uint64_t size() const { return span_.size(); } // the request's bytes, or most_bytes
 
 private:
-  const std::uint64_t size_;
-  AlignedBuffer memory_;
+  BounceRegion* region_; // where the memory is
+  std::span<std::byte> span_;
 };
 
 } // namespace block

@@ -9,20 +9,30 @@ namespace tools::img {
 
 using block::Result;
 
+namespace {
+
+constexpr std::uint64_t buffer_alignment = 4096;
+
+} // namespace
+
 Result<void> BenchJob::run() {
   std::vector<std::thread> threads;
   const std::uint64_t wanted = std::min<std::uint64_t>(plan_.depth, plan_.count);
+  // Each buffer begins at a page, as O_DIRECT wants it.
+  const std::uint64_t distance =
+      (plan_.request_bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
+  const block::HugeMemory memory(wanted * distance);
   for (std::uint64_t i = 0; i < wanted; ++i)
-    threads.emplace_back([this] { work(); });
+    threads.emplace_back(
+        [&, i] { work(memory.span().subspan(i * distance, plan_.request_bytes)); });
   for (std::thread& thread : threads)
     thread.join();
   if (error_) return std::move(*error_);
   return {};
 }
 
-void BenchJob::work() {
-  block::AlignedBuffer buffer(plan_.request_bytes);
-  std::fill_n(buffer.data(), buffer.size(), plan_.pattern);
+void BenchJob::work(std::span<std::byte> buffer) {
+  std::ranges::fill(buffer, plan_.pattern);
   while (std::optional<Turn> turn = take_turn()) {
     Result<void> done = request(turn->offset, buffer);
     if (done && turn->flush_after) done = flush();
@@ -44,7 +54,7 @@ std::optional<BenchJob::Turn> BenchJob::take_turn() {
   return turn;
 }
 
-Result<void> BenchJob::request(std::uint64_t offset, block::AlignedBuffer& buffer) const {
+Result<void> BenchJob::request(std::uint64_t offset, std::span<std::byte> buffer) const {
   const block::IoVector vector(buffer.data(), buffer.size());
   return plan_.write ? plan_.node->co_writev(offset, vector) : plan_.node->co_readv(offset, vector);
 }

@@ -3,11 +3,12 @@
 #define BLOCK_TOOLS_IMG_BENCH_JOB_H
 
 #include "block/node.h"
-#include "block/util/aligned-buffer.h"
+#include "block/util/huge-memory.h"
 
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <span>
 
 namespace tools::img {
 
@@ -38,9 +39,10 @@ private:
     bool flush_after = false;
   };
 
-  void work();
+  // `buffer`: of a request's size.
+  void work(std::span<std::byte> buffer);
   std::optional<Turn> take_turn();
-  block::Result<void> request(std::uint64_t offset, block::AlignedBuffer& buffer) const;
+  block::Result<void> request(std::uint64_t offset, std::span<std::byte> buffer) const;
   // After a request has ended, or the flush that it was for.
   void finish(block::Result<void> done);
   block::Result<void> flush();

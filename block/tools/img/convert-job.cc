@@ -19,7 +19,7 @@ namespace {
 
 // Large enough that a request's fixed costs vanish, small enough that reading, hashing and writing
 // of neighbouring pieces overlap.
-constexpr std::uint64_t piece_bytes = 2 * 1024 * 1024;
+constexpr std::uint64_t piece_bytes = block::HugeMemory::page_bytes;
 // A piece of zeros costs no memory and usually one metadata update, so it may be longer.
 constexpr std::uint64_t zero_piece_bytes = 1024 * 1024 * 1024;
 
@@ -45,7 +45,8 @@ Result<void> ConvertJob::run() {
 }
 
 void ConvertJob::work() {
-  block::AlignedBuffer buffer(piece_bytes);
+  block::HugeMemory memory(piece_bytes);
+  const std::span<std::byte> buffer = memory.span();
   for (;;) {
     Result<std::optional<Piece>> taken = take_piece();
     if (!taken) return fail(std::move(taken).error());
@@ -98,14 +99,14 @@ Result<std::optional<ConvertJob::Piece>> ConvertJob::take_piece() {
   return std::optional<Piece>();
 }
 
-Result<void> ConvertJob::read_piece(const Piece& piece, block::AlignedBuffer& buffer) const {
-  Result<void> read = plan_.source->read(piece.offset, buffer.span().first(piece.bytes));
+Result<void> ConvertJob::read_piece(const Piece& piece, std::span<std::byte> buffer) const {
+  Result<void> read = plan_.source->read(piece.offset, buffer.first(piece.bytes));
   if (read) return read;
   if (!plan_.salvage) return describe(std::move(read).error(), "reading", piece.offset);
   // Sector by sector, so that nothing readable is lost beside what is not.
   constexpr std::uint64_t sector = 512;
   for (std::uint64_t done = 0; done < piece.bytes; done += sector) {
-    std::span<std::byte> part = buffer.span().subspan(done, std::min(sector, piece.bytes - done));
+    std::span<std::byte> part = buffer.subspan(done, std::min(sector, piece.bytes - done));
     Result<void> part_read = plan_.source->read(piece.offset + done, part);
     if (part_read) continue;
     report_warning("error while reading offset " + std::to_string(piece.offset + done) + ": " +
@@ -115,13 +116,13 @@ Result<void> ConvertJob::read_piece(const Piece& piece, block::AlignedBuffer& bu
   return {};
 }
 
-Result<void> ConvertJob::write_piece(const Piece& piece, const block::AlignedBuffer& buffer) const {
+Result<void> ConvertJob::write_piece(const Piece& piece, std::span<const std::byte> buffer) const {
   if (piece.zero && plan_.sparse_block != 0) return write_zeros(piece.offset, piece.bytes);
   if (piece.zero) {
     const std::vector<std::byte> zeros(piece.bytes);
     return write_data(piece.offset, zeros);
   }
-  std::span<const std::byte> rest = buffer.span().first(piece.bytes);
+  std::span<const std::byte> rest = buffer.first(piece.bytes);
   if (plan_.sparse_block == 0) return write_data(piece.offset, rest);
   for (std::uint64_t offset = piece.offset; !rest.empty();) {
     Run run = first_run(rest, offset, plan_.sparse_block);

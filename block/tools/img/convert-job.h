@@ -4,12 +4,13 @@
 
 #include "block/tools/common/progress.h"
 #include "block/tools/img/convert-source.h"
-#include "block/util/aligned-buffer.h"
+#include "block/util/huge-memory.h"
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <span>
 
 namespace tools::img {
 
@@ -52,8 +53,8 @@ private:
 
   void work();
   block::Result<std::optional<Piece>> take_piece();
-  block::Result<void> read_piece(const Piece& piece, block::AlignedBuffer& buffer) const;
-  block::Result<void> write_piece(const Piece& piece, const block::AlignedBuffer& buffer) const;
+  block::Result<void> read_piece(const Piece& piece, std::span<std::byte> buffer) const;
+  block::Result<void> write_piece(const Piece& piece, std::span<const std::byte> buffer) const;
   block::Result<void> write_data(std::uint64_t offset, std::span<const std::byte> data) const;
   block::Result<void> write_zeros(std::uint64_t offset, std::uint64_t bytes) const;
   bool wait_for_turn(std::uint64_t ticket);
