@@ -104,11 +104,12 @@ def warn_of_discard(directory):
               "mount -o remount,nodiscard makes them steady", file=sys.stderr)
 
 
-def main(description, loads, speed_of, prepare=None, directories=None, **defaults):
+def main(description, loads, speed_of, prepare=None, directories=None, add_options=None, **defaults):
     """Runs a program that measures `loads`, {name: object with `sides` and `bounds`}; returns its exit status.
 
     speed_of(load, side, arguments), in MiB a second, is called in an empty directory, in which prepare(arguments) was before.
-    `directories`: where that is made with each kind of cache. `defaults` are those of options.
+    `directories`: where that is made with each kind of cache. add_options(parser) adds a program's own. `defaults` are those of
+    options.
     """
     directories = directories or dict.fromkeys(CACHES, "/var/tmp")
     parser = options(description, " or ".join(sorted(set(directories.values()))))
@@ -117,6 +118,8 @@ def main(description, loads, speed_of, prepare=None, directories=None, **default
     parser.add_argument("--load", action="append", choices=loads, help="only that; may be given again")
     parser.add_argument("--markdown", type=pathlib.Path)
     parser.add_argument("--plot", type=pathlib.Path)
+    if add_options:
+        add_options(parser)
     parser.set_defaults(directory=None, **defaults)
     arguments = parser.parse_args()
     arguments.bin = arguments.bin.resolve()
