@@ -2,8 +2,8 @@
 
 Images and sockets are in the current directory. `cache` is "none", where nobody uses the host's page cache (O_DIRECT), or
 "writeback", where everybody does. nbdkit's file plugin always does: its own cache=none only drops pages after they were
-used. So what disk, NBD and client leave to anybody without page cache is shown by stock QEMU's server with a raw file,
-whose space is allocated before: making a file longer with every request is slow on some file systems.
+used. So what disk, NBD and client leave to anybody without page cache is shown by raw files, by stock QEMU's server and by
+ours, whose space is allocated before: making a file longer with every request is slow on some file systems.
 
 Our daemon serves all requests of a connection at once (parallel=on), as it does by default with nbdkit from 1.34 on; "in turn"
 is what it does by default with an older one, as Debian 12 has. With a newer one both are the same.

@@ -13,14 +13,10 @@ namespace block {
 // A huge page. A unit is what one bit of a word stands for.
 class BounceRegion {
 public:
-  static constexpr unsigned units = 64;
-  static constexpr std::size_t unit_bytes = HugeMemory::page_bytes / units;
-
   // Null if so much does not lie free together. The lowest place is taken: it was in use last.
   std::byte* take(std::size_t bytes) {
     const std::uint64_t wanted = mask(bytes);
-    const auto last = static_cast<unsigned>(units - (bytes + unit_bytes - 1) / unit_bytes);
-    for (unsigned place = 0; place <= last; ++place) {
+    for (unsigned place = 0; place + units_of(bytes) <= units; ++place) {
       if ((taken_ & wanted << place) != 0) continue;
       taken_ |= wanted << place;
       return memory_.span().data() + place * unit_bytes;
@@ -34,10 +30,12 @@ public:
   bool unused() const { return taken_ == 0; }
 
 private:
-  // As many bits as there are units in so many bytes, of which there are fewer than in a region.
-  static std::uint64_t mask(std::size_t bytes) {
-    return (std::uint64_t{1} << (bytes + unit_bytes - 1) / unit_bytes) - 1;
-  }
+  static constexpr unsigned units = 64;
+  static constexpr std::size_t unit_bytes = HugeMemory::page_bytes / units;
+
+  static std::size_t units_of(std::size_t bytes) { return (bytes + unit_bytes - 1) / unit_bytes; }
+  // A bit for each unit of so many bytes, which are fewer than a region has.
+  static std::uint64_t mask(std::size_t bytes) { return (std::uint64_t{1} << units_of(bytes)) - 1; }
 
   HugeMemory memory_{HugeMemory::page_bytes};
   std::uint64_t taken_ = 0;

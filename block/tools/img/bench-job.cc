@@ -1,6 +1,8 @@
 // BenchJob: threads that take turns.
 #include "block/tools/img/bench-job.h"
 
+#include "block/util/aligned-buffer.h"
+
 #include <algorithm>
 #include <thread>
 #include <vector>
@@ -9,18 +11,12 @@ namespace tools::img {
 
 using block::Result;
 
-namespace {
-
-constexpr std::uint64_t buffer_alignment = 4096;
-
-} // namespace
-
 Result<void> BenchJob::run() {
   std::vector<std::thread> threads;
   const std::uint64_t wanted = std::min<std::uint64_t>(plan_.depth, plan_.count);
   // Each buffer begins at a page, as O_DIRECT wants it.
-  const std::uint64_t distance =
-      (plan_.request_bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
+  constexpr std::uint64_t alignment = block::AlignedBuffer::alignment;
+  const std::uint64_t distance = (plan_.request_bytes + alignment - 1) / alignment * alignment;
   const block::HugeMemory memory(wanted * distance);
   for (std::uint64_t i = 0; i < wanted; ++i)
     threads.emplace_back(
