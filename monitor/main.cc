@@ -1,4 +1,5 @@
 // dedup-storage-daemon.
+#include "block/util/process.h"
 #include "monitor/daemon-options.h"
 #include "monitor/launch.h"
 #include "monitor/readiness.h"
@@ -50,6 +51,7 @@ int daemonize(const monitor::Configuration& configuration) {
 } // namespace
 
 int main(int argc, char** argv) {
+  block::prepare_process("dedup-storage-daemon");
   auto options = monitor::parse_daemon_options({argv, argv + argc});
   if (!options) return fail(options.error());
   if (options->show_version) {

@@ -1,6 +1,7 @@
 // StorageDaemon: starting and stopping in the right order, and passing events on.
 #include "monitor/storage-daemon.h"
 
+#include "block/util/process.h"
 #include "monitor/node-facts.h"
 #include "monitor/qmp-server.h"
 #include "qapi/commands.h"
@@ -18,7 +19,7 @@ namespace {
 using block::Error;
 using block::Result;
 
-constexpr int end_signals[] = {SIGINT, SIGTERM, SIGHUP};
+constexpr int end_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 Result<void> load_modules(const Configuration& configuration) {
   for (const auto& module : configuration.modules()) {
@@ -123,7 +124,12 @@ Result<void> StorageDaemon::close_all() {
 }
 
 void StorageDaemon::handle_signals() {
-  for (int number : end_signals) {
+  block::treat_as_termination(SIGQUIT); // GLib takes no such source
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) {
+    if (number == SIGHUP && block::hangup_was_ignored()) {
+      std::signal(SIGHUP, SIG_IGN); // nbdkit may have given it a handler
+      continue;
+    }
     GSource* source = g_unix_signal_source_new(number);
     g_source_set_callback(
         source,

@@ -2,6 +2,7 @@
 #include "block/dedup/scanner.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace dedup {
 
@@ -29,7 +30,12 @@ void Scanner::start(std::uint64_t position) {
     error_.clear();
     ++starts_;
     ++runs_;
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    try {
+      if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error& error) {
+      state_ = State::idle;
+      error_ = std::string("no thread for the scan: ") + error.what();
+    }
   }
   wake_.notify_all();
   work_.state_changed();

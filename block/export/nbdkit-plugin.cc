@@ -3,6 +3,7 @@
 #include "block/export/client-disconnector.h"
 #include "block/export/nbdkit-version.h"
 #include "block/export/plugin-host.h"
+#include "block/util/process.h"
 
 #include <algorithm>
 #include <bit>
@@ -46,6 +47,7 @@ int answer(const block::Result<void>& result) {
 // --- The process ---
 
 void load() {
+  block::prepare_process("qcow2-dedup");
   host = exports::make_plugin_host();
 }
 

@@ -2,6 +2,7 @@
 #include "block/qcow2-dedup/index-loader.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace qcow2_dedup {
 
@@ -13,9 +14,14 @@ IndexLoader::IndexLoader(Deduplicator& dedup, std::function<void()> done)
     finish();
     return;
   }
-  thread_ = std::thread([this] {
+  const auto load_rest = [this] {
     if (load(blocks_at_once, UINT64_MAX)) finish();
-  });
+  };
+  try {
+    thread_ = std::thread(load_rest);
+  } catch (const std::system_error&) {
+    load_rest(); // no more threads: opening takes longer
+  }
 }
 
 IndexLoader::~IndexLoader() {

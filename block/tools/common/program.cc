@@ -1,7 +1,11 @@
 // Messages of a command-line program.
 #include "block/tools/common/program.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <poll.h>
+#include <unistd.h>
 
 namespace tools {
 namespace {
@@ -9,6 +13,12 @@ namespace {
 std::string& name() {
   static std::string text = "dedup";
   return text;
+}
+
+// The readers of a pipe may have seen enough, as head(1) has.
+bool reader_has_gone() {
+  pollfd output = {STDOUT_FILENO, POLLOUT, 0};
+  return poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 } // namespace
@@ -38,6 +48,14 @@ void report_warning(const std::string& message) {
 void report_usage_error(const std::string& message) {
   report_error(message);
   std::fprintf(stderr, "Try '%s --help' for more information\n", name().c_str());
+}
+
+int expect_complete_output(int status) {
+  errno = 0;
+  const bool complete = std::fflush(stdout) == 0 && !std::ferror(stdout);
+  if (complete || reader_has_gone()) return status;
+  report_error(std::string("write error: ") + std::strerror(errno != 0 ? errno : EIO));
+  return status != 0 ? status : 1;
 }
 
 } // namespace tools

@@ -1,21 +1,42 @@
-// The progress line of -p.
+// The progress line of -p and the answer to SIGUSR1.
 #include "block/tools/common/progress.h"
 
 #include <cstdio>
 
 namespace tools {
+namespace {
+
+volatile std::sig_atomic_t asked = 0; // by SIGUSR1, and not answered yet
+
+constexpr double whole = 100; // per cent
+
+} // namespace
 
 ProgressLine::ProgressLine(bool enabled) : enabled_(enabled) {
+  struct sigaction note {};
+  note.sa_handler = [](int) { asked = 1; };
+  note.sa_flags = SA_RESTART;
+  asked = 0;
+  sigaction(SIGUSR1, &note, &earlier_);
   if (enabled_) show(0);
 }
 
 ProgressLine::~ProgressLine() {
-  if (enabled_) std::printf("\n");
+  sigaction(SIGUSR1, &earlier_, nullptr);
+  if (!enabled_) return;
+  std::printf("\n");
+  std::fflush(stdout);
+  std::clearerr(stdout);
 }
 
 void ProgressLine::update(std::uint64_t done, std::uint64_t total) {
-  if (!enabled_ || total == 0) return;
-  double percent = 100.0 * static_cast<double>(done) / static_cast<double>(total);
+  if (total == 0) return;
+  const double percent = whole * static_cast<double>(done) / static_cast<double>(total);
+  if (asked != 0) {
+    asked = 0;
+    std::fprintf(stderr, "    (%3.2f/100%%)\n", percent);
+  }
+  if (!enabled_) return;
   std::lock_guard hold(mutex_);
   if (percent >= shown_ + 1) show(percent);
 }
@@ -23,13 +44,16 @@ void ProgressLine::update(std::uint64_t done, std::uint64_t total) {
 void ProgressLine::finish() {
   if (!enabled_) return;
   std::lock_guard hold(mutex_);
-  show(100);
+  show(whole);
 }
 
+// A progress line is only of use while it is fresh. That it cannot be written is no failure of the
+// work whose progress it shows.
 void ProgressLine::show(double percent) {
   shown_ = percent;
   std::printf("    (%3.2f/100%%)\r", percent);
-  std::fflush(stdout); // a progress line is only of use while it is fresh
+  std::fflush(stdout);
+  std::clearerr(stdout);
 }
 
 } // namespace tools

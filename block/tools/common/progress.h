@@ -2,13 +2,15 @@
 #ifndef BLOCK_TOOLS_COMMON_PROGRESS_H
 #define BLOCK_TOOLS_COMMON_PROGRESS_H
 
+#include <csignal>
 #include <cstdint>
 #include <mutex>
 
 namespace tools {
 
 // Writes "    (N.NN/100%)" and a carriage return to stdout whenever the value has moved by a
-// hundredth of the way, and a line feed at its end. Does nothing when not enabled. Any thread.
+// hundredth of the way, and a line feed at its end, if it is enabled. Enabled or not, SIGUSR1 asks
+// for one such line on stderr, which the next update() writes. One object at a time; any thread.
 class ProgressLine {
 public:
   explicit ProgressLine(bool enabled);
@@ -23,7 +25,8 @@ public:
 private:
   void show(double percent);
 
-  bool enabled_;
+  const bool enabled_;
+  struct sigaction earlier_ {}; // what SIGUSR1 did before
   std::mutex mutex_;
   double shown_ = 0; // guarded by mutex_; per cent
 };

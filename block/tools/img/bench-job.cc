@@ -4,6 +4,7 @@
 #include "block/util/aligned-buffer.h"
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -18,9 +19,15 @@ Result<void> BenchJob::run() {
   constexpr std::uint64_t alignment = block::AlignedBuffer::alignment;
   const std::uint64_t distance = (plan_.request_bytes + alignment - 1) / alignment * alignment;
   const block::HugeMemory memory(wanted * distance);
-  for (std::uint64_t i = 0; i < wanted; ++i)
-    threads.emplace_back(
-        [&, i] { work(memory.span().subspan(i * distance, plan_.request_bytes)); });
+  try {
+    for (std::uint64_t i = 0; i < wanted; ++i)
+      threads.emplace_back(
+          [&, i] { work(memory.span().subspan(i * distance, plan_.request_bytes)); });
+  } catch (const std::system_error& error) {
+    std::lock_guard hold(mutex_);
+    if (!error_) error_ = block::Error::from_errno(error.code().value(), "Could not start a thread");
+    changed_.notify_all();
+  }
   for (std::thread& thread : threads)
     thread.join();
   if (error_) return std::move(*error_);

@@ -28,6 +28,7 @@ struct Command {
   const char* name;
   const char* synopsis; // what follows the name
   int (*run)(int argc, char** argv);
+  bool result_is_output = false; // what it prints is of use only if it is complete
 };
 
 // Runs the subcommand that the command line names; argv[0] is the program. Returns its exit status.

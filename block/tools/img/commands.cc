@@ -15,12 +15,12 @@ constexpr std::array commands = {
             "[-c COUNT] [-d DEPTH] [-f FMT | --image-opts] [--flush-interval=N [--no-drain]] [-i "
             "threads]"
             " [-o OFFSET] [--pattern=BYTE] [-q] [-s BYTES] [-S STEP] [-t CACHE] [-w] [-U] FILE",
-            bench_command},
+            bench_command, true},
     Command{
         "check",
         "[-q] [-p] [-f FMT | --image-opts] [-r leaks|all] [--deep] [--output=human|json] [-T CACHE]"
         " [-U] FILE",
-        check_command},
+        check_command, true},
     Command{"compare",
             "[-f FMT] [-F FMT] [--image-opts] [-s] [-p] [-q] [-T CACHE] [-U] FILE1 FILE2",
             compare_command},
@@ -33,16 +33,16 @@ constexpr std::array commands = {
             create_command},
     Command{"dedup", "[-p] [-q] [-r RATE] [-f FMT | --image-opts] FILE", dedup_command},
     Command{"info", "[-f FMT | --image-opts] [--backing-chain] [--output=human|json] [-U] FILE",
-            info_command},
+            info_command, true},
     Command{"map",
             "[-f FMT | --image-opts] [-s OFFSET] [-l LENGTH] [--owners] [--output=human|json] [-U]"
             " FILE",
-            map_command},
+            map_command, true},
     Command{"resize",
             "[-q] [-f FMT | --image-opts] [--shrink] [--preallocation=off|metadata|falloc|full]"
             " FILE [+|-]SIZE",
             resize_command},
-    Command{"stats", "[--watch[=SECONDS]] [--output=human|json] QMP-SOCKET", stats_command},
+    Command{"stats", "[--watch[=SECONDS]] [--output=human|json] QMP-SOCKET", stats_command, true},
 };
 
 int print_usage() {
@@ -76,8 +76,11 @@ int run(int argc, char** argv) {
     report_usage_error("unrecognized option '" + first + "'");
     return 1;
   }
-  for (const Command& command : commands)
-    if (first == command.name) return command.run(argc - 1, argv + 1);
+  for (const Command& command : commands) {
+    if (first != command.name) continue;
+    const int status = command.run(argc - 1, argv + 1);
+    return command.result_is_output ? expect_complete_output(status) : status;
+  }
   report_usage_error("Command not found: " + first);
   return 1;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -35,8 +36,12 @@ Error describe(Error error, const char* verb, std::uint64_t offset) {
 
 Result<void> ConvertJob::run() {
   std::vector<std::thread> threads;
-  for (unsigned i = 1; i < plan_.workers; ++i)
-    threads.emplace_back([this] { work(); });
+  try {
+    for (unsigned i = 1; i < plan_.workers; ++i)
+      threads.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    // No more threads: those that there are do it.
+  }
   work();
   for (std::thread& thread : threads)
     thread.join();

@@ -2,6 +2,7 @@
 #include "block/tools/io/aio-queue.h"
 
 #include <cstdio>
+#include <system_error>
 
 namespace tools::io {
 
@@ -22,11 +23,23 @@ AioQueue::~AioQueue() {
 
 void AioQueue::submit(Request request) {
   std::lock_guard hold(mutex_);
+  if (waiting_.size() >= idle_threads_ && threads_.size() < most_threads && !start_thread()) {
+    finished_.push_back(request());
+    return;
+  }
   waiting_.push_back(std::move(request));
   ++unfinished_;
-  if (waiting_.size() > idle_threads_ && threads_.size() < most_threads)
-    threads_.emplace_back([this] { work(); });
   submitted_.notify_one();
+}
+
+// False if there is no thread at all that could do the work.
+bool AioQueue::start_thread() {
+  try {
+    threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    return !threads_.empty(); // no more threads: the request waits for its turn
+  }
+  return true;
 }
 
 void AioQueue::work() {

@@ -32,6 +32,7 @@ public:
   void drain();
 
 private:
+  bool start_thread();
   void work();
   void print_locked();
 

@@ -3,7 +3,9 @@
 #include "block/tools/common/program.h"
 #include "block/tools/io/command.h"
 #include "block/tools/io/open-flags.h"
+#include "block/util/process.h"
 
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 
@@ -126,5 +128,7 @@ int run(int argc, char** argv) {
 } // namespace tools::io
 
 int main(int argc, char** argv) {
-  return tools::io::run(argc, argv);
+  block::prepare_process("dedup-io");
+  block::treat_as_termination(SIGALRM); // of a time limit that the caller set
+  return tools::expect_complete_output(tools::io::run(argc, argv));
 }

@@ -1,0 +1,127 @@
+// prepare_process(): what a process inherits, put in order.
+#include "block/util/process.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <fcntl.h>
+#include <new>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace block {
+namespace {
+
+const char* program_name = "";
+bool hangup_ignored = false;
+
+// The messages of a program whose standard error is closed must not go into an image.
+void open_standard_descriptors() {
+  for (int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(standard, F_GETFD) != -1 || errno != EBADF) continue;
+    // All lower numbers are in use, so this one is what open() returns.
+    if (open("/dev/null", O_RDWR) != standard) std::_Exit(EXIT_FAILURE);
+  }
+}
+
+bool is_ignored(int signal) {
+  struct sigaction inherited {};
+  return sigaction(signal, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN;
+}
+
+void decide_signals() {
+  // SIGPIPE and SIGXFSZ: the write returns an error instead. SIGXCPU: a soft limit is a warning.
+  // The rest: nobody has a reason to end a program by them; timers outlive an exec().
+  for (int signal : {SIGPIPE, SIGXFSZ, SIGXCPU, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2,
+                     SIGPOLL, SIGPWR, SIGSTKFLT})
+    std::signal(signal, SIG_IGN);
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal)
+    std::signal(signal, SIG_IGN);
+  // Ignored, it would take the exit status of child processes away.
+  std::signal(SIGCHLD, SIG_DFL);
+  hangup_ignored = is_ignored(SIGHUP);
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+void raise_soft_limit(int resource, rlim_t most) {
+  struct rlimit limit {};
+  if (getrlimit(resource, &limit) != 0) return;
+  const rlim_t wanted = std::min(most, limit.rlim_max);
+  if (limit.rlim_cur >= wanted) return; // RLIM_INFINITY is the largest value
+  limit.rlim_cur = wanted;
+  setrlimit(resource, &limit);
+}
+
+// The main thread's stack grows up to the limit of the moment; threads get stacks of the limit at the
+// program's start unless told otherwise.
+void provide_stacks() {
+  constexpr rlim_t usual = 8 * 1024 * 1024; // bytes, what Linux gives unless told otherwise
+  constexpr rlim_t least = 128 * 1024;
+  raise_soft_limit(RLIMIT_STACK, usual);
+  struct rlimit limit {};
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < least) {
+    std::fprintf(stderr, "%s: the limit of the stack is %llu KiB; at least %llu KiB are needed\n",
+                 program_name, static_cast<unsigned long long>(limit.rlim_cur / 1024),
+                 static_cast<unsigned long long>(least / 1024));
+    std::_Exit(EXIT_FAILURE);
+  }
+  pthread_attr_t attributes;
+  std::size_t bytes = 0;
+  pthread_attr_init(&attributes);
+  pthread_getattr_default_np(&attributes);
+  pthread_attr_getstacksize(&attributes, &bytes);
+  if (bytes < usual) {
+    pthread_attr_setstacksize(&attributes, usual);
+    pthread_setattr_default_np(&attributes);
+  }
+  pthread_attr_destroy(&attributes);
+}
+
+// Half of a change may be in the memory of a driver, so nothing is closed: the image is left as a
+// power cut would leave it.
+[[noreturn]] void end_for_lack_of(const char* what) {
+  std::fprintf(stderr, "%s: %s\n", program_name, what);
+  std::_Exit(EXIT_FAILURE);
+}
+
+[[noreturn]] void terminate() {
+  try {
+    if (std::exception_ptr uncaught = std::current_exception()) std::rethrow_exception(uncaught);
+  } catch (const std::bad_alloc&) {
+    end_for_lack_of("Cannot allocate memory");
+  } catch (const std::system_error& error) {
+    end_for_lack_of(error.what());
+  } catch (...) {
+  }
+  std::abort();
+}
+
+} // namespace
+
+void prepare_process(const char* program) {
+  program_name = program;
+  open_standard_descriptors();
+  decide_signals();
+  raise_soft_limit(RLIMIT_NOFILE, RLIM_INFINITY);
+  provide_stacks();
+  std::set_terminate(terminate);
+}
+
+bool hangup_was_ignored() {
+  return hangup_ignored;
+}
+
+void treat_as_termination(int signal) {
+  // To the process, not to this thread, which may have SIGTERM blocked.
+  std::signal(signal, [](int) { kill(getpid(), SIGTERM); });
+}
+
+} // namespace block
