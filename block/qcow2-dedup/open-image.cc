@@ -127,13 +127,11 @@ Result<void> open(Node& node, Options& options) {
   BLOCK_TRY_ASSIGN(std::uint64_t length, node.file()->co_get_length());
   auto state = std::make_shared<OpenImage>(*node.file());
   BLOCK_TRY_ASSIGN(state->header, qcow2::read_header(state->host_file));
-  BLOCK_TRY(qcow2::check_supported(state->header, dedup_feature_mask));
+  // Without the extension the bit is another program's.
+  const bool deduplicated = state->header.find_extension(extension_magic) != nullptr;
+  BLOCK_TRY(qcow2::check_supported(state->header, deduplicated ? dedup_feature_mask : 0));
   BLOCK_TRY(qcow2::check_table_places(state->header, length));
   BLOCK_TRY_ASSIGN(state->extension, find_extension(state->header, writable && !node.for_check()));
-  if ((state->header.incompatible_features & dedup_feature_mask) &&
-      !state->header.find_extension(extension_magic))
-    return Error(ErrorKind::corrupt, "the header says that the image is deduplicated, but its "
-                                     "deduplication extension is missing");
   BLOCK_TRY(open_backing(node, state->header));
   node.limits().opt_transfer = static_cast<std::uint32_t>(state->header.cluster_size().bytes());
   if (node.for_check()) {

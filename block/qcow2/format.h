@@ -26,6 +26,15 @@ inline constexpr unsigned min_cluster_bits = 9;         // 512 bytes
 inline constexpr unsigned max_cluster_bits = 21;        // 2 MiB
 inline constexpr unsigned max_refcount_order = 6;       // 64-bit refcounts
 inline constexpr std::uint32_t max_backing_name = 1023; // bytes
+inline constexpr std::size_t max_backing_format = 15;   // bytes
+inline constexpr std::uint32_t max_snapshots = 65536;
+inline constexpr std::uint64_t min_snapshot_entry_bytes = 40;
+inline constexpr std::uint32_t crypt_method_luks = 2;
+
+namespace compression {
+inline constexpr std::uint8_t zlib = 0;
+inline constexpr std::uint8_t zstd = 1;
+} // namespace compression
 
 // Byte positions of the fields that are rewritten alone. Each lies within one 512-byte sector, so a
 // torn write leaves the old or the new value.
@@ -62,6 +71,11 @@ inline constexpr std::uint32_t bitmaps = 0x23852875;
 inline constexpr std::uint32_t crypto_header = 0x0537be77;
 inline constexpr std::uint32_t external_data_file = 0x44415441;
 } // namespace extension
+
+// Of the bitmaps extension: 32 bit bitmaps, 32 bit reserved, 64 bit directory bytes, 64 bit offset.
+inline constexpr std::size_t bitmaps_extension_bytes = 24;
+inline constexpr std::uint32_t max_bitmaps = 65535;
+inline constexpr std::uint64_t max_bitmap_directory_bytes = bit(26);
 
 // --- Limits that keep memory bounded, whatever the image says ---
 inline constexpr std::uint64_t max_l1_bytes = 32u << 20;

@@ -23,14 +23,37 @@ Error corrupt(std::string message) {
   return Error(ErrorKind::corrupt, std::move(message));
 }
 
+// What the standard says of the extensions that it knows.
+Result<void> check_extension(const Header& header, const Extension& found) {
+  std::size_t length = found.data.size();
+  if (found.type == extension::backing_format && length > max_backing_format)
+    return corrupt("Backing file format too long");
+  if (found.type == extension::crypto_header && header.crypt_method != crypt_method_luks)
+    return corrupt("Encryption header extension without LUKS encryption");
+  if (found.type != extension::bitmaps) return {};
+  if (length != bitmaps_extension_bytes) return corrupt("Bitmaps extension of a wrong length");
+  // Without the bit the extension is stale, and nobody follows it.
+  if (!(header.autoclear_features & bit(autoclear::bitmaps_bit))) return {};
+  const std::byte* at = found.data.data();
+  auto bitmaps = load_big_endian<std::uint32_t>(at);
+  auto directory_bytes = load_big_endian<std::uint64_t>(at + 8);
+  HostOffset directory(load_big_endian<std::uint64_t>(at + 16));
+  if (bitmaps == 0 || bitmaps > max_bitmaps || load_big_endian<std::uint32_t>(at + 4) != 0 ||
+      directory_bytes > max_bitmap_directory_bytes || !header.cluster_size().aligned(directory))
+    return corrupt("Bitmaps extension invalid");
+  return {};
+}
+
 Result<void> decode_extensions(Header& header, std::span<const std::byte> area) {
-  while (area.size() >= extension_head_bytes) {
+  while (!area.empty()) {
+    if (area.size() < extension_head_bytes) return corrupt("Header extension too large");
     auto type = load_big_endian<std::uint32_t>(area.data());
     auto length = load_big_endian<std::uint32_t>(area.data() + 4);
-    if (type == extension::end) return {};
     if (length > area.size() - extension_head_bytes) return corrupt("Header extension too large");
+    if (type == extension::end) return {};
     auto data = area.subspan(extension_head_bytes, length);
     header.extensions.push_back({type, {data.begin(), data.end()}});
+    BLOCK_TRY(check_extension(header, header.extensions.back()));
     area = area.subspan(std::min(area.size(), extension_head_bytes + padded(length)));
   }
   return {}; // the end of the cluster ends the list too
@@ -69,6 +92,19 @@ Result<void> check_fields(const Header& header) {
     return corrupt("Invalid reference count table offset");
   if (!size.aligned(header.l1_offset) || header.l1_offset.value() >= max_host_offset)
     return corrupt("Active L1 table offset invalid");
+  if (header.snapshot_count > max_snapshots) return corrupt("Snapshot table too large");
+  // Of no snapshots, too.
+  if (!size.aligned(header.snapshots_offset) ||
+      header.snapshots_offset.value() >
+          INT64_MAX - std::uint64_t{header.snapshot_count} * min_snapshot_entry_bytes)
+    return corrupt("Snapshot table offset invalid");
+  if (header.compression_type > compression::zstd)
+    return Error(ErrorKind::unsupported,
+                 "Unknown compression type " + std::to_string(header.compression_type));
+  bool says_compression =
+      (header.incompatible_features & bit(incompatible::compression_type_bit)) != 0;
+  if (says_compression != (header.compression_type != compression::zlib))
+    return corrupt("Compression type contradicts its incompatible feature bit");
   return {};
 }
 
@@ -136,6 +172,8 @@ Result<void> check_supported(const Header& header, std::uint64_t known_incompati
     return refuse("External data files");
   if (header.incompatible_features & bit(incompatible::extended_l2_bit))
     return refuse("Extended L2 entries");
+  if (header.autoclear_features & bit(autoclear::raw_external_data_bit))
+    return corrupt("The header says that external data is raw, but there is no external data file");
   std::uint64_t known = known_incompatible | bit(incompatible::dirty_bit) |
                         bit(incompatible::corrupt_bit) | bit(incompatible::compression_type_bit);
   std::uint64_t unknown = header.incompatible_features & ~known;
@@ -187,8 +225,12 @@ void Header::remove_extension(std::uint32_t type) {
 }
 
 std::string Header::backing_format() const {
-  const Extension* format = find_extension(extension::backing_format);
-  if (!format) return {};
+  // Of several, the last one counts.
+  auto format =
+      std::find_if(extensions.rbegin(), extensions.rend(), [](const Extension& candidate) {
+        return candidate.type == extension::backing_format;
+      });
+  if (format == extensions.rend()) return {};
   return std::string(reinterpret_cast<const char*>(format->data.data()), format->data.size());
 }
 

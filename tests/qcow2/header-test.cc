@@ -45,7 +45,8 @@ protected:
 TEST_F(HeaderTest, DecodesWhatItEncoded) {
   header.cluster_bits = 11;
   header.guest_size = 1 << 19;
-  header.incompatible_features = bit(incompatible::dirty_bit) | bit(63);
+  header.incompatible_features =
+      bit(incompatible::dirty_bit) | bit(incompatible::compression_type_bit) | bit(63);
   header.compatible_features = bit(compatible::lazy_refcounts_bit);
   header.autoclear_features = bit(62);
   header.refcount_order = 6;
@@ -193,6 +194,9 @@ TEST_F(HeaderTest, SnapshotsEncryptionAndDataFilesAreRefusedByName) {
   Header extended = header;
   extended.incompatible_features = bit(incompatible::extended_l2_bit);
   EXPECT_EQ(message_of(check_supported(extended, 0)), "Extended L2 entries are not supported yet");
+  Header raw = header;
+  raw.autoclear_features = bit(autoclear::raw_external_data_bit);
+  EXPECT_EQ(kind_of(check_supported(raw, 0)), ErrorKind::corrupt);
 }
 
 TEST_F(HeaderTest, EveryFieldOutOfItsRangeIsRefused) {
@@ -219,6 +223,12 @@ TEST_F(HeaderTest, EveryFieldOutOfItsRangeIsRefused) {
       {"no refcount table", 56, 4, 0, ErrorKind::corrupt},
       {"a refcount table of more than 8 MiB", 56, 4, (8u << 20) / 4096 + 1, ErrorKind::corrupt},
       {"refcounts of 128 bits", 96, 4, 7, ErrorKind::corrupt},
+      {"an unaligned snapshot table", 64, 8, 0x200, ErrorKind::corrupt},
+      {"a snapshot table beyond 2^63", 64, 8, bit(63), ErrorKind::corrupt},
+      {"too many snapshots", 60, 4, 65537, ErrorKind::corrupt},
+      {"the compression type's bit with zlib", 72, 8, bit(3), ErrorKind::corrupt},
+      {"zstd without the compression type's bit", 104, 1, 1, ErrorKind::corrupt},
+      {"an unknown compression type", 104, 1, 2, ErrorKind::unsupported},
       {"a short header", 100, 4, 96, ErrorKind::corrupt},
       {"a header longer than its cluster", 100, 4, 4097, ErrorKind::corrupt},
   };
@@ -259,6 +269,46 @@ TEST_F(HeaderTest, AnExtensionThatIsLongerThanItsRoomIsRefused) {
   EXPECT_TRUE(succeeded(decode_with(112 + 4, 4, 4096 - 112 - 8)));
   header.backing_file = "base"; // extensions end where it begins
   EXPECT_EQ(message_of(decode_with(112 + 4, 4, 4096 - 112 - 8)), "Header extension too large");
+}
+
+TEST_F(HeaderTest, AnExtensionWithoutRoomForItsHeadIsRefused) {
+  std::vector<std::byte> bytes = encoded();
+  for (std::uint64_t room = 0; room < 8; ++room) {
+    block::store_big_endian<std::uint64_t>(&bytes[8], 112 + room); // the backing file name's place
+    EXPECT_EQ(message_of(decode_header(bytes)),
+              room == 0 ? "(success)" : "Header extension too large");
+  }
+  // Nor is the end of the list, if it claims to be longer than its room.
+  EXPECT_EQ(message_of(decode_with(112 + 4, 4, 4096)), "Header extension too large");
+}
+
+TEST_F(HeaderTest, ExtensionsOfTheStandardThatCannotBeAreRefused) {
+  auto with = [&](std::uint32_t type, std::vector<std::byte> data) {
+    Header changed = header;
+    changed.set_extension(type, std::move(data));
+    return message_of(decode_header(changed.encode().value()));
+  };
+  EXPECT_EQ(with(extension::backing_format, bytes_of("fifteen letters")), "(success)");
+  EXPECT_EQ(with(extension::backing_format, bytes_of("of sixteen bytes")),
+            "Backing file format too long");
+  EXPECT_EQ(with(extension::crypto_header, std::vector<std::byte>(16)),
+            "Encryption header extension without LUKS encryption");
+  EXPECT_EQ(with(extension::bitmaps, std::vector<std::byte>(23)),
+            "Bitmaps extension of a wrong length");
+  EXPECT_EQ(with(extension::bitmaps, std::vector<std::byte>(24)), "(success)"); // its bit is clear
+  header.autoclear_features = bit(autoclear::bitmaps_bit);
+  std::vector<std::byte> bitmaps(24);
+  EXPECT_EQ(with(extension::bitmaps, bitmaps), "Bitmaps extension invalid"); // none
+  bitmaps[3] = std::byte{1};
+  EXPECT_EQ(with(extension::bitmaps, bitmaps), "(success)");
+  bitmaps[23] = std::byte{8};
+  EXPECT_EQ(with(extension::bitmaps, bitmaps), "Bitmaps extension invalid"); // not aligned
+}
+
+TEST_F(HeaderTest, OfSeveralBackingFormatsTheLastOneCounts) {
+  header.extensions = {{extension::backing_format, bytes_of("raw")},
+                       {extension::backing_format, bytes_of("qcow2")}};
+  EXPECT_EQ(decoded(encoded()).backing_format(), "qcow2");
 }
 
 TEST_F(HeaderTest, CutOffAnywhereItIsRefusedOrKeepsItsFields) {
