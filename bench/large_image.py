@@ -32,18 +32,36 @@ def extension_place(image):
 
 
 def write_numbers(image, place, numbers):
-    """Big-endian words of 64 bits; `numbers` is a range."""
+    """Big-endian words of 64 bits; `numbers` is a range or a Shuffled."""
     for begin in range(0, len(numbers), AT_ONCE):
         image.write(place + 8 * begin, big_endian(numbers[begin:begin + AT_ONCE]))
 
 
-def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True, known_every=None):
+class Shuffled:
+    """The numbers of a range in an order that has no neighbours beside each other; their count is a power of two."""
+
+    def __init__(self, numbers, inverse=False):
+        assert len(numbers) & (len(numbers) - 1) == 0
+        self.numbers, self.mask = numbers, len(numbers) - 1
+        stride = int(len(numbers) * 0.618) | 1
+        self.stride = pow(stride, -1, len(numbers)) if inverse else stride
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, piece):
+        start, step, stride, mask = self.numbers.start, self.numbers.step, self.stride, self.mask
+        return [start + (i * stride & mask) * step for i in range(*piece.indices(len(self)))]
+
+
+def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True, known_every=None, shuffled=False):
     """An image of `size` bytes, the first `allocated` of them stored, each cluster once. Returns the count of clusters.
 
     Every hash is another one, drawn at random. `allocated` is a multiple of what an L2 table maps,
     and clusters are not larger than hash blocks. Without `refcounts` they are wrong, as those of a crashed image.
     With `known_every` only every so-many-th cluster has a hash, that of numbered_content(1), (2) and so on; loading
-    the index then takes a moment, and duplicates of these contents can be written.
+    the index then takes a moment, and duplicates of these contents can be written. With `shuffled` the host clusters lie
+    in no order, as after random writes; their count is a power of two.
     """
     run(dedup_img, "create", "-q", "-f", "qcow2", "-o", f"dedup=sha256,cluster_size={cluster_size}", path, size)
     image = Image(path, writable=True)
@@ -58,8 +76,11 @@ def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True, k
     data_place = l2_place + clusters // per_table * cluster
     data_end = data_place + allocated
     write_numbers(image, image.get("l1_table_offset"), range(COPIED + l2_place, COPIED + data_place, cluster))
-    write_numbers(image, l2_place, range(COPIED + data_place, COPIED + data_end, cluster))
-    table_end = write_dedup_table(image, data_place // cluster, data_end // cluster, known_every)
+    entries = range(COPIED + data_place, COPIED + data_end, cluster)
+    owners = range(0, allocated, cluster)
+    write_numbers(image, l2_place, Shuffled(entries) if shuffled else entries)
+    table_end = write_dedup_table(image, data_place // cluster, data_end // cluster, known_every,
+                                  Shuffled(owners, inverse=True) if shuffled else owners)
     if refcounts:
         write_refcounts(image, table_end, old_counts)
     return clusters
@@ -70,10 +91,10 @@ def numbered_content(number, cluster_size):
     return struct.pack("<Q", number).ljust(cluster_size, b"\0")
 
 
-def random_entries(generator, first, count, cluster_size):
-    """Of the clusters that begin with the guest's cluster `first`."""
-    entries = bytearray(generator.randbytes(count * ENTRY_BYTES))
-    owners = big_endian(range(first * cluster_size, (first + count) * cluster_size, cluster_size))
+def random_entries(generator, owners):
+    """Of clusters with these owners."""
+    entries = bytearray(generator.randbytes(len(owners) * ENTRY_BYTES))
+    owners = big_endian(owners)
     for byte in range(8):
         entries[HASH_BYTES + byte::ENTRY_BYTES] = owners[byte::8]
     return entries
@@ -89,7 +110,7 @@ def known_entries(every, first, count, cluster_size):
     return entries
 
 
-def write_dedup_table(image, first_cluster, end_cluster, known_every):
+def write_dedup_table(image, first_cluster, end_cluster, known_every, owners):
     """For those host clusters, behind them. Returns where it ends, at a cluster's beginning."""
     generator, cluster = random.Random(1), image.cluster_size
     first_block, end_block = first_cluster // ENTRIES, -(-end_cluster // ENTRIES)
@@ -99,7 +120,10 @@ def write_dedup_table(image, first_cluster, end_cluster, known_every):
     for index in range(first_block, end_block):
         begin, end = max(first_cluster, index * ENTRIES), min(end_cluster, (index + 1) * ENTRIES)
         first, count = begin - first_cluster, end - begin
-        entries = known_entries(known_every, first, count, cluster) if known_every else random_entries(generator, first, count, cluster)
+        if known_every:
+            entries = known_entries(known_every, first, count, cluster)
+        else:
+            entries = random_entries(generator, owners[first:first + count])
         block = bytes((begin - index * ENTRIES) * ENTRY_BYTES) + entries
         image.write(blocks + (index - first_block) * HASH_BLOCK, block.ljust(HASH_BLOCK, b"\0"))
     image.write(extension_place(image), struct.pack(">QI", table, end_block))

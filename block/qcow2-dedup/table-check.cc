@@ -10,8 +10,6 @@ namespace qcow2_dedup {
 
 namespace {
 
-constexpr std::uint64_t cache_bytes = 16u << 20;
-
 // The check neither grows the table nor keeps an index.
 Result<void> never_grows(HostOffset, std::uint32_t) {
   return {};
@@ -20,12 +18,15 @@ void no_index(HostCluster, const dedup::Fingerprint&) {}
 
 } // namespace
 
-TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep)
+TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep,
+                       std::uint64_t owners_bytes)
     : file_(file),
       header_(header),
       cluster_size_(header.cluster_size()),
       extension_(extension),
-      table_(file, header.cluster_size(), cache_bytes, counters_, never_grows, no_index),
+      table_(file, header.cluster_size(), 0, counters_, never_grows, no_index),
+      blocks_(file, hash_block_bytes),
+      owners_bytes_(owners_bytes),
       deep_(deep),
       trusted_(!extension.has(in_use) && table_is_current(header)) {}
 
@@ -50,8 +51,14 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
   if (extension_.table_offset == HostOffset()) return {};
   Result<void> loaded = table_.load(extension_);
   usable_ = loaded && claim_all(references);
-  if (usable_) return {};
-  std::string why = loaded ? "it overlaps other clusters" : loaded.error().message();
+  if (!usable_)
+    return drop_table(loaded ? "it overlaps other clusters" : loaded.error().message(), findings);
+  owners_ = SingleOwners(table_.block_count(), owners_bytes_);
+  return {};
+}
+
+Result<void> TableCheck::drop_table(const std::string& why, qcow2::CheckFindings& findings) {
+  usable_ = false;
   if (!repairs_) {
     findings.corruption("ERROR dedup table is unusable: " + why);
     return {};
@@ -62,29 +69,11 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
   return store_header(file_, header_, extension_);
 }
 
-void TableCheck::clear(HostCluster cluster) {
-  ++wrong_entries_;
-  if (repairs_) table_.replace(cluster, Entry{});
-}
-
-Result<void> TableCheck::write_back() {
-  std::vector<qcow2::TableWrite> writes = table_.begin_write_back();
-  Result<void> written = qcow2::write_tables(file_, block::DebugEvent::dedup_block_update, writes);
-  table_.end_write_back(writes, written.ok());
-  return written;
-}
-
-// A cluster with one owner carries COPIED, so its owner may overwrite it in place. Whoever shares
-// it later clears that flag where the table says it stands: the entry must name the owner truly, or
-// not exist.
 void TableCheck::data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) {
   if (!usable_ || references != 1) return;
-  Result<Entry> entry = table_.get(host);
-  if (!entry) ++unreadable_entries_;
-  if (entry && !entry->empty() && entry->first_owner != guest) clear(host);
-  table_.trim();
-  // What cannot be written now is tried again in finish(), which reports it.
-  if (table_.wants_write_back()) (void)write_back().ok();
+  std::uint64_t index = block_index_of(host);
+  if (index < table_.block_count() && table_.block_place(index) != HostOffset())
+    owners_.record(host, cluster_size_.containing(guest));
 }
 
 std::uint64_t TableCheck::steps() const {
@@ -93,27 +82,63 @@ std::uint64_t TableCheck::steps() const {
   return std::min(entries, cluster_size_.containing(file_.end()).value());
 }
 
-Result<void> TableCheck::check_entries(const qcow2::References& references, DeepCheck* deep,
-                                       const qcow2::CheckStep& step) {
-  for (std::uint64_t index = 0; index < table_.block_count(); ++index) {
-    if (table_.block_place(index) == HostOffset()) continue;
-    for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
-      HostCluster cluster = cluster_at(index, slot);
-      BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
-      if (entry.empty()) continue;
-      if (references.use(cluster) != qcow2::ClusterUse::data) {
-        clear(cluster);
-      } else if (deep) {
-        deep->add(cluster, entry.fingerprint);
-        step();
-      }
+// A cluster with one owner carries COPIED, so its owner may overwrite it in place. Whoever shares
+// it later clears that flag where the table says it stands: the entry must name the owner truly, or
+// not exist.
+bool TableCheck::fits(HostCluster cluster, const Entry& entry,
+                      const qcow2::References& references) const {
+  if (references.use(cluster) != qcow2::ClusterUse::data) return false;
+  if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return false;
+  if (references.count(cluster) != 1) return true;
+  std::optional<GuestCluster> owner = owners_.owner(cluster);
+  return owner && entry.first_owner == cluster_size_.start(*owner);
+}
+
+void TableCheck::clear(std::size_t slot) {
+  clear_entry(HashBlock(block_), slot);
+  changed_.begin = std::min(changed_.begin, slot * entry_bytes);
+  changed_.end = std::max(changed_.end, (slot + 1) * entry_bytes);
+}
+
+Result<void> TableCheck::check_block(std::uint64_t index, const qcow2::References& references,
+                                     DeepCheck* deep, qcow2::CheckFindings& findings,
+                                     const qcow2::CheckStep& step) {
+  if (table_.block_place(index) == HostOffset()) return {};
+  Result<std::span<std::byte>> read = blocks_.read(table_.block_place(index));
+  if (!read) return lose_block(index, read.error(), findings);
+  if (read->empty()) return {}; // a hole in the file has no entries
+  block_ = *read;
+  changed_ = {};
+  if (Result<void> ends = check_block_end(ConstHashBlock(block_)); !ends)
+    return lose_block(index, ends.error(), findings);
+  for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
+    HostCluster cluster = cluster_at(index, slot);
+    Entry entry = load_entry(ConstHashBlock(block_), slot);
+    if (entry.empty()) continue;
+    if (!fits(cluster, entry, references)) {
+      ++wrong_entries_;
+      clear(slot);
+    } else if (deep) {
+      deep->add(cluster, entry.fingerprint);
+      step();
     }
-    // Before the hash block leaves memory.
-    if (deep) deep->compare();
-    table_.trim();
-    if (table_.wants_write_back()) BLOCK_TRY(write_back());
   }
-  return write_back();
+  if (deep) deep->compare(); // may clear entries of this block
+  if (!repairs_ || changed_.end == 0) return {};
+  if (Result<void> stored = blocks_.store(changed_.begin, changed_.end); !stored)
+    return drop_table(stored.error().message(), findings);
+  return {};
+}
+
+Result<void> TableCheck::lose_block(std::uint64_t index, const block::Error& why,
+                                    qcow2::CheckFindings& findings) {
+  findings.note((repairs_ ? "Repairing: hash block " : "Hash block ") + std::to_string(index) +
+                " of the dedup table is lost, which costs no data: " + why.message());
+  if (!repairs_) return {};
+  std::vector<std::byte> empty(hash_block_bytes);
+  Result<void> stored = file_.write(table_.block_place(index), std::span<const std::byte>(empty));
+  if (!stored) return drop_table(stored.error().message(), findings);
+  return {};
 }
 
 void TableCheck::report(const std::string& what, qcow2::CheckFindings& findings) const {
@@ -129,7 +154,7 @@ Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(extension_.algorithm));
   DeepCheck::Findings hears;
   hears.wrong = [this, &findings](HostCluster cluster) {
-    if (repairs_) table_.replace(cluster, Entry{});
+    clear(slot_of(cluster));
     report("dedup table entry of cluster " + std::to_string(cluster.value()) +
                ": its hash is not that of the data",
            findings);
@@ -141,22 +166,24 @@ Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
   return DeepCheck(file_, cluster_size_, hasher, std::move(hears));
 }
 
-Result<void> TableCheck::finish(const qcow2::References& references, qcow2::CheckFindings& findings,
+Result<bool> TableCheck::finish(const qcow2::References& references, qcow2::CheckFindings& findings,
                                 const qcow2::CheckStep& step) {
-  if (!usable_) return {};
   std::optional<DeepCheck> deep;
-  if (deep_) {
+  if (usable_ && deep_) {
     BLOCK_TRY_ASSIGN(DeepCheck made, deep_check(findings));
     deep.emplace(std::move(made));
   }
-  BLOCK_TRY(check_entries(references, deep ? &*deep : nullptr, step));
-  if (unreadable_entries_ > 0)
-    findings.failure("ERROR " + std::to_string(unreadable_entries_) +
-                     " entries of the dedup table cannot be read");
+  std::uint64_t window_end = owners_.end();
+  for (; usable_ && next_block_ < window_end; ++next_block_)
+    BLOCK_TRY(check_block(next_block_, references, deep ? &*deep : nullptr, findings, step));
+  if (usable_ && next_block_ < table_.block_count()) {
+    owners_.start(next_block_);
+    return true;
+  }
   if (wrong_entries_ > 0)
     report(std::to_string(wrong_entries_) + " entries of the dedup table do not fit their clusters",
            findings);
-  return {};
+  return false;
 }
 
 } // namespace qcow2_dedup

@@ -4,6 +4,8 @@
 
 #include "block/qcow2-dedup/dedup-table.h"
 #include "block/qcow2-dedup/deep-check.h"
+#include "block/qcow2-dedup/single-owners.h"
+#include "block/qcow2/check-table-reader.h"
 #include "block/qcow2/check.h"
 
 namespace qcow2_dedup {
@@ -12,15 +14,23 @@ namespace qcow2_dedup {
 // repair, wrong entries are emptied, and a table that cannot be right is dropped as a whole:
 // extension() then says that there is none. The header says so before any of its clusters is freed,
 // so that breaking off leaves no table whose clusters may be given to data.
+//
+// The walk comes in guest order, so its references are only noted. finish() compares them with the
+// hash blocks in the order of the table, and reads each block once.
+//
+// A hash block that cannot be read holds no hashes, which is no error: with repair, an empty one is
+// written over it.
 class TableCheck final : public qcow2::CheckClient {
 public:
-  // `deep`: the data of each cluster with an entry is read and hashed, too.
-  TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep = false);
+  // `deep`: the data of each cluster with an entry is read and hashed, too. `owners_bytes` bounds
+  // the memory for references that are noted; with less of it the walk comes several times.
+  TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep = false,
+             std::uint64_t owners_bytes = SingleOwners::default_bytes);
 
   Result<void> claim_metadata(qcow2::References& references,
                               qcow2::CheckFindings& findings) override;
   void data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) override;
-  Result<void> finish(const qcow2::References& references, qcow2::CheckFindings& findings,
+  Result<bool> finish(const qcow2::References& references, qcow2::CheckFindings& findings,
                       const qcow2::CheckStep& step) override;
   std::uint64_t steps() const override;
 
@@ -28,26 +38,41 @@ public:
   const Extension& extension() const { return extension_; }
 
 private:
+  // What part of the loaded hash block was changed; bytes.
+  struct Changed {
+    std::size_t begin = hash_block_bytes;
+    std::size_t end = 0;
+  };
+
   bool claim_all(qcow2::References& references);
-  void clear(HostCluster cluster);
-  Result<void> check_entries(const qcow2::References& references, DeepCheck* deep,
-                             const qcow2::CheckStep& step);
+  Result<void> drop_table(const std::string& why, qcow2::CheckFindings& findings);
+  Result<void> check_block(std::uint64_t index, const qcow2::References& references,
+                           DeepCheck* deep, qcow2::CheckFindings& findings,
+                           const qcow2::CheckStep& step);
+  Result<void> lose_block(std::uint64_t index, const block::Error& why,
+                          qcow2::CheckFindings& findings);
+  bool fits(HostCluster cluster, const Entry& entry, const qcow2::References& references) const;
+  void clear(std::size_t slot);
   Result<DeepCheck> deep_check(qcow2::CheckFindings& findings);
   void report(const std::string& what, qcow2::CheckFindings& findings) const;
-  Result<void> write_back();
 
   qcow2::HostFile& file_;
   qcow2::Header& header_;
   block::ClusterSize cluster_size_;
   Extension extension_;
   dedup::Counters counters_;
-  DedupTable table_;
+  DedupTable table_; // for its L1; the blocks are read by blocks_
+  qcow2::TableReader blocks_;
+  std::uint64_t owners_bytes_;
+  SingleOwners owners_;
+  std::uint64_t next_block_ = 0;
+  std::span<std::byte> block_; // the hash block that is being checked
+  Changed changed_;
   bool deep_;
   bool trusted_; // without, wrong entries are to be expected, and nobody believes any
   bool usable_ = false;
   bool repairs_ = false;
   std::uint64_t wrong_entries_ = 0;
-  std::uint64_t unreadable_entries_ = 0;
 };
 
 } // namespace qcow2_dedup

@@ -32,11 +32,17 @@ std::uint64_t ClusterCounts::get(HostCluster cluster) const {
   return full_count(slot->count, cluster.value());
 }
 
+ClusterCounts::Chunk& ClusterCounts::chunk_for(std::uint64_t number) {
+  if (Recent recent = recent_[number % recent_.size()]; recent.number == number)
+    return *recent.chunk;
+  Chunk& chunk = chunks_[number];
+  if (chunks_.size() > recent_.size()) recent_.assign(2 * recent_.size(), Recent());
+  recent_[number % recent_.size()] = {number, &chunk};
+  return chunk;
+}
+
 std::uint8_t& ClusterCounts::byte_for(HostCluster cluster) {
-  std::uint64_t number = cluster.value() >> chunk_bits;
-  Recent& recent = recent_[number % recent_.size()];
-  if (recent.number != number) recent = {number, &chunks_[number]};
-  Chunk& chunk = *recent.chunk;
+  Chunk& chunk = chunk_for(cluster.value() >> chunk_bits);
   auto index = static_cast<std::uint16_t>(cluster.value() % chunk_clusters);
   if (chunk.dense) return (*chunk.dense)[index];
   auto slot =
@@ -76,7 +82,7 @@ void ClusterCounts::set(HostCluster cluster, std::uint64_t count) {
 }
 
 void ClusterCounts::clear() {
-  recent_ = {};
+  recent_.assign(min_recent, Recent());
   chunks_.clear();
   large_.clear();
   end_ = HostCluster(0);

@@ -48,6 +48,7 @@ private:
   static constexpr std::uint64_t chunk_clusters = std::uint64_t{1} << chunk_bits;
   static constexpr std::size_t max_few = 256; // then an array takes less time and little more room
   static constexpr std::uint8_t escaped = 0xff; // the true count is in large_
+  static constexpr std::size_t min_recent = 256;
 
   struct Slot {
     std::uint16_t index; // within the chunk
@@ -59,6 +60,7 @@ private:
   };
 
   const Chunk* find(std::uint64_t chunk_number) const;
+  Chunk& chunk_for(std::uint64_t chunk_number);
   std::uint8_t& byte_for(HostCluster cluster);
   std::uint64_t full_count(std::uint8_t byte, std::uint64_t cluster) const;
   HostCluster find_end() const;
@@ -70,8 +72,9 @@ private:
     std::uint64_t number = ~std::uint64_t{0};
     Chunk* chunk = nullptr;
   };
-  // References of one image come in runs, also when its clusters are shared.
-  mutable std::array<Recent, 256> recent_;
+  // By the low bits of the chunk number; as many as there are chunks, at least. So an image whose
+  // clusters are referred to in no order takes not much longer than one in order.
+  mutable std::vector<Recent> recent_ = std::vector<Recent>(min_recent);
 };
 
 } // namespace qcow2

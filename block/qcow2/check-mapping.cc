@@ -46,7 +46,7 @@ MappingWalk::MappingWalk(HostFile& file, const Header& header, References& refer
       references_(references),
       findings_(findings),
       cluster_size_(header.cluster_size()),
-      reader_(file, cluster_size_) {}
+      reader_(file, cluster_size_.bytes()) {}
 
 Result<void> MappingWalk::load() {
   l1_.resize(header_.l1_entries);
@@ -204,7 +204,6 @@ Result<void> MappingWalk::check_table_copied(std::size_t l1_index, HostOffset ta
   std::size_t changed_begin = bytes.size();
   std::size_t changed_end = 0;
   repair = repair && well_formed(bytes);
-  std::uint64_t table_clusters = cluster_size_.bytes() / table_entry_bytes;
   for (std::size_t at = 0; at < bytes.size(); at += table_entry_bytes) {
     L2Entry entry(load_big_endian<std::uint64_t>(&bytes[at]));
     std::optional<HostOffset> host = entry.host_offset();
@@ -224,13 +223,32 @@ Result<void> MappingWalk::check_table_copied(std::size_t l1_index, HostOffset ta
         findings_.corruption(line);
       }
     }
-    if (client && cluster_size_.aligned(*host) && references_.use(cluster) == ClusterUse::data) {
-      GuestCluster guest(l1_index * table_clusters + at / table_entry_bytes);
-      client->data_reference(cluster_size_.start(guest), cluster, references_.count(cluster));
-    }
+    if (client) tell_reference(*client, l1_index, at, *host);
   }
   if (changed_end == 0) return {};
   return reader_.store(changed_begin, changed_end);
+}
+
+void MappingWalk::tell_reference(CheckClient& client, std::size_t l1_index, std::size_t at,
+                                 HostOffset host) {
+  HostCluster cluster = cluster_size_.containing(host);
+  if (!cluster_size_.aligned(host) || references_.use(cluster) != ClusterUse::data) return;
+  std::uint64_t per_table = cluster_size_.bytes() / table_entry_bytes;
+  GuestCluster guest(l1_index * per_table + at / table_entry_bytes);
+  client.data_reference(cluster_size_.start(guest), cluster, references_.count(cluster));
+}
+
+Result<void> MappingWalk::tell_references(CheckClient& client) {
+  auto no_entry = [](std::size_t) {};
+  return for_each_table({}, no_entry, [&](std::size_t index, HostOffset table, std::uint64_t) {
+    Result<std::span<std::byte>> read = reader_.read(table);
+    if (!read) return Result<void>(); // counted as a failure in the first pass
+    for (std::size_t at = 0; at < read->size(); at += table_entry_bytes) {
+      L2Entry entry(load_big_endian<std::uint64_t>(&(*read)[at]));
+      if (entry.host_offset()) tell_reference(client, index, at, *entry.host_offset());
+    }
+    return Result<void>();
+  });
 }
 
 Result<void> MappingWalk::store_l1() {

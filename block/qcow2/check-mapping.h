@@ -30,6 +30,9 @@ public:
   Result<void> check_copied(const StoredRefcounts& stored, bool repair, CheckClient* client,
                             const CheckStep& step);
 
+  // Tells the client of all data references once more.
+  Result<void> tell_references(CheckClient& client);
+
 private:
   using VisitTable =
       std::function<Result<void>(std::size_t l1_index, HostOffset table, std::uint64_t times)>;
@@ -43,6 +46,7 @@ private:
   void count_compressed(L2Entry entry, std::uint64_t times);
   Result<void> check_table_copied(std::size_t l1_index, HostOffset table,
                                   const StoredRefcounts& stored, bool repair, CheckClient* client);
+  void tell_reference(CheckClient& client, std::size_t l1_index, std::size_t at, HostOffset host);
   Result<void> store_l1();
 
   HostFile& file_;

@@ -21,7 +21,7 @@ StoredRefcounts::StoredRefcounts(HostFile& file, const Header& header, Reference
       findings_(findings),
       cluster_size_(header.cluster_size()),
       clusters_per_block_(cluster_size_.bytes() * 8 / header.refcount_bits()),
-      reader_(file, cluster_size_) {}
+      reader_(file, cluster_size_.bytes()) {}
 
 Result<void> StoredRefcounts::load() {
   std::uint64_t bytes = std::uint64_t{header_.refcount_table_clusters} << header_.cluster_bits;

@@ -13,10 +13,8 @@ constexpr std::uint64_t sector = 512;
 
 } // namespace
 
-TableReader::TableReader(HostFile& file, ClusterSize cluster_size)
-    : file_(file),
-      cluster_size_(cluster_size),
-      window_(std::max(window_target, cluster_size.bytes())) {}
+TableReader::TableReader(HostFile& file, std::uint64_t table_bytes)
+    : file_(file), table_bytes_(table_bytes), window_(std::max(window_target, table_bytes)) {}
 
 bool TableReader::is_hole(HostOffset offset) {
   std::uint64_t begin = offset.value();
@@ -27,32 +25,40 @@ bool TableReader::is_hole(HostOffset offset) {
     if (!status || status.value().bytes == 0) return false;
     extent_ = {begin, begin + status.value().bytes, status.value().zero};
   }
-  return extent_.hole && cluster_size_.bytes() <= extent_.end - begin;
+  return extent_.hole && table_bytes_ <= extent_.end - begin;
+}
+
+Result<void> TableReader::fill_window(HostOffset offset, std::uint64_t bytes) {
+  window_bytes_ = 0;
+  BLOCK_TRY(file_.read(offset, window_.span().first(bytes)));
+  window_start_ = offset;
+  window_bytes_ = bytes;
+  bytes_read_ += bytes;
+  return {};
 }
 
 Result<std::span<std::byte>> TableReader::read(HostOffset offset) {
-  std::uint64_t bytes = cluster_size_.bytes();
-  bool sequential = offset == last_ + bytes;
+  bool sequential = offset == last_ + table_bytes_;
   last_ = offset;
-  bool inside =
-      offset >= window_start_ && offset.value() + bytes <= window_start_.value() + window_bytes_;
+  bool inside = offset >= window_start_ &&
+                offset.value() + table_bytes_ <= window_start_.value() + window_bytes_;
   if (!inside) {
     if (bytes_read_ > free_bytes && is_hole(offset)) return std::span<std::byte>();
-    std::uint64_t wanted = sequential ? window_.size() : bytes;
-    window_bytes_ = 0;
-    BLOCK_TRY(file_.read(offset, window_.span().first(wanted)));
-    window_start_ = offset;
-    window_bytes_ = wanted;
-    bytes_read_ += wanted;
+    bool ahead = sequential && offset >= no_ahead_before_;
+    if (ahead && !fill_window(offset, window_.size())) {
+      // A bad sector in the window must not hide the tables before and after it.
+      no_ahead_before_ = offset + window_.size();
+      ahead = false;
+    }
+    if (!ahead) BLOCK_TRY(fill_window(offset, table_bytes_));
   }
-  return window_.span().subspan(offset - window_start_, bytes);
+  return window_.span().subspan(offset - window_start_, table_bytes_);
 }
 
 Result<void> TableReader::store(std::uint64_t begin, std::uint64_t end) {
   begin = begin / sector * sector;
   end = (end + sector - 1) / sector * sector;
-  std::span<const std::byte> table =
-      window_.span().subspan(last_ - window_start_, cluster_size_.bytes());
+  std::span<const std::byte> table = window_.span().subspan(last_ - window_start_, table_bytes_);
   return file_.write(last_ + begin, table.subspan(begin, end - begin));
 }
 

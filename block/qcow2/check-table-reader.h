@@ -1,4 +1,4 @@
-// TableReader: reads the tables of an image, one cluster each, with as few requests as it can.
+// TableReader: reads the tables of an image, all of one size, with as few requests as it can.
 #ifndef BLOCK_QCOW2_CHECK_TABLE_READER_H
 #define BLOCK_QCOW2_CHECK_TABLE_READER_H
 
@@ -9,17 +9,15 @@
 
 namespace qcow2 {
 
-using block::ClusterSize;
-
 // Neighbouring tables are read ahead in one request, and what is a hole in the file is not read at
 // all: an image file can name millions of tables and yet hold next to no bytes. One thread.
 class TableReader {
 public:
-  TableReader(HostFile& file, ClusterSize cluster_size);
+  TableReader(HostFile& file, std::uint64_t table_bytes);
 
-  // The table at `offset`, which is aligned to clusters: memory of this object, valid until the
-  // next call. Changes made there are kept for store(). An empty span: the table is a hole, all
-  // zeros.
+  // The table at `offset`: memory of this object, valid until the next call. Changes made there are
+  // kept for store(). An empty span: the table is a hole, all zeros. Errors: those of reading this
+  // table; an error of its neighbours does not matter.
   Result<std::span<std::byte>> read(HostOffset offset);
 
   // Writes the bytes [begin, end) of the table that was read last, in whole sectors.
@@ -27,13 +25,15 @@ public:
 
 private:
   bool is_hole(HostOffset offset);
+  Result<void> fill_window(HostOffset offset, std::uint64_t bytes);
 
   HostFile& file_;
-  ClusterSize cluster_size_;
+  std::uint64_t table_bytes_;
   block::AlignedBuffer window_;
   HostOffset window_start_;
   std::uint64_t window_bytes_ = 0; // valid bytes in window_
   HostOffset last_;                // the table read last
+  HostOffset no_ahead_before_;     // a read-ahead up to here failed
   std::uint64_t bytes_read_ = 0;   // of tables, in all
   // The extent of the file that was asked for last.
   struct Extent {

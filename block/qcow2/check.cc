@@ -36,6 +36,7 @@ public:
 
 private:
   Result<void> repair_refcounts();
+  Result<void> finish_client(const CheckStep& step);
   Result<void> clear_features();
   void step();
 
@@ -79,7 +80,7 @@ Result<CheckReport> Check::run() {
   bool clean = report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0;
   bool repair_copied = request_.repair_errors || (request_.repair_leaks && clean);
   BLOCK_TRY(mapping_.check_copied(stored_, repair_copied, client_, step));
-  if (client_) BLOCK_TRY(client_->finish(references_, findings_, step));
+  if (client_) BLOCK_TRY(finish_client(step));
   if (request_.repair_leaks || request_.repair_errors) BLOCK_TRY(clear_features());
 
   findings_.report().total_clusters = header_.cluster_size().clusters_for(header_.guest_size);
@@ -109,6 +110,14 @@ Result<void> Check::repair_refcounts() {
     findings_.note("ERROR need to rebuild refcount structures");
   }
   return file_.barrier();
+}
+
+Result<void> Check::finish_client(const CheckStep& step) {
+  for (;;) {
+    BLOCK_TRY_ASSIGN(bool again, client_->finish(references_, findings_, step));
+    if (!again) return {};
+    BLOCK_TRY(mapping_.tell_references(*client_));
+  }
 }
 
 Result<void> Check::clear_features() {

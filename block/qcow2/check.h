@@ -28,10 +28,11 @@ public:
   // of them.
   virtual void data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) = 0;
 
-  // The end: every reference has been told. Reports findings, and repairs by writing to the image
-  // if findings.repairs_errors(); what is written here is durable before the image is marked clean.
-  // Calls `step` as it goes on, if that takes long: about as often as steps() says.
-  virtual Result<void> finish(const References& references, CheckFindings& findings,
+  // Every reference has been told. Reports findings, and repairs by writing to the image if
+  // findings.repairs_errors(); what is written here is durable before the image is marked clean.
+  // Calls `step` as it goes on, if that takes long: about as often as steps() says. Returns true to
+  // have every reference told once more, and this called again: if not all of them fit into memory.
+  virtual Result<bool> finish(const References& references, CheckFindings& findings,
                               const CheckStep& step) = 0;
 
   // How many clusters finish() reads, at most; 0 = not worth showing. Asked before all else.

@@ -33,10 +33,10 @@ public:
     EXPECT_FALSE(told.contains(guest.value()));
     told[guest.value()] = {host.value(), references};
   }
-  Result<void> finish(const References& references, CheckFindings&, const CheckStep&) override {
+  Result<bool> finish(const References& references, CheckFindings&, const CheckStep&) override {
     for (auto& [cluster, use] : asked)
       use = references.use(HostCluster(cluster));
-    return {};
+    return false;
   }
 
   std::vector<Range> ranges;
