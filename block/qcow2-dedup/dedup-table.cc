@@ -149,6 +149,25 @@ bool DedupTable::forget_later(HostCluster cluster) {
   return true;
 }
 
+// Most allocations lie beyond the last hash block, or in one that is in memory and has no entry for
+// them. What waits for a free cluster is an empty entry.
+void DedupTable::clear_free(HostCluster first, std::uint64_t clusters) {
+  const HostCluster end = first + clusters;
+  for (HostCluster cluster = first; cluster < end;) {
+    std::uint64_t index = block_index_of(cluster);
+    if (index >= l1_.size()) return;
+    HostCluster block_end = std::min(end, cluster_at(index + 1, 0));
+    Table* cached = l1_[index] != 0 ? cached_block(index) : nullptr;
+    for (; l1_[index] != 0 && cluster < block_end; ++cluster) {
+      if (cached)
+        clear(*cached, cluster);
+      else
+        forget_later(cluster);
+    }
+    cluster = block_end;
+  }
+}
+
 void DedupTable::clear(Table& block, HostCluster cluster) {
   Entry former = load_entry(const_block(block), slot_of(cluster));
   if (former.empty()) return;
@@ -178,18 +197,21 @@ std::size_t DedupTable::waiting_changes() const {
   return waiting_.size() + forgotten_.by_block().size();
 }
 
-void DedupTable::merge_waiting(qcow2::Allocator& allocator) {
+Result<void> DedupTable::merge_waiting(qcow2::Allocator& allocator) {
   clear_forgotten();
   for (auto at = waiting_.by_block().begin(); at != waiting_.by_block().end();) {
     const auto& [index, entries] = *at;
     bool may_be_known = has_block(index);
     bool has_room = !blocks_.wants_write_back() || (may_be_known && cached_block(index));
-    bool merged = has_room && merge(index, entries, allocator);
-    if (merged || (has_room && !may_be_known))
+    Result<void> merged;
+    if (has_room) merged = merge(index, entries, allocator);
+    if (!merged && merged.error().kind() == ErrorKind::corrupt) return merged;
+    if (has_room && (merged || !may_be_known))
       at = waiting_.remove_block(at);
     else
       ++at;
   }
+  return {};
 }
 
 Result<void> DedupTable::merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,

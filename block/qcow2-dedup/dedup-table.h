@@ -52,11 +52,15 @@ public:
   // cluster after the other. False if an entry waits for the cluster: then replace() has to do it.
   bool forget_later(HostCluster cluster);
 
+  // Empties the entries of clusters that were free until now, without I/O.
+  void clear_free(HostCluster first, std::uint64_t clusters);
+
   // Moves waiting changes into their hash blocks, which are read or allocated; at most half a cache
   // full of blocks at a time, and of those that only lose entries no more than takes milliseconds.
   // What finds no room is dropped, unless a hash block holds an older entry for it: that must not
-  // survive, so the change goes on waiting.
-  void merge_waiting(qcow2::Allocator& allocator);
+  // survive, so the change goes on waiting. Error: corrupt, if there is no place for a hash block
+  // but over other metadata.
+  Result<void> merge_waiting(qcow2::Allocator& allocator);
   std::size_t waiting_changes() const;
   bool wants_write_back() const;
   std::vector<qcow2::TableWrite> begin_write_back();

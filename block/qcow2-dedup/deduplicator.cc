@@ -118,19 +118,35 @@ Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& en
     forget(candidate);
     return false;
   }
-  // From here on nobody overwrites the candidate in place: COPIED stands only at the first owner,
-  // if anywhere.
-  if (entry.first_owner) {
-    GuestCluster owner = disk.image.cluster_size().containing(*entry.first_owner);
-    BLOCK_TRY_ASSIGN(bool still_owner, disk.mapping().clear_copied(owner, candidate));
-    if (!still_owner) table_.replace(candidate, Entry{entry.fingerprint, std::nullopt});
+  if (!clear_copied(candidate, entry, references)) {
+    forget(candidate);
+    return false;
   }
   Result<void> added = disk.image.allocator().add_reference(candidate);
   if (!added) {
-    disk.note_lonely(candidate); // gets COPIED back at the close
+    if (references == 1) disk.image.allocator().single_owners().add(candidate, 1);
     return std::move(added).error();
   }
   return true;
+}
+
+// An L2 entry with COPIED is overwritten in place, so none may carry it for a cluster that others
+// read. COPIED implies a refcount of 1: an image for which that is not so is corrupt, and its guest
+// clusters overwrite each other without any sharing. Whatever the table says, there are three
+// cases:
+//   - A first owner that names the candidate. Either it is the only one that does, and its COPIED
+//     goes here; or there are others, and nobody carries COPIED.
+//   - No first owner, several references: nobody carries COPIED.
+//   - No first owner, one reference. It may carry COPIED, unless it was shared in this session.
+// A first owner that does not name the candidate says that the entry is wrong. That is so for a
+// cluster that is being written, too, because it is linked only after that.
+bool Deduplicator::clear_copied(HostCluster candidate, const Entry& entry,
+                                std::uint64_t references) {
+  if (!entry.first_owner)
+    return references > 1 || disk.image.allocator().single_owners().contains(candidate);
+  GuestCluster owner = disk.image.cluster_size().containing(*entry.first_owner);
+  Result<bool> cleared = disk.mapping().clear_copied(owner, candidate);
+  return cleared && *cleared; // an L2 table that cannot be read costs this entry, and no write
 }
 
 Result<bool> Deduplicator::lacks_fingerprint(HostCluster cluster) {
@@ -146,10 +162,8 @@ Result<bool> Deduplicator::lacks_fingerprint(HostCluster cluster) {
 }
 
 void Deduplicator::remember(HostCluster cluster, const Fingerprint& fingerprint,
-                            std::optional<GuestCluster> owner) {
-  Entry entry{fingerprint, std::nullopt};
-  if (owner) entry.first_owner = disk.image.cluster_size().start(*owner);
-  table_.replace(cluster, entry);
+                            GuestCluster owner) {
+  table_.replace(cluster, Entry{fingerprint, disk.image.cluster_size().start(owner)});
   index_->insert(fingerprint, cluster);
   counters_.hashes_created.add();
 }
@@ -170,9 +184,7 @@ void Deduplicator::fingerprint_removed(HostCluster cluster, const Fingerprint& f
 void Deduplicator::unshare(HostCluster cluster) {
   // Nothing is left to report it to; a reference that stays counted is a leak, which check finds.
   Result<std::uint64_t> left = disk.image.allocator().drop_reference(cluster);
-  if (!left) return;
-  if (*left == 1) disk.note_lonely(cluster);
-  if (*left == 0) forget_deleted(cluster);
+  if (left && *left == 0) forget_deleted(cluster);
 }
 
 void Deduplicator::refute(HostCluster cluster) {
@@ -188,6 +200,12 @@ void Deduplicator::content_changes(HostCluster cluster) {
   disk.image.metadata_mutex.assert_held();
   // While nobody looks for fingerprints, that of an overwritten cluster costs no look either.
   if (!paused() || !table_.forget_later(cluster)) forget(cluster);
+}
+
+// So no entry leads to a cluster that is just being written, whoever left that entry behind.
+void Deduplicator::clusters_allocated(HostCluster first, std::uint64_t clusters) {
+  disk.image.metadata_mutex.assert_held();
+  table_.clear_free(first, clusters);
 }
 
 void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {
@@ -238,9 +256,9 @@ bool Deduplicator::wants_write_back() const {
   return table_.wants_write_back();
 }
 
-void Deduplicator::prepare_write_back() {
+Result<void> Deduplicator::prepare_write_back() {
   disk.image.metadata_mutex.assert_held();
-  table_.merge_waiting(disk.image.allocator());
+  return table_.merge_waiting(disk.image.allocator());
 }
 
 std::size_t Deduplicator::waiting_changes() const {

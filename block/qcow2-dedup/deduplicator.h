@@ -60,10 +60,9 @@ public:
   // Whether the table says that the cluster holds that content.
   Result<bool> holds(HostCluster cluster, dedup::Lookups::Lookup content)
       REQUIRES(disk.image.metadata_mutex);
-  // The cluster's content is written and linked, with COPIED at `owner` if it is that guest
-  // cluster's alone.
-  void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint,
-                std::optional<GuestCluster> owner) REQUIRES(disk.image.metadata_mutex);
+  // The cluster's content is written and linked. `owner` names it, with COPIED if nobody else does.
+  void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint, GuestCluster owner)
+      REQUIRES(disk.image.metadata_mutex);
   // Whether a data cluster that the mapping names has no fingerprint, and may have one.
   Result<bool> lacks_fingerprint(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // Gives back the reference that share() took.
@@ -92,12 +91,13 @@ public:
 
   // --- ImageClient ---
   void content_changes(HostCluster cluster) override;
+  void clusters_allocated(HostCluster first, std::uint64_t clusters) override;
   void data_written() override { plain_writes_.fetch_add(1); }
   void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) override;
   void became_only_owner(GuestCluster guest, HostCluster host) override;
   Result<void> before_first_change(qcow2::Header& header) override;
   bool wants_write_back() const override;
-  void prepare_write_back() override;
+  Result<void> prepare_write_back() override;
   std::size_t waiting_changes() const override;
   std::vector<qcow2::TableWrite> begin_write_back() override;
   void end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written) override;
@@ -106,6 +106,10 @@ public:
 private:
   // For share(): false if the candidate must not get another owner.
   Result<bool> take_reference(HostCluster candidate, const Entry& entry)
+      REQUIRES(disk.image.metadata_mutex);
+  // Sees to it that no L2 entry carries COPIED for the candidate, which has so many references;
+  // false if that is not known.
+  bool clear_copied(HostCluster candidate, const Entry& entry, std::uint64_t references)
       REQUIRES(disk.image.metadata_mutex);
   void forget_deleted(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // The table has lost that fingerprint.

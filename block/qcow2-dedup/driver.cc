@@ -35,14 +35,18 @@ Result<void> refuse_if_only_checked(Node& node) {
   return Error(ErrorKind::unsupported, "the image is open only to be checked");
 }
 
+Result<void> store_everything(OpenImage& state) {
+  BLOCK_TRY(state.disk->settle_copied_flags());
+  if (state.dedup && !state.dedup->status_is_stored()) BLOCK_TRY(state.image->begin_change());
+  return state.image->close();
+}
+
 Result<void> close(Node& node) {
   OpenImage& state = state_of(node);
   state.index_loader.reset();
   if (state.scan) state.dedup->set_scan_mark(state.scan->stop());
   if (node.read_only() || !state.image) return {};
-  BLOCK_TRY(state.disk->settle_copied_flags());
-  if (state.dedup && !state.dedup->status_is_stored()) BLOCK_TRY(state.image->begin_change());
-  BLOCK_TRY(state.image->close());
+  BLOCK_TRY(watched(node, *state.image, store_everything(state)));
   return state.host_file.release_reserved();
 }
 

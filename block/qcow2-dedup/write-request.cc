@@ -194,7 +194,6 @@ Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup conte
     // A content that differs from another one with the same fingerprint gets none.
     slot.state = slot.lonely ? State::done : State::kept;
     slot.host = *old_host;
-    slot.sole_owner = old.copied();
     return {};
   }
   slot.state = State::stored;
@@ -298,8 +297,7 @@ Result<void> WriteRequest::link_slot(Slot& slot, const dedup::Fingerprint& finge
     break;
   }
   case State::kept:
-    dedup_.remember(slot.host, fingerprint,
-                    slot.sole_owner ? std::optional(slot.guest) : std::nullopt);
+    dedup_.remember(slot.host, fingerprint, slot.guest);
     dedup_.in_flight().finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
     break;

@@ -48,11 +48,10 @@ private:
     const std::byte* data = nullptr; // the whole cluster
     State state = State::unresolved;
     HostCluster host;
-    bool fresh = false;      // stored: allocated for this request
-    bool rescanned = false;  // `data` is what the guest cluster holds
-    bool sole_owner = false; // kept: the guest cluster is the only one with this host cluster
-    bool lonely = false;     // has no fingerprint, or a match proved false: stored without one
-    bool confirmed = false;  // same, shared: the bytes were compared
+    bool fresh = false;     // stored: allocated for this request
+    bool rescanned = false; // `data` is what the guest cluster holds
+    bool lonely = false;    // has no fingerprint, or a match proved false: stored without one
+    bool confirmed = false; // same, shared: the bytes were compared
     std::optional<dedup::InFlight::Ticket> ticket; // stored: others may wait for it
     std::optional<dedup::InFlight::Handle> writer; // waiting: for whom
   };

@@ -18,22 +18,29 @@ Result<HostCluster> Allocator::allocate(std::uint64_t clusters) {
   file_.event(DebugEvent::cluster_alloc);
   HostCluster& cursor = clusters == 1 ? single_cursor_ : multi_cursor_;
   while (true) {
-    BLOCK_TRY_ASSIGN(HostCluster first, refcounts_.find_free(cursor, clusters));
+    BLOCK_TRY_ASSIGN(HostCluster first, find_free(cursor, clusters));
     if (first.value() + clusters > max_host_offset >> cluster_size_.bits())
       return Error(ErrorKind::no_space, "the image file cannot grow beyond 64 PiB");
     BLOCK_TRY_ASSIGN(bool counted, ensure_blocks(first, clusters));
     if (!counted) continue; // the table was moved: what was free may hold it now
-    // Refcounts that call metadata free are wrong; what else they say cannot be believed either.
-    if (metadata_.contains_any(first, clusters))
-      return Error(ErrorKind::corrupt,
-                   "the refcounts call a cluster free that holds metadata, near "
-                   "host cluster " +
-                       std::to_string(first.value()))
-          .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
     BLOCK_TRY(reserve(first, clusters));
     cursor = first + clusters;
     return first;
   }
+}
+
+Result<HostCluster> Allocator::find_free(HostCluster from, std::uint64_t clusters) {
+  BLOCK_TRY_ASSIGN(HostCluster first, refcounts_.find_free(from, clusters));
+  BLOCK_TRY(refuse_metadata(first, clusters));
+  return first;
+}
+
+Result<void> Allocator::refuse_metadata(HostCluster first, std::uint64_t clusters) const {
+  if (!metadata_.contains_any(first, clusters)) return {};
+  return Error(ErrorKind::corrupt, "the refcounts call a cluster free that holds metadata, near "
+                                   "host cluster " +
+                                       std::to_string(first.value()))
+      .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
 }
 
 Result<HostCluster> Allocator::allocate_metadata(std::uint64_t clusters) {
@@ -69,6 +76,7 @@ Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
 Result<void> Allocator::reserve(HostCluster first, std::uint64_t clusters) {
   for (std::uint64_t i = 0; i < clusters; ++i)
     BLOCK_TRY(refcounts_.set(first + i, 1));
+  if (on_allocated_) on_allocated_(first, clusters);
   return {};
 }
 
@@ -83,7 +91,7 @@ Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters)
   std::size_t found = 0;
   while (found < missing.size()) {
     found = missing.size();
-    BLOCK_TRY_ASSIGN(place, refcounts_.find_free(first + clusters, found));
+    BLOCK_TRY_ASSIGN(place, find_free(first + clusters, found));
     missing = uncounted(first, clusters);
     for (HostCluster cluster : uncounted(place, found))
       if (missing.empty() || !refcounts_.same_block(missing.back(), cluster))
@@ -148,6 +156,7 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
                  "the image file cannot grow further with this cluster size: its refcount table "
                  "has its largest size");
 
+  BLOCK_TRY(refuse_metadata(base, blocks + table_clusters));
   HostOffset place = cluster_size_.start(base + blocks);
   refcounts_.install_table(table_clusters * entries_per_cluster, place);
   for (std::uint64_t i = 0; i < blocks; ++i)
@@ -222,8 +231,13 @@ Result<std::uint64_t> Allocator::drop_reference(HostCluster cluster) {
     return Error(ErrorKind::corrupt, "host cluster " + std::to_string(cluster.value()) +
                                          " is in use but its refcount is 0")
         .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
-  note_dropped(cluster);
+  note_dropped(cluster, left - 1);
   return left - 1;
+}
+
+void Allocator::note_dropped(HostCluster cluster, std::uint64_t left) {
+  ++dropped_[cluster];
+  if (left == 1) single_owners_.add(cluster, 1);
 }
 
 Result<void> Allocator::drop_references(HostCluster first, std::uint64_t clusters) {
@@ -263,6 +277,7 @@ Result<void> Allocator::lower(HostCluster cluster, std::uint64_t count,
   if (left > 0) return {};
   note_free(cluster);
   metadata_.remove(cluster);
+  single_owners_.remove(cluster);
   if (freed) freed(cluster);
   return {};
 }

@@ -8,7 +8,7 @@
 #ifndef BLOCK_QCOW2_ALLOCATOR_H
 #define BLOCK_QCOW2_ALLOCATOR_H
 
-#include "block/qcow2/metadata-places.h"
+#include "block/qcow2/cluster-set.h"
 #include "block/qcow2/refcounts.h"
 
 #include <algorithm>
@@ -34,8 +34,13 @@ public:
   Result<HostCluster> allocate(std::uint64_t clusters);
   // The same for metadata: no data is ever written there until the clusters are free again.
   Result<HostCluster> allocate_metadata(std::uint64_t clusters);
-  // Where metadata lies. Whoever opens an image enters what is there.
-  MetadataPlaces& metadata() { return metadata_; }
+  // Where metadata lies. Whoever opens an image enters what is there. Nothing is allocated there,
+  // whatever the refcounts say: error corrupt.
+  ClusterSet& metadata() { return metadata_; }
+  // Called with (first, clusters) for everything that is allocated, metadata included, before
+  // anything is written there. Set it before the first allocation.
+  using OnAllocated = std::function<void(HostCluster, std::uint64_t)>;
+  void set_on_allocated(OnAllocated on_allocated) { on_allocated_ = std::move(on_allocated); }
   // Error: corrupt, if the cluster holds metadata, so that an L2 entry must not name it.
   Result<void> check_data_place(HostCluster cluster) const;
   struct Run {
@@ -56,8 +61,11 @@ public:
   Result<bool> can_add_reference(HostCluster cluster, std::uint64_t limit);
   // Notes that one reference went away; returns how many are left.
   Result<std::uint64_t> drop_reference(HostCluster cluster);
-  // The same, for a caller that has just asked references() and got more than none.
-  void note_dropped(HostCluster cluster) { ++dropped_[cluster]; }
+  // The same, for a caller that has just asked references() and got one more than `left`.
+  void note_dropped(HostCluster cluster, std::uint64_t left);
+  // Data clusters that were shared and have one reference left. COPIED was cleared when they were
+  // shared, and no L2 entry carries it: whoever sets it removes the cluster here.
+  ClusterSet& single_owners() { return single_owners_; }
   Result<void> drop_references(HostCluster first, std::uint64_t clusters);
 
   // For the write-back: takes the noted references out; end_drop() lowers their refcounts if the L2
@@ -77,6 +85,10 @@ private:
   static constexpr std::uint64_t min_dropped = 64;
   static constexpr std::uint64_t max_dropped_bytes = 64u << 20;
 
+  // The first place at or after `from` that is free and holds no known metadata.
+  Result<HostCluster> find_free(HostCluster from, std::uint64_t clusters);
+  // Refcounts that call metadata free are wrong; what else they say cannot be believed either.
+  Result<void> refuse_metadata(HostCluster first, std::uint64_t clusters) const;
   Result<void> reserve(HostCluster first, std::uint64_t clusters);
   // false: the refcount table had to move; search for free clusters again.
   Result<bool> ensure_blocks(HostCluster first, std::uint64_t clusters);
@@ -92,11 +104,13 @@ private:
   Refcounts& refcounts_;
   ClusterSize cluster_size_;
   StoreTable store_table_;
+  OnAllocated on_allocated_;
   // No cluster below is free. Two, so that a wish for many clusters, which skips small holes, does
   // not make later wishes for one cluster skip them too, nor search them again itself.
   HostCluster single_cursor_;
   HostCluster multi_cursor_;
-  MetadataPlaces metadata_;
+  ClusterSet metadata_;
+  ClusterSet single_owners_;
   DroppedReferences dropped_;
   DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
 };

@@ -25,13 +25,6 @@ Result<void> Disk::load() {
   return {};
 }
 
-void Disk::note_lonely(HostCluster cluster) {
-  if (lonely_.size() < max_lonely)
-    lonely_.insert(cluster);
-  else
-    too_many_lonely_ = true;
-}
-
 Result<void> Disk::settle_copied_flags() {
   RangeLock::Guard alone(requests, 0, UINT64_MAX, RangeLock::Mode::exclusive);
   std::uint64_t clusters = cluster_size().clusters_for(guest_size());
@@ -39,7 +32,7 @@ Result<void> Disk::settle_copied_flags() {
   std::uint64_t mapped = 0;
   {
     MutexGuard hold(image.metadata_mutex);
-    if (lonely_.empty()) return {};
+    if (image.allocator().single_owners().empty()) return {};
     mapped = mapping_.l1_entries() * per_l2;
   }
   // The last owner may be an entry beyond the disk's end, which only another program can have made.
@@ -60,6 +53,7 @@ Result<void> Disk::settle_copied_flags() {
 }
 
 Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t clusters) {
+  ClusterSet& single_owners = image.allocator().single_owners();
   for (std::uint64_t done = 0; done < clusters;) {
     BLOCK_TRY_ASSIGN(MappedRun run, mapping_.run(first + done, clusters - done));
     // A zero entry may keep a cluster too: stock QEMU makes such entries of shared clusters.
@@ -68,10 +62,11 @@ Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t cluster
       BLOCK_TRY_ASSIGN(L2Entry entry, mapping_.entry(guest));
       if (!entry.host_offset()) continue;
       HostCluster host = cluster_size().containing(*entry.host_offset());
-      if (entry.copied() || (!too_many_lonely_ && !lonely_.contains(host))) continue;
+      if (entry.copied() || !single_owners.contains(host)) continue;
       BLOCK_TRY_ASSIGN(std::uint64_t references, image.allocator().references(host));
       if (references != 1) continue;
       BLOCK_TRY(mapping_.set_entry(guest, entry.with_copied(true)));
+      single_owners.remove(host);
       if (image.client()) image.client()->became_only_owner(guest, host);
     }
     done += run.clusters;

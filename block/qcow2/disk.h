@@ -11,8 +11,6 @@
 #include "block/qcow2/image.h"
 #include "block/util/range-lock.h"
 
-#include <unordered_set>
-
 namespace qcow2 {
 
 class Disk {
@@ -28,12 +26,10 @@ public:
   block::Node* backing() const { return node_.backing(); } // null = none
   Mapping& mapping() REQUIRES(image.metadata_mutex) { return mapping_; }
 
-  // Clusters that were shared and have one owner left lack COPIED, because nothing says which owner
-  // that is. This finds them by a walk over the L2 tables, if there are any, and sets the flag:
-  // before a clean close.
+  // The allocator's single owners lack COPIED, because nothing says which guest cluster it is. This
+  // finds them by a walk over the L2 tables, if there are any, and sets the flag: before a clean
+  // close.
   Result<void> settle_copied_flags() EXCLUDES(image.metadata_mutex);
-  // Notes such a cluster.
-  void note_lonely(HostCluster cluster) REQUIRES(image.metadata_mutex);
 
   // Makes room for `bytes` of guest data, at least the present size; new space reads as zeros. No
   // other request but reads may run meanwhile. Errors: unsupported (smaller than now), no_space.
@@ -62,11 +58,6 @@ private:
 
   const block::Node& node_;
   Mapping mapping_ GUARDED_BY(image.metadata_mutex);
-  // Shared clusters that may have one owner left; beyond max_lonely the walk looks at all clusters
-  // instead.
-  static constexpr std::size_t max_lonely = 256 * 1024;
-  std::unordered_set<HostCluster> lonely_ GUARDED_BY(image.metadata_mutex);
-  bool too_many_lonely_ GUARDED_BY(image.metadata_mutex) = false;
   std::atomic<std::uint64_t> guest_size_{0};
 };
 

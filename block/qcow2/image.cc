@@ -52,7 +52,11 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
                    if (!stored) header_ = std::move(former);
                    return stored;
                  }),
-      l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes, DebugEvent::l2_load) {}
+      l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes, DebugEvent::l2_load) {
+  allocator_.set_on_allocated([this](HostCluster first, std::uint64_t clusters) {
+    if (client_) client_->clusters_allocated(first, clusters);
+  });
+}
 
 Result<void> Image::load() {
   MutexGuard hold(metadata_mutex);
@@ -119,10 +123,10 @@ Result<void> Image::store_header() {
   return {};
 }
 
-bool Image::wants_write_back() {
+Result<bool> Image::wants_write_back() {
   MutexGuard hold(metadata_mutex);
   // What waits may find room in the client's tables, and then nothing has to be written yet.
-  if (client_ && client_->wants_write_back()) client_->prepare_write_back();
+  if (client_ && client_->wants_write_back()) BLOCK_TRY(client_->prepare_write_back());
   return l2_tables_.wants_write_back() || refcounts_.blocks().wants_write_back() ||
          allocator_.wants_write_back() || (client_ && client_->wants_write_back());
 }
@@ -130,10 +134,12 @@ bool Image::wants_write_back() {
 Result<void> Image::begin_change() {
   BLOCK_TRY(refuse_if_corrupt());
   if (!changed_.load(std::memory_order_acquire)) BLOCK_TRY(mark_changed());
-  if (!wants_write_back()) return {};
+  BLOCK_TRY_ASSIGN(bool wanted, wants_write_back());
+  if (!wanted) return {};
   MutexGuard serial(write_back_mutex_);
-  BLOCK_TRY(refuse_if_corrupt());     // it may have been found while this waited
-  if (!wants_write_back()) return {}; // another request has just done it
+  BLOCK_TRY(refuse_if_corrupt()); // it may have been found while this waited
+  BLOCK_TRY_ASSIGN(wanted, wants_write_back());
+  if (!wanted) return {}; // another request has just done it
   return write_back(Scope::everything);
 }
 
@@ -164,6 +170,17 @@ Result<void> Image::mark_changed() {
   return {};
 }
 
+// Once the refcount of a single owner is lowered in the file, its missing COPIED contradicts the
+// standard, so after an unclean end somebody has to set it. Without lazy refcounts nothing else
+// says so.
+Result<void> Image::mark_missing_copied() {
+  if (header_.dirty() || allocator_.single_owners().empty()) return {};
+  header_.incompatible_features |= bit(incompatible::dirty_bit);
+  Result<void> stored = store_header();
+  if (!stored) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
+  return stored;
+}
+
 Result<void> Image::flush() {
   // A write-back that begins after this line covers everything that was linked before it.
   std::uint64_t asked = flushes_asked_.fetch_add(1) + 1;
@@ -182,8 +199,9 @@ Result<void> Image::write_back(Scope scope) {
     MutexGuard hold(metadata_mutex);
     // A header write that failed may have reached the file, and name what was taken back since.
     if (header_doubt_end_ > 0) BLOCK_TRY(store_header());
+    BLOCK_TRY(mark_missing_copied());
     bool client_tables = client_ && scope != Scope::needed_for_flush;
-    if (client_tables) client_->prepare_write_back();
+    if (client_tables) BLOCK_TRY(client_->prepare_write_back());
     // With lazy refcounts the file's counts are not believed after a crash, so a flush need not
     // write them.
     if (scope != Scope::needed_for_flush || !settings_.lazy_refcounts) {
@@ -260,7 +278,7 @@ Result<void> Image::close() {
   std::size_t waiting = SIZE_MAX - 1;
   for (std::size_t before = SIZE_MAX; waiting < before;) {
     before = waiting;
-    waiting = prepare_client();
+    BLOCK_TRY_ASSIGN(waiting, prepare_client());
     BLOCK_TRY(write_back(Scope::for_close));
   }
   BLOCK_TRY(write_back(Scope::for_close));
@@ -271,12 +289,12 @@ Result<void> Image::close() {
   return store_header();
 }
 
-std::size_t Image::prepare_client() {
+Result<std::size_t> Image::prepare_client() {
   MutexGuard hold(metadata_mutex);
-  if (!client_) return 0;
+  if (!client_) return std::size_t{0};
   std::size_t waiting = client_->waiting_changes();
   for (std::size_t before = waiting + 1; waiting < before;) {
-    client_->prepare_write_back();
+    BLOCK_TRY(client_->prepare_write_back());
     before = waiting;
     waiting = client_->waiting_changes();
   }

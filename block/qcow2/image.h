@@ -18,6 +18,9 @@ public:
   // The cluster is about to be overwritten in place: facts about its content end now, before the
   // first byte changes.
   virtual void content_changes(HostCluster cluster) = 0;
+  // The clusters are about to hold something else, data or metadata: whatever the client has stored
+  // about them ends now.
+  virtual void clusters_allocated(HostCluster first, std::uint64_t clusters) = 0;
   // Data is about to be stored, or has just been, of which the client knows nothing else.
   virtual void data_written() = 0;
   // The guest cluster no longer refers to the host cluster, which has `left` references now. With
@@ -32,8 +35,8 @@ public:
   // close.
   virtual bool wants_write_back() const = 0;
   // Before begin_write_back(), and whenever one is wanted: may still allocate, and writes nothing
-  // but tables that move.
-  virtual void prepare_write_back() = 0;
+  // but tables that move. Error: corrupt.
+  virtual Result<void> prepare_write_back() = 0;
   // Changes that the last write-back had no room for.
   virtual std::size_t waiting_changes() const = 0;
   virtual std::vector<TableWrite> begin_write_back() = 0;
@@ -123,10 +126,11 @@ private:
   Result<void> write_back(Scope scope) REQUIRES(write_back_mutex_) EXCLUDES(metadata_mutex);
   Result<void> write_changes(const Changes& changes);
   Result<void> refuse_if_corrupt() const;
+  Result<void> mark_missing_copied() REQUIRES(metadata_mutex);
   Result<void> mark_changed() EXCLUDES(metadata_mutex);
-  bool wants_write_back() EXCLUDES(metadata_mutex);
+  Result<bool> wants_write_back() EXCLUDES(metadata_mutex);
   // Lets the client bring into its tables all it can, and returns what still waits.
-  std::size_t prepare_client() EXCLUDES(metadata_mutex);
+  Result<std::size_t> prepare_client() EXCLUDES(metadata_mutex);
   void punch(std::vector<HostCluster> freed) REQUIRES(metadata_mutex);
 
   HostFile& file_;

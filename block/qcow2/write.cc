@@ -135,8 +135,7 @@ Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry) {
                                          " is in use but its refcount is 0")
         .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
   BLOCK_TRY(disk.mapping().set_entry(guest, entry));
-  allocator.note_dropped(cluster);
-  if (references == 2) disk.note_lonely(cluster);
+  allocator.note_dropped(cluster, references - 1);
   if (ImageClient* client = disk.image.client())
     client->reference_dropped(guest, cluster, references - 1);
   return {};

@@ -37,6 +37,25 @@ TEST(Amend, OnSharesWhatIsThereAlready) {
   disk.expect_clean();
 }
 
+// Another program left a cluster with one owner that lacks COPIED, as when it overwrote the others.
+TEST(Amend, OnSharesWithAnOwnerThatLacksCopied) {
+  Qcow2Disk disk({.dedup = false});
+  const std::string a = disk.pattern(1), b = disk.pattern(2);
+  disk.write(0, a);
+  ASSERT_TRUE(succeeded(disk.close()));
+  disk.set_file64(disk.l2_entry_place(0), disk.l2_entry(0) & ~qcow2::copied_flag);
+  disk.open();
+  ASSERT_TRUE(succeeded(amend(disk, "sha256")));
+  disk.reopen();
+  disk.wait_for_scan();
+  disk.write(1, a);
+  EXPECT_EQ(disk.host_of(0), disk.host_of(1));
+  disk.write(0, b);
+  EXPECT_TRUE(disk.holds(0, b + a));
+  EXPECT_TRUE(succeeded(disk.close()));
+  disk.expect_clean();
+}
+
 TEST(Amend, OffLeavesNothingButSharedClusters) {
   Qcow2Disk disk;
   const std::string a = disk.pattern(1), b = disk.pattern(2);
@@ -51,6 +70,29 @@ TEST(Amend, OffLeavesNothingButSharedClusters) {
   disk.expect_clean(0);
   disk.open();
   EXPECT_TRUE(disk.holds(0, b + a + b + a));
+}
+
+// One of two owners goes, and with it the sharing: COPIED is set by the close or by the next
+// opener.
+TEST(Amend, OffLeavesSharedClustersThatAnUncleanEndDoesNotMakeCorrupt) {
+  Qcow2Disk disk;
+  const std::string a = disk.pattern(1), b = disk.pattern(2);
+  disk.write(0, a + a);
+  ASSERT_TRUE(succeeded(amend(disk, "off")));
+  disk.reopen();
+  disk.write(0, b);
+  disk.flush();
+  disk.flush(); // now the refcount is lowered in the file, too
+  disk.kill();
+  ASSERT_EQ(disk.stored_refcount((disk.l2_entry(1) & qcow2::offset_mask) / disk.cluster_bytes()),
+            1u);
+  EXPECT_TRUE(disk.header().dirty()) << "who opens it next does not know that COPIED is missing";
+  disk.open();
+  EXPECT_TRUE(disk.holds(0, b + a));
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_FALSE(disk.header().dirty());
+  EXPECT_TRUE(disk.copied(1));
+  disk.expect_clean(0);
 }
 
 TEST(Amend, OnAndOffAreWholeOrNotAtAllWhateverFails) {

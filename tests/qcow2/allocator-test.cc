@@ -217,7 +217,7 @@ TEST(Allocator, ManyDroppedReferencesAskForAWriteBack) {
     HostCluster first = parts.allocator.allocate(1).value();
     std::uint64_t dropped = 0;
     for (; !parts.allocator.wants_write_back() && dropped < 100'000; ++dropped)
-      parts.allocator.note_dropped(first + dropped);
+      parts.allocator.note_dropped(first + dropped, 0);
     EXPECT_EQ(dropped, expected) << cluster_bits;
   }
 }
@@ -252,6 +252,28 @@ TEST_F(SmallBlocks, ANewBlockGoesBehindTheRunThatNeedsIt) {
   EXPECT_EQ(take(100), first_free);
   ASSERT_EQ(small.refcounts.block_places().size(), 2u);
   EXPECT_EQ(small.refcounts.block_places()[1].value() / small.cluster_bytes(), first_free + 100);
+  expect_every_count_is_one();
+}
+
+TEST_F(SmallBlocks, NoNewBlockGoesOverMetadataThatTheRefcountsCallFree) {
+  small.allocator.metadata().add(HostCluster(first_free + 100), 1);
+  EXPECT_EQ(kind_of(small.allocator.allocate(100)), block::ErrorKind::corrupt);
+  EXPECT_EQ(small.refcounts.block_places().size(), 1u);
+  EXPECT_TRUE(small.allocator.metadata().contains(HostCluster(first_free + 100)));
+  EXPECT_EQ(small.stored(first_free), 0u);
+}
+
+TEST_F(SmallBlocks, NoNewTableGoesOverMetadataThatNothingCounts) {
+  std::uint64_t counted = small.refcounts.capacity();
+  for (std::uint64_t cluster : {counted, counted + 1, counted + 2}) {
+    small.allocator.metadata().add(HostCluster(cluster), 1);
+    EXPECT_EQ(kind_of(small.allocator.allocate(counted)), block::ErrorKind::corrupt);
+    EXPECT_EQ(small.refcounts.capacity(), counted);
+    EXPECT_TRUE(small.tables_stored.empty());
+    EXPECT_TRUE(small.allocator.metadata().contains(HostCluster(cluster)));
+    small.allocator.metadata().remove(HostCluster(cluster));
+  }
+  take(counted);
   expect_every_count_is_one();
 }
 

@@ -181,27 +181,43 @@ std::uint64_t Qcow2Disk::stored_refcount(std::uint64_t host) const {
   return qcow2::load_refcount(bytes.data(), host % per_block, now.refcount_order);
 }
 
-DiskCheck Qcow2Disk::check() {
-  std::shared_ptr<MemoryFile> copy = MemoryFile::create(new_name(), file->content());
+namespace {
+
+DiskCheck check_file(const MemoryFile& file, CheckRequest request) {
   DiskCheck found;
   Graph checking;
   Graph::OpenDefaults defaults;
-  defaults.read_only = defaults.for_check = defaults.no_backing = true;
+  defaults.read_only = !request.repair_leaks && !request.repair_errors;
+  defaults.for_check = defaults.no_backing = true;
   Result<std::shared_ptr<Node>> node = checking.open(
-      {{"driver", "qcow2"}, {"file.driver", "memory"}, {"file.filename", copy->name()}}, defaults);
+      {{"driver", "qcow2"}, {"file.driver", "memory"}, {"file.filename", file.name()}}, defaults);
   if (!node) {
     found.error = node.error().message();
     return found;
   }
-  CheckRequest request;
   request.report = [&](const std::string& line) { found.lines.push_back(line); };
-  request.deep = true;
   Result<CheckReport> report = (*node)->check(request);
   if (report)
     found.report = *report;
   else
     found.error = report.error().message();
   return found;
+}
+
+} // namespace
+
+DiskCheck Qcow2Disk::check() {
+  std::shared_ptr<MemoryFile> copy = MemoryFile::create(new_name(), file->content());
+  CheckRequest request;
+  request.deep = true;
+  return check_file(*copy, std::move(request));
+}
+
+DiskCheck Qcow2Disk::repair(Repair what) {
+  CheckRequest request;
+  request.repair_leaks = true;
+  request.repair_errors = what == Repair::all;
+  return check_file(*file, std::move(request));
 }
 
 namespace {

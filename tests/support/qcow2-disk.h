@@ -22,6 +22,8 @@ struct DiskShape {
   bool debug = false;  // a blkdebug node lies over the file
 };
 
+enum class Repair { leaks, all };
+
 struct DiskCheck {
   CheckReport report;
   std::vector<std::string> lines;
@@ -103,6 +105,8 @@ public:
 
   // --- Judges; the image is closed, or its present content is judged as a copy. ---
   DiskCheck check();
+  // Repairs the file itself, as check -r does.
+  DiskCheck repair(Repair what);
   // No finding at all by our check, and nothing but leaks by stock qemu-img: exactly so many.
   void expect_clean(std::uint64_t stock_leaks);
   // The same, with as many stock leaks as the dedup table has clusters.

@@ -1,5 +1,5 @@
-// MetadataPlaces: bits in chunks of 4 KiB.
-#include "block/qcow2/metadata-places.h"
+// ClusterSet: bits in small chunks.
+#include "block/qcow2/cluster-set.h"
 
 namespace qcow2 {
 namespace {
@@ -10,7 +10,7 @@ std::uint64_t bit_of(HostCluster cluster) {
 
 } // namespace
 
-bool MetadataPlaces::add(HostCluster first, std::uint64_t clusters) {
+bool ClusterSet::add(HostCluster first, std::uint64_t clusters) {
   bool all_new = true;
   Chunk* chunk = nullptr;
   for (HostCluster cluster = first; cluster < first + clusters; ++cluster) {
@@ -23,19 +23,20 @@ bool MetadataPlaces::add(HostCluster first, std::uint64_t clusters) {
   return all_new;
 }
 
-void MetadataPlaces::remove(HostCluster cluster) {
+void ClusterSet::remove(HostCluster cluster) {
   auto chunk = chunks_.find(cluster.value() / clusters_per_chunk);
-  if (chunk != chunks_.end())
-    chunk->second[cluster.value() % clusters_per_chunk / 64] &= ~bit_of(cluster);
+  if (chunk == chunks_.end()) return;
+  chunk->second[cluster.value() % clusters_per_chunk / 64] &= ~bit_of(cluster);
+  if (chunk->second == Chunk{}) chunks_.erase(chunk);
 }
 
-bool MetadataPlaces::contains(HostCluster cluster) const {
+bool ClusterSet::contains(HostCluster cluster) const {
   auto chunk = chunks_.find(cluster.value() / clusters_per_chunk);
   return chunk != chunks_.end() &&
          (chunk->second[cluster.value() % clusters_per_chunk / 64] & bit_of(cluster)) != 0;
 }
 
-bool MetadataPlaces::contains_any(HostCluster first, std::uint64_t clusters) const {
+bool ClusterSet::contains_any(HostCluster first, std::uint64_t clusters) const {
   for (HostCluster cluster = first; cluster < first + clusters; ++cluster)
     if (contains(cluster)) return true;
   return false;
