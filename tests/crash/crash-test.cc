@@ -3,7 +3,9 @@
 //
 //   CRASH_STATES  how many images to judge in all, spread over the workloads (default 3000)
 //   CRASH_SEED    what the workloads and the power cuts leave to chance (default 1)
-//   CRASH_STATE   judge that one state of each workload that --gtest_filter leaves
+//   CRASH_STATE   judge that one state of each workload that --gtest_filter leaves, with every
+//                 recovery
+//   CRASH_EVERY   1: judge every state with every recovery of ours, not with one in turn
 #include "tests/crash/environment.h"
 #include "tests/crash/judge.h"
 #include "tests/crash/power-cut.h"
@@ -11,6 +13,9 @@
 #include "tests/support/nodes.h"
 
 #include "block/util/big-endian.h"
+
+#include <algorithm>
+#include <array>
 
 namespace crash {
 namespace {
@@ -91,30 +96,47 @@ protected:
   // Judges the states whose turn it is of one epoch.
   void judge_epoch(const Bytes& durable, std::size_t number, const Epoch& epoch);
   void judge_state(const Bytes& image, const Epoch& epoch, std::uint64_t state);
-  // Whether a stranger, or a second power cut, has its turn with this state.
-  bool turn(std::uint64_t state, std::uint64_t one_in) const {
-    return (state / stride_) % one_in == 0;
-  }
+  bool has_turn(std::size_t recovery) const;
+  void expect_all_recoveries() const;
 
   const std::uint64_t seed_ = environment("CRASH_SEED", 1);
   const std::uint64_t only_ = environment("CRASH_STATE", UINT64_MAX);
+  const bool every_ = environment("CRASH_EVERY", 0) != 0;
   static constexpr std::size_t subsets_ = 6;
   static constexpr int most_failures_ = 3;
   std::uint64_t next_state_ = 0;
   std::uint64_t stride_ = 1;
-  std::uint64_t judged_ = 0;
+  std::uint64_t states_judged_ = 0;
+  std::array<std::uint64_t, recoveries.size()> judged_{};
+  std::uint64_t shared_clusters_ = 0;
   int failures_ = 0;
 };
 
+// Programs of stock QEMU take much longer to start than a state takes to be judged.
+bool PowerCuts::has_turn(std::size_t recovery) const {
+  if (recoveries[recovery].is_stock() && !stock_is_installed()) return false;
+  if (only_ != UINT64_MAX) return true;
+  constexpr std::size_t one_in = 24;
+  const std::uint64_t stock_turn = states_judged_ / one_in % stock_recoveries;
+  const bool stock_has_it = states_judged_ % one_in == one_in - 1;
+  if (recoveries[recovery].is_stock())
+    return stock_has_it && recovery == own_recoveries + stock_turn;
+  return every_ || (!stock_has_it && recovery == states_judged_ % own_recoveries);
+}
+
 void PowerCuts::judge_state(const Bytes& image, const Epoch& epoch, std::uint64_t state) {
-  Judge judge(GetParam());
   const std::uint64_t seed = seed_ * 1000003 + state;
-  ++judged_;
-  std::string wrong = judge.judge(image, epoch.guest, seed);
-  if (wrong.empty() && stock_is_installed() && turn(state, 32)) wrong = judge.stock_check();
-  if (wrong.empty() && turn(state, 8)) wrong = judge.judge_second_cut(image, epoch.guest, seed);
-  if (wrong.empty() && stock_is_installed() && turn(state + 16 * stride_, 32))
-    wrong = judge.judge_stock_repair(image, epoch.guest, seed);
+  Judge judge(GetParam());
+  std::string wrong;
+  for (std::size_t i = 0; i < recoveries.size() && wrong.empty(); ++i) {
+    if (!has_turn(i)) continue;
+    ++judged_[i];
+    wrong = judge.judge(image, epoch.guest, recoveries[i], seed);
+  }
+  if (wrong.empty() && stock_is_installed() && states_judged_ % 32 == 0)
+    wrong = judge.stock_check();
+  ++states_judged_;
+  shared_clusters_ += judge.shared_clusters();
   if (wrong.empty()) return;
   ++failures_;
   ADD_FAILURE() << wrong << "\nTo repeat: CRASH_SEED=" << seed_ << " CRASH_STATE=" << state
@@ -139,6 +161,21 @@ void PowerCuts::judge_epoch(const Bytes& durable, std::size_t number, const Epoc
   }
 }
 
+// What was never tried proves nothing.
+void PowerCuts::expect_all_recoveries() const {
+  for (std::size_t i = 0; i < recoveries.size(); ++i) {
+    std::printf("%8llu after %s\n", static_cast<unsigned long long>(judged_[i]),
+                recoveries[i].name().c_str());
+    const bool expected = !recoveries[i].is_stock() || stock_is_installed();
+    if (!expected || failures_ > 0) continue;
+    EXPECT_GT(judged_[i], 0u) << recoveries[i].name();
+  }
+  std::printf("%8llu shared clusters whose owners were overwritten\n",
+              static_cast<unsigned long long>(shared_clusters_));
+  const bool shares = GetParam().create.contains("dedup");
+  EXPECT_EQ(shared_clusters_ > 0, shares);
+}
+
 TEST_P(PowerCuts, LeaveWhatWasFlushedAndNothingOfOtherBlocks) {
   Result<Recording> recorded = record(GetParam(), seed_);
   ASSERT_TRUE(block::succeeded(recorded));
@@ -161,8 +198,9 @@ TEST_P(PowerCuts, LeaveWhatWasFlushedAndNothingOfOtherBlocks) {
   }
   EXPECT_EQ(refcount_table_offset(durable) != first_table, GetParam().moves_refcount_table);
   std::printf("%zu epochs, %llu states, %llu judged\n", recording.epochs.size(),
-              static_cast<unsigned long long>(states), static_cast<unsigned long long>(judged_));
-  EXPECT_GT(judged_, 0u);
+              static_cast<unsigned long long>(states),
+              static_cast<unsigned long long>(states_judged_));
+  expect_all_recoveries();
 }
 
 INSTANTIATE_TEST_SUITE_P(Workloads, PowerCuts, testing::ValuesIn(workloads()),

@@ -1,6 +1,7 @@
 // GuestDisk: requests of tagged sectors, and checks.
 #include "tests/crash/guest-disk.h"
 
+#include <chrono>
 #include <thread>
 
 namespace crash {
@@ -15,6 +16,13 @@ Result<void> GuestDisk::open(Options options) {
   return wait_for_dedup();
 }
 
+Result<void> GuestDisk::open_read_only(Options options) {
+  block::Graph::OpenDefaults defaults;
+  defaults.read_only = true;
+  BLOCK_TRY_ASSIGN(node_, graph_.open(std::move(options), defaults));
+  return {};
+}
+
 Result<void> GuestDisk::wait_for_dedup() {
   while (true) {
     Result<block::DedupInfo> info = node_->query_dedup();
@@ -23,7 +31,7 @@ Result<void> GuestDisk::wait_for_dedup() {
                                                                 : std::move(info).error();
     if (info->status == block::DedupStatus::paused || info->status == block::DedupStatus::running)
       return {};
-    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
 }
 
@@ -55,12 +63,15 @@ Result<std::vector<Tag>> GuestDisk::read_all() {
   return tags_in(bytes);
 }
 
-Result<block::CheckReport> check(Options options, bool repair_leaks, std::string& lines) {
+Result<block::CheckReport> check(Options options, Repair repair, std::string& lines) {
   block::CheckRequest request;
-  request.repair_leaks = repair_leaks;
-  request.report = [&](const std::string& line) { lines += "\n  " + line; };
+  request.repair_leaks = repair != Repair::none;
+  request.repair_errors = repair == Repair::all;
+  request.report = [&, left = 10](const std::string& line) mutable {
+    if (left-- > 0) lines += "\n  " + line;
+  };
   block::Graph::OpenDefaults defaults;
-  defaults.read_only = !repair_leaks;
+  defaults.read_only = repair == Repair::none;
   defaults.for_check = true;
   block::Graph graph;
   BLOCK_TRY_ASSIGN(std::shared_ptr<block::Node> node, graph.open(std::move(options), defaults));

@@ -2,6 +2,7 @@
 #ifndef TESTS_CRASH_GUEST_DISK_H
 #define TESTS_CRASH_GUEST_DISK_H
 
+#include "tests/crash/recovery.h"
 #include "tests/crash/tags.h"
 
 #include "block/graph.h"
@@ -15,6 +16,7 @@ class GuestDisk {
 public:
   // Opens the node that the options describe, for writing.
   Result<void> open(Options options);
+  Result<void> open_read_only(Options options);
   // Closes cleanly.
   Result<void> close();
   bool is_open() const { return node_ != nullptr; }
@@ -37,8 +39,9 @@ private:
   block::Node::Attachment attachment_;
 };
 
-// Opens the node to be checked, checks it and closes it. What the check says is added to `lines`.
-Result<block::CheckReport> check(Options options, bool repair_leaks, std::string& lines);
+// Opens the node to be checked, checks it and closes it. The first lines of its report are added to
+// `lines`.
+Result<block::CheckReport> check(Options options, Repair repair, std::string& lines);
 
 } // namespace crash
 

@@ -1,41 +1,44 @@
-// Judge: opens what a power cut left and says what is wrong with it.
+// Judge: recovers what a power cut left, uses it, and says what is wrong with it.
 #ifndef TESTS_CRASH_JUDGE_H
 #define TESTS_CRASH_JUDGE_H
 
+#include "tests/crash/recovery.h"
 #include "tests/crash/workload.h"
 
 namespace crash {
 
-// Each returns what is wrong, or nothing. `seed` decides what is left to chance.
 class Judge {
 public:
   explicit Judge(const Workload& workload) : workload_(workload) {}
 
-  // Opens the image for writing, which repairs it, compares, closes and checks; then writes
-  // everything anew with much content that the image held before, which shows if anything is shared
-  // wrongly; compares, closes and checks.
-  std::string judge(const Bytes& image, const GuestModel& guest, std::uint64_t seed);
-
-  // Like judge(), but power fails again while the image is being repaired and closed.
-  std::string judge_second_cut(const Bytes& image, const GuestModel& guest, std::uint64_t seed);
-
-  // Stock qemu-img repairs the image, and converts it to raw for the comparison; then our driver
-  // has to live with what the repair left.
-  std::string judge_stock_repair(const Bytes& image, const GuestModel& guest, std::uint64_t seed);
+  // Recovers the image, opens it for writing, compares, closes and checks it. Then uses it: writes
+  // duplicates, which the driver shares, and overwrites each owner of each shared cluster, one
+  // after the other. All content is compared after each of these rounds, and read from the closed
+  // image again; and that image is checked. Returns what is wrong, or nothing. `seed` decides what
+  // is left to chance.
+  std::string judge(const Bytes& image, const GuestModel& guest, const Recovery& recovery,
+                    std::uint64_t seed);
 
   // What stock qemu-img check says about the image that judge() closed last: nothing but leaks, and
-  // no more of them than the dedup table has clusters.
+  // no more of them than the dedup table has clusters. Returns what is wrong, or nothing.
   std::string stock_check();
 
+  // Shared clusters, in all images judged, whose owners were all overwritten.
+  std::uint64_t shared_clusters() const { return shared_clusters_; }
+
 private:
-  std::string open_and_compare(Options options, const GuestModel& guest, GuestDisk& disk,
-                               std::vector<Tag>& content);
-  std::string check_closed(bool leaks_allowed);
+  std::string interrupt(const GuestModel& guest, Recovery& recovery, std::mt19937_64& random);
+  std::string recover(const GuestModel& guest, const Recovery& recovery, const Options& options);
+  std::string recover_by_check(Repair repair, Options options);
+  std::string recover_by_stock(Repair repair, const GuestModel& guest);
+  std::string open_and_compare(const GuestModel& guest, Options options);
+  std::string check_closed();
   Result<std::uint64_t> dedup_table_clusters();
-  std::string rewrite(std::vector<Tag> content, std::uint64_t seed);
 
   const Workload& workload_;
   std::shared_ptr<block::MemoryFile> file_;
+  std::vector<Tag> content_; // of the disk, when it was opened last
+  std::uint64_t shared_clusters_ = 0;
 };
 
 } // namespace crash

@@ -136,7 +136,7 @@ void Killed::write_and_kill(std::chrono::microseconds after, std::uint64_t seed)
 
 void Killed::expect_clean() {
   std::string lines;
-  auto report = check(options(), false, lines);
+  auto report = check(options(), Repair::none, lines);
   ASSERT_TRUE(succeeded(report));
   EXPECT_EQ(report->corruptions, 0u) << lines;
   EXPECT_EQ(report->check_errors, 0u) << lines;

@@ -48,10 +48,11 @@ StockImage::StockImage(const Bytes& image) {
   directory_.make("image", {reinterpret_cast<const char*>(image.data()), image.size()});
 }
 
-StockCheck StockImage::check(bool repair) {
-  std::string command = "qemu-img check -f qcow2 --output=json ";
-  Ended ended = run(command + (repair ? "-r all " : "") + directory_.file("image"));
-  if (repair) ended = run(command + directory_.file("image")); // what it says it left
+StockCheck StockImage::check(Repair repair) {
+  const std::string command = "qemu-img check -f qcow2 --output=json ";
+  if (repair != Repair::none)
+    run(command + (repair == Repair::all ? "-r all " : "-r leaks ") + directory_.file("image"));
+  Ended ended = run(command + directory_.file("image"));
   StockCheck found;
   found.corruptions = number_of(ended.output, "corruptions");
   found.leaks = number_of(ended.output, "leaks");

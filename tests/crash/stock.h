@@ -3,6 +3,7 @@
 #define TESTS_CRASH_STOCK_H
 
 #include "tests/crash/recording.h"
+#include "tests/crash/recovery.h"
 #include "tests/support/temporary-directory.h"
 
 namespace crash {
@@ -10,7 +11,7 @@ namespace crash {
 bool stock_is_installed();
 
 struct StockCheck {
-  std::uint64_t corruptions = 0, leaks = 0, check_errors = 0; // that are left, if it repaired
+  std::uint64_t corruptions = 0, leaks = 0, check_errors = 0;
   std::string output;
 };
 
@@ -19,8 +20,8 @@ class StockImage {
 public:
   explicit StockImage(const Bytes& image);
 
-  // `repair`: with -r all.
-  StockCheck check(bool repair);
+  // Repairs first, if it is to; what it finds is what is left then.
+  StockCheck check(Repair repair);
   Bytes content() const;     // of the file
   Bytes raw_content() const; // what the guest sees
 

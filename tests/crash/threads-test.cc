@@ -211,9 +211,8 @@ TEST_P(PowerCutsUnderThreads, LeaveWhatWasFlushedAndNothingOfOtherBlocks) {
         const std::uint64_t chance = random();
         const Bytes image = image_after(durable, epoch, cut, chance);
         Judge judge(GetParam());
-        std::string wrong = judge.judge(image, epoch.guest, chance);
-        if (wrong.empty() && ++judged % 8 == 0)
-          wrong = judge.judge_second_cut(image, epoch.guest, chance);
+        const Recovery& recovery = recoveries[judged++ % own_recoveries];
+        std::string wrong = judge.judge(image, epoch.guest, recovery, chance);
         ASSERT_EQ(wrong, "") << cut.describe() << "; the image is " << keep(image, judged);
       }
       overlaps += epoch.changes.size() - epoch.flushed;
