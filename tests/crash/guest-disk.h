@@ -26,6 +26,10 @@ public:
   Result<void> discard(std::size_t first, std::size_t sectors);
   Result<void> flush() { return node_->co_flush(); }
   Result<void> grow(std::size_t sectors) { return node_->co_truncate(sectors * sector_bytes); }
+  Result<void> switch_dedup_off() {
+    Options off{{"dedup", "off"}};
+    return node_->amend(off);
+  }
   Result<std::vector<Tag>> read_all();
   block::Node& node() { return *node_; }
 

@@ -54,8 +54,7 @@ std::string Judge::recover_by_stock(Repair repair, const GuestModel& guest) {
   // Stock qemu-img clears "dirty" when it closes the image, though refcounts are still wrong. The
   // feature bit of a dedup table, which it clears too, has our driver repair the rest; without a
   // table the user has to.
-  if (found.corruptions > 0 && !workload_.create.contains("dedup"))
-    found = stock.check(Repair::all);
+  if (found.corruptions > 0 && !workload_.deduplicates()) found = stock.check(Repair::all);
   if (found.check_errors > 0 || (repair == Repair::all && found.corruptions + found.leaks > 0))
     return "left by the repair:\n" + found.output;
   std::string wrong = guest.objection(tags_in(stock.raw_content()));

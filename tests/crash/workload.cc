@@ -135,11 +135,16 @@ Result<void> Guest::fill(std::size_t count) {
     std::size_t now = std::min<std::size_t>(count - done, 64);
     std::vector<Tag> tags;
     ++version_;
-    for (std::size_t i = 0; i < now * per_cluster_; ++i)
-      tags.push_back(unique_tag(done * per_cluster_ + i, version_));
+    for (std::size_t cluster = done; cluster < done + now; ++cluster) {
+      const std::uint64_t number = below(1 + count / 3);
+      for (std::size_t i = 0; i < per_cluster_; ++i)
+        tags.push_back(workload_.switched_off ? common_tag(number, i)
+                                              : unique_tag(cluster * per_cluster_ + i, version_));
+    }
     BLOCK_TRY(write(done * per_cluster_, tags));
     done += now;
   }
+  if (workload_.switched_off) BLOCK_TRY(disk_.switch_dedup_off());
   return close();
 }
 

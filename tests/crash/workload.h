@@ -21,10 +21,14 @@ struct Workload {
   std::size_t longest = 12;  // clusters of one request
   std::size_t steps = 120;   // requests of each of the two sessions
   std::size_t flush_one_in = 12;
+  // The content it is filled with is full of duplicates, and deduplication, which shared them, is
+  // switched off before the recording begins: `create` has it.
+  bool switched_off = false;
   // Nothing leaks in a crash, because the next opener rebuilds the refcounts.
   bool rebuilds = false;
   // The refcount table becomes too short in the course of it.
   bool moves_refcount_table = false;
+  bool deduplicates() const { return create.contains("dedup") && !switched_off; }
   // Its part of the states that are judged; large images are slow.
   std::size_t weight = 4;
 };
