@@ -9,7 +9,13 @@ namespace crash {
 
 class Judge {
 public:
-  explicit Judge(const Workload& workload) : workload_(workload) {}
+  // What a dedup table that is called current may be. A wrong one is found by our check, which has
+  // to be able to repair it in the end; a treacherous one has entries of former contents, too: then
+  // the image is only read.
+  enum class Table { right, wrong, treacherous };
+
+  explicit Judge(const Workload& workload, Table table = Table::right)
+      : workload_(workload), table_(table) {}
 
   // Recovers the image, opens it for writing, compares, closes and checks it. Then uses it: writes
   // duplicates, which the driver shares, and overwrites each owner of each shared cluster, one
@@ -32,10 +38,12 @@ private:
   std::string recover_by_check(Repair repair, Options options);
   std::string recover_by_stock(Repair repair, const GuestModel& guest);
   std::string open_and_compare(const GuestModel& guest, Options options);
+  std::string use(std::mt19937_64& random);
   std::string check_closed();
   Result<std::uint64_t> dedup_table_clusters();
 
   const Workload& workload_;
+  const Table table_;
   std::shared_ptr<block::MemoryFile> file_;
   std::vector<Tag> content_; // of the disk, when it was opened last
   std::uint64_t shared_clusters_ = 0;

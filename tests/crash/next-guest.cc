@@ -1,7 +1,7 @@
 // NextGuest: duplicates first, then every owner of what is shared.
 #include "tests/crash/next-guest.h"
 
-#include "tests/support/shared-clusters.h"
+#include "tests/support/image-walk.h"
 
 #include <algorithm>
 
