@@ -98,8 +98,10 @@ Result<void> Check::repair_refcounts() {
     findings_.note("Leaks are not repaired, because not every L2 table can be read");
   if (!rebuild) {
     BLOCK_TRY(stored_.repair_in_place(lower, request_.repair_errors));
-    // Only after a crash: to users of check, as to qemu-img, clusters beyond the file are no leaks.
-    if (lower && zero_refcounts_ == ZeroRefcounts::raise) BLOCK_TRY(stored_.clear_beyond_end());
+    // Only after an unclean end: to users of check, as to qemu-img, clusters beyond the file are no
+    // leaks. No later opener clears them, because this check clears "dirty".
+    const bool unclean = header_.dirty() || zero_refcounts_ == ZeroRefcounts::raise;
+    if (lower && unclean) BLOCK_TRY(stored_.clear_beyond_end());
     if (lower) image_end_ = references_.counts().end();
   } else if (request_.repair_errors) {
     BLOCK_TRY_ASSIGN(bool done,

@@ -95,6 +95,19 @@ TEST(CheckRefcounts, RaisesRefcountsInPlaceAfterACrash) {
   EXPECT_LE(image.stock_check(), 0);
 }
 
+// They would come to light as leaks when the file has grown, and no opener would clear them any more.
+TEST(CheckRefcounts, ClearsRefcountsBeyondTheFileOfADirtyImage) {
+  for (bool dirty : {false, true})
+    for (bool all : {false, true}) {
+      CheckImage image;
+      image.set_features(dirty ? bit(incompatible::dirty_bit) : 0);
+      image.set_refcount(image.end() + 3, 1);
+      EXPECT_EQ(image.check(true, all).lines, Lines());
+      EXPECT_EQ(image.features(), 0u);
+      EXPECT_EQ(image.refcount(image.end() + 3), dirty ? 0u : 1u);
+    }
+}
+
 TEST(CheckRefcounts, ClearsDirtyAndCorruptWhenNothingIsWrong) {
   CheckImage image;
   image.set_features(bit(incompatible::dirty_bit) | bit(incompatible::corrupt_bit));
