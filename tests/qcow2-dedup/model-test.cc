@@ -1,9 +1,15 @@
 // Random requests against a plain array of bytes: what was written is read, whatever happened in
-// between; and every so often both checks look at the file.
+// between; and every so often both checks examine the file. Between two sessions the image may be
+// repaired, or a repair may be interrupted. In the end every owner of every shared cluster is
+// overwritten, with a comparison after each round.
 //
 // MODEL_SECONDS (all cases together, default 10) and MODEL_SEED make longer runs and repeat one.
+#include "block/qcow2-dedup/extension.h"
+#include "tests/support/image-walk.h"
 #include "tests/support/qcow2-disk.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <random>
@@ -25,6 +31,8 @@ struct Case {
   bool verify;
   unsigned refcount_bits;
   unsigned threads;
+  // Deduplication shares, and is off when anything else happens.
+  bool switched_off = false;
 };
 
 constexpr Case cases[] = {
@@ -34,6 +42,7 @@ constexpr Case cases[] = {
     {"Dedup4kFourBits", 12, true, false, 4, 1},  {"Dedup64k", 16, true, true, 16, 1},
     {"Plain4kThreads", 12, false, false, 16, 4}, {"Dedup512Threads", 9, true, false, 2, 4},
     {"Dedup4kThreads", 12, true, false, 16, 4},  {"Dedup4kVerifyThreads", 12, true, true, 16, 4},
+    {"Shared512", 9, false, false, 16, 1, true}, {"Shared4kThreads", 12, false, false, 16, 4, true},
 };
 
 unsigned number_from(const char* variable, unsigned otherwise) {
@@ -52,7 +61,7 @@ protected:
   DiskShape shape() const {
     DiskShape made;
     made.cluster_bits = GetParam().cluster_bits;
-    made.dedup = GetParam().dedup;
+    made.dedup = GetParam().dedup || GetParam().switched_off;
     made.refcount_bits = GetParam().refcount_bits;
     made.guest_clusters = start_clusters;
     if (GetParam().verify) made.open.set("dedup-verify", "on");
@@ -64,6 +73,14 @@ protected:
   void step(Random& random, unsigned thread);
   void write(Random& random, std::uint64_t begin, std::uint64_t end);
   void end_somehow(Random& random);
+  void repair_somehow(Random& random);
+  void write_duplicates(Random& random);
+  void overwrite_all_owners(Random& random);
+  void switch_dedup(const std::string& dedup) {
+    Options options{{"dedup", dedup}};
+    EXPECT_TRUE(succeeded(disk.node().amend(options)));
+  }
+  void share_and_switch_off(Random& random);
   void grow(Random& random);
   void expect_all() { ASSERT_TRUE(disk.holds(0, model)); }
   void set_running(bool running) {
@@ -72,6 +89,8 @@ protected:
 
   Qcow2Disk disk{shape()};
   bool may_leak = false;
+  std::uint64_t shared_clusters = 0; // whose owners were overwritten
+  unsigned next_content = 1u << 20;  // no other write comes so far
   std::string model = block::zeros(disk.guest_bytes());
 };
 
@@ -98,7 +117,62 @@ void Model::write(Random& random, std::uint64_t begin, std::uint64_t end) {
       data += cluster[at % bytes()];
   }
   EXPECT_TRUE(succeeded(block::write(disk.node(), begin, data)));
-  std::copy(data.begin(), data.end(), model.begin() + static_cast<std::ptrdiff_t>(begin));
+  model.replace(begin, data.size(), data);
+}
+
+// What other clusters hold, to half of the disk.
+void Model::write_duplicates(Random& random) {
+  const std::uint64_t clusters = model.size() / bytes();
+  for (std::uint64_t cluster = 0; cluster < clusters; ++cluster) {
+    if (random() % 2 == 0) continue;
+    const std::string data = model.substr(random() % clusters * bytes(), bytes());
+    disk.write(cluster, data);
+    model.replace(cluster * bytes(), bytes(), data);
+  }
+}
+
+void Model::overwrite_all_owners(Random& random) {
+  disk.flush();
+  auto shared = block::owners_of_shared_clusters(disk.file->content());
+  shared_clusters += shared.size();
+  for (auto& owners : shared)
+    std::shuffle(owners.begin(), owners.end(), random);
+  while (!shared.empty()) {
+    for (auto& owners : shared) {
+      const std::string data = disk.pattern(++next_content);
+      disk.write(owners.back(), data);
+      model.replace(owners.back() * bytes(), bytes(), data);
+      owners.pop_back();
+    }
+    std::erase_if(shared, [](const auto& owners) { return owners.empty(); });
+    ASSERT_NO_FATAL_FAILURE(expect_all());
+  }
+}
+
+void Model::share_and_switch_off(Random& random) {
+  if (!disk.header().find_extension(extension_magic)) {
+    switch_dedup("sha256");
+    disk.reopen();
+  }
+  for (unsigned i = 0; i < 16; ++i)
+    write(random, random() % (model.size() / 2), model.size() / 2 + random() % (model.size() / 2));
+  switch_dedup("off");
+}
+
+// Opening repairs an image, too. A check may come first, and power may fail during it.
+void Model::repair_somehow(Random& random) {
+  const block::Repair what = random() % 2 == 0 ? block::Repair::leaks : block::Repair::all;
+  if (random() % 2 == 0) return;
+  if (random() % 2 == 0) {
+    const auto operation =
+        random() % 2 == 0 ? block::MemoryOperation::write : block::MemoryOperation::flush;
+    disk.file->fail(operation, 1 + random() % 8, EIO);
+    (void)disk.repair(what);
+    disk.file->heal();
+    if (random() % 2 == 0) disk.file->set_content(disk.file->durable_content());
+    if (random() % 2 == 0) return;
+  }
+  EXPECT_EQ(disk.repair(what).error, "");
 }
 
 void Model::step(Random& random, unsigned thread) {
@@ -167,9 +241,14 @@ void Model::end_somehow(Random& random) {
     else
       disk.expect_clean();
   }
+  repair_somehow(random);
   ASSERT_NO_FATAL_FAILURE(disk.open());
-  expect_all();
+  ASSERT_NO_FATAL_FAILURE(expect_all());
+  if (random() % 4 == 0) {
+    ASSERT_NO_FATAL_FAILURE(overwrite_all_owners(random));
+  }
   if (random() % 3 == 0) grow(random);
+  if (GetParam().switched_off && random() % 2 == 0) share_and_switch_off(random);
   // Dedup is often on again, whatever the last session left.
   if (GetParam().dedup && random() % 2 == 0) set_running(true);
 }
@@ -183,6 +262,7 @@ TEST_P(Model, ReadsWhatWasWritten) {
   auto share = std::chrono::milliseconds(number_from("MODEL_SECONDS", 10)) * 1000 /
                static_cast<int>(std::size(cases));
   auto end = std::chrono::steady_clock::now() + share;
+  if (GetParam().switched_off) share_and_switch_off(random);
   unsigned rounds = 0;
   for (; rounds == 0 || std::chrono::steady_clock::now() < end; ++rounds) {
     unsigned threads = GetParam().threads;
@@ -200,9 +280,22 @@ TEST_P(Model, ReadsWhatWasWritten) {
       other.join();
     if (random() % 8 == 0) expect_all();
     ASSERT_NO_FATAL_FAILURE(end_somehow(random));
-    if (HasFailure()) break;
+    if (HasFailure()) return;
   }
   RecordProperty("rounds", std::to_string(rounds));
+  if (GetParam().switched_off) share_and_switch_off(random);
+  if (GetParam().dedup) set_running(true);
+  write_duplicates(random);
+  ASSERT_NO_FATAL_FAILURE(overwrite_all_owners(random));
+  const bool shares = (GetParam().dedup && GetParam().refcount_bits > 1) || GetParam().switched_off;
+  EXPECT_EQ(shared_clusters > 0, shares);
+  ASSERT_TRUE(succeeded(disk.close()));
+  if (may_leak)
+    disk.expect_consistent();
+  else
+    disk.expect_clean();
+  disk.open();
+  expect_all();
 }
 
 std::string name_of(const testing::TestParamInfo<Case>& info) {
