@@ -38,6 +38,16 @@ Result<Options> options_of(std::string_view text, std::string_view implied_key) 
   return Options::parse(text, implied_key);
 }
 
+// "nowait" is wait=off and "server" is server=on in the options that QEMU takes so.
+Options with_short_forms(const Options& given) {
+  Options options;
+  for (const auto& [key, value] : given.entries()) {
+    const bool negated = key.starts_with("no") && value == "on";
+    options.set(negated ? key.substr(2) : key, negated ? "off" : value);
+  }
+  return options;
+}
+
 } // namespace
 
 std::string absolute_path(const std::string& path) {
@@ -61,19 +71,21 @@ Result<void> Configuration::take(std::string_view option, std::string_view text)
   struct Parser {
     std::string_view option;
     std::string_view implied_key;
+    bool has_short_forms;
     Result<void> (Configuration::*add)(std::string text, Options options);
   };
   static constexpr Parser parsers[] = {
-      {"blockdev", "driver", &Configuration::add_blockdev},
-      {"export", "type", &Configuration::add_export},
-      {"nbd-server", "", &Configuration::add_nbd_server},
-      {"chardev", "backend", &Configuration::add_chardev},
-      {"monitor", "chardev", &Configuration::add_monitor},
-      {"object", "qom-type", &Configuration::add_object},
+      {"blockdev", "driver", false, &Configuration::add_blockdev},
+      {"export", "type", false, &Configuration::add_export},
+      {"nbd-server", "", false, &Configuration::add_nbd_server},
+      {"chardev", "backend", true, &Configuration::add_chardev},
+      {"monitor", "chardev", true, &Configuration::add_monitor},
+      {"object", "qom-type", false, &Configuration::add_object},
   };
   for (const Parser& parser : parsers)
     if (parser.option == option) {
       BLOCK_TRY_ASSIGN(Options options, options_of(text, parser.implied_key));
+      if (parser.has_short_forms) options = with_short_forms(options);
       return (this->*parser.add)(std::move(given), std::move(options));
     }
   return Error(ErrorKind::invalid_argument, "unknown option");

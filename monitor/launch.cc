@@ -3,6 +3,7 @@
 
 #include "block/export/nbdkit-version.h"
 #include "block/graph.h"
+#include "monitor/nbd-sockets.h"
 #include "monitor/nbdkit-command.h"
 #include "monitor/readiness.h"
 #include "monitor/sanitizer-preload.h"
@@ -12,9 +13,7 @@
 #include <condition_variable>
 #include <glib.h>
 #include <mutex>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace monitor {
@@ -23,6 +22,18 @@ namespace {
 using block::Error;
 using block::ErrorKind;
 using block::Result;
+
+// nbdkit tries again at once, for ever, to accept a connection for which no descriptor is left. So
+// there are fewer connections than descriptors.
+std::uint64_t connections_within_limit() {
+  constexpr rlim_t of_connection = 3;             // at most: its socket and a pipe
+  constexpr rlim_t of_others = 48;                // images, QMP, the process itself
+  constexpr rlim_t enough = of_connection * 4096; // threads run out before descriptors do
+  struct rlimit limit {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough) return 0;
+  if (limit.rlim_cur < of_others + of_connection) return 1;
+  return (limit.rlim_cur - of_others) / of_connection;
+}
 
 Result<NbdkitInstallation> find_nbdkit() {
   NbdkitInstallation found;
@@ -35,25 +46,8 @@ Result<NbdkitInstallation> find_nbdkit() {
   if (access(found.plugin.c_str(), R_OK) != 0) return Error::from_errno(errno, found.plugin);
   BLOCK_TRY_ASSIGN(auto version, exports::nbdkit_version(found.program));
   found.survives_dead_clients = exports::survives_dead_clients(version);
+  found.most_connections = connections_within_limit();
   return found;
-}
-
-// Removes a socket that nobody listens on any more; nbdkit itself does not replace one.
-Result<void> make_room(const std::string& path) {
-  struct stat facts {};
-  if (lstat(path.c_str(), &facts) != 0 || !S_ISSOCK(facts.st_mode)) return {};
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path))
-    return Error(ErrorKind::invalid_argument, "UNIX socket path '" + path + "' is too long");
-  path.copy(address.sun_path, path.size());
-  int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int connected = connect(probe, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  int refusal = connected == 0 ? 0 : errno;
-  close(probe);
-  if (refusal == ECONNREFUSED) unlink(path.c_str());
-  if (refusal == 0) return Error::from_errno(EADDRINUSE, path);
-  return {};
 }
 
 } // namespace
@@ -62,18 +56,19 @@ Error become_nbdkit(const Configuration& configuration, int ready_fd) {
   auto installation = find_nbdkit();
   if (!installation) return std::move(installation).error();
   const auto& server = *configuration.nbd_server();
-  if (const auto* address = std::get_if<qapi::UnixSocketAddress>(&server.value.options.addr.u))
-    if (auto room = make_room(address->path); !room)
-      return std::move(room).error().context(server.text);
+  auto sockets = listen_for_nbd(server.value.options.addr);
+  if (!sockets) return std::move(sockets).error().context(server.text);
+  auto passed = pass_to_next_program(std::move(*sockets), ready_fd);
+  if (!passed) return std::move(passed).error();
 
-  auto command = nbdkit_command(configuration, *installation, ready_fd);
+  auto command = nbdkit_command(configuration, *installation, *passed);
   if (!command) return std::move(command).error();
   std::vector<char*> argv;
   for (std::string& argument : *command)
     argv.push_back(argument.data());
   argv.push_back(nullptr);
   preload_sanitizer();
-  execv(argv[0], argv.data());
+  execv(installation->program.c_str(), argv.data());
   return Error::from_errno(errno, installation->program);
 }
 

@@ -51,7 +51,7 @@ int daemonize(const monitor::Configuration& configuration) {
 } // namespace
 
 int main(int argc, char** argv) {
-  block::prepare_process("dedup-storage-daemon");
+  block::prepare_process();
   auto options = monitor::parse_daemon_options({argv, argv + argc});
   if (!options) return fail(options.error());
   if (options->show_version) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <variant>
 
 namespace monitor {
 namespace {
@@ -56,17 +55,6 @@ Result<void> add_tls(Arguments& arguments, const Configuration& configuration,
   return {};
 }
 
-void add_address(Arguments& arguments, const qapi::SocketAddress& address) {
-  if (const auto* unix_socket = std::get_if<qapi::UnixSocketAddress>(&address.u)) {
-    add(arguments, {"-U", unix_socket->path});
-    return;
-  }
-  const auto& inet = std::get<qapi::InetSocketAddress>(address.u);
-  // An empty host means every address, which is nbdkit's default.
-  if (!inet.host.empty()) add(arguments, {"-i", inet.host});
-  add(arguments, {"-p", inet.port});
-}
-
 } // namespace
 
 Result<std::vector<std::string>> nbdkit_command(const Configuration& configuration,
@@ -74,13 +62,16 @@ Result<std::vector<std::string>> nbdkit_command(const Configuration& configurati
                                                 int ready_fd) {
   const NbdServer& server = configuration.nbd_server()->value;
   const bool parallel = server.parallel || installation.survives_dead_clients;
-  const std::uint64_t most_connections = server.options.max_connections.value_or(0);
+  std::uint64_t most_connections = server.options.max_connections.value_or(0);
+  if (most_connections == 0 ||
+      (installation.most_connections != 0 && installation.most_connections < most_connections))
+    most_connections = installation.most_connections;
 
-  Arguments arguments = {installation.program, "-f"};
+  // Messages of nbdkit begin with the name under which it runs.
+  Arguments arguments = {"dedup-storage-daemon", "-f"};
   if (!parallel) add(arguments, {"-t", "1"});
   if (server.options.tls_creds)
     BLOCK_TRY(add_tls(arguments, configuration, *server.options.tls_creds));
-  add_address(arguments, server.options.addr);
   if (most_connections > 0) add(arguments, {"--filter=limit"});
 
   add(arguments, {installation.plugin, "program=dedup-storage-daemon"});

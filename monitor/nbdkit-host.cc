@@ -102,8 +102,8 @@ public:
   exports::ExportRegistry& exports() override { return daemon_->exports(); }
 
   Result<void> stop() override {
-    if (!daemon_) return {}; // nbdkit cleans up after a failed start too
-    Result<void> stopped = daemon_->stop();
+    Result<void> stopped;
+    if (daemon_) stopped = daemon_->stop(); // nbdkit cleans up after a failed start too
     daemon_.reset();
     remove_nbd_socket();
     return stopped;
@@ -131,7 +131,7 @@ private:
     configuration_.add_disk("file=" + *file_, std::move(node), !read_only_);
   }
 
-  // nbdkit leaves it behind.
+  // It is the daemon's own; nbdkit got only the descriptor.
   void remove_nbd_socket() {
     const auto& server = configuration_.nbd_server();
     if (!server) return;

@@ -20,8 +20,8 @@ class QmpServer;
 
 // start() and stop() are called once each, on the program's main thread. Everything else of the
 // daemon happens on its monitor thread, and requests on the threads of the NBD server. From start()
-// on, SIGINT, SIGTERM, SIGQUIT and, unless the program began with it ignored, SIGHUP ask the program
-// to end, however often they come.
+// on, SIGINT, SIGTERM, SIGQUIT and, unless the program began with it ignored, SIGHUP ask the
+// program to end, however often they come.
 class StorageDaemon {
 public:
   // `request_quit` asks the program to call stop() soon; any thread. Without an NBD server in this

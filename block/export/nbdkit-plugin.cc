@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <glib.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -47,7 +48,7 @@ int answer(const block::Result<void>& result) {
 // --- The process ---
 
 void load() {
-  block::prepare_process("qcow2-dedup");
+  block::prepare_process();
   host = exports::make_plugin_host();
 }
 
@@ -79,12 +80,9 @@ int thread_model() {
   std::string which =
       version ? " " + std::to_string(version->major) + "." + std::to_string(version->minor)
               : " of unknown version";
-  std::fprintf(
-      stderr,
-      "qcow2-dedup: nbdkit%s: requests of one connection are served one at a time, because "
-      "nbdkit before 1.34 aborts when a client dies with reads in flight (parallel=on "
-      "overrides)\n",
-      which.c_str());
+  g_warning("nbdkit%s: requests of one connection are served one at a time, because nbdkit before "
+            "1.34 aborts when a client dies with reads in flight (parallel=on overrides)",
+            which.c_str());
   return NBDKIT_THREAD_MODEL_SERIALIZE_REQUESTS;
 }
 

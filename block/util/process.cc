@@ -9,6 +9,7 @@
 #include <cstring>
 #include <exception>
 #include <fcntl.h>
+#include <glib.h>
 #include <new>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -18,7 +19,6 @@
 namespace block {
 namespace {
 
-const char* program_name = "";
 bool hangup_ignored = false;
 
 // The messages of a program whose standard error is closed must not go into an image.
@@ -60,8 +60,8 @@ void raise_soft_limit(int resource, rlim_t most) {
   setrlimit(resource, &limit);
 }
 
-// The main thread's stack grows up to the limit of the moment; threads get stacks of the limit at the
-// program's start unless told otherwise.
+// The main thread's stack grows up to the limit of the moment; threads get stacks of the limit at
+// the program's start unless told otherwise.
 void provide_stacks() {
   constexpr rlim_t usual = 8 * 1024 * 1024; // bytes, what Linux gives unless told otherwise
   constexpr rlim_t least = 128 * 1024;
@@ -69,7 +69,8 @@ void provide_stacks() {
   struct rlimit limit {};
   if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < least) {
     std::fprintf(stderr, "%s: the limit of the stack is %llu KiB; at least %llu KiB are needed\n",
-                 program_name, static_cast<unsigned long long>(limit.rlim_cur / 1024),
+                 program_invocation_short_name,
+                 static_cast<unsigned long long>(limit.rlim_cur / 1024),
                  static_cast<unsigned long long>(least / 1024));
     std::_Exit(EXIT_FAILURE);
   }
@@ -88,7 +89,7 @@ void provide_stacks() {
 // Half of a change may be in the memory of a driver, so nothing is closed: the image is left as a
 // power cut would leave it.
 [[noreturn]] void end_for_lack_of(const char* what) {
-  std::fprintf(stderr, "%s: %s\n", program_name, what);
+  std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, what);
   std::_Exit(EXIT_FAILURE);
 }
 
@@ -104,15 +105,23 @@ void provide_stacks() {
   std::abort();
 }
 
+void print_warning(const char* domain, GLogLevelFlags level, const char* text, void*) {
+  constexpr int warnings = G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE;
+  if (level & warnings)
+    std::fprintf(stderr, "%s: warning: %s\n", program_invocation_short_name, text);
+  else
+    g_log_default_handler(domain, level, text, nullptr);
+}
+
 } // namespace
 
-void prepare_process(const char* program) {
-  program_name = program;
+void prepare_process() {
   open_standard_descriptors();
   decide_signals();
   raise_soft_limit(RLIMIT_NOFILE, RLIM_INFINITY);
   provide_stacks();
   std::set_terminate(terminate);
+  g_log_set_default_handler(print_warning, nullptr);
 }
 
 bool hangup_was_ignored() {

@@ -12,10 +12,10 @@ namespace block {
 //   of program faults;
 // - the soft limits of open files and of the stack are as high as the hard ones allow;
 // - an exception for lack of memory or threads that nothing catches ends the process with status 1
-//   and a message that begins with `program`.
-// Ends the process with status 1 if the stack is too small to run on. `program` must live as long
-// as the process.
-void prepare_process(const char* program);
+//   and a message;
+// - warnings through GLib are lines "PROGRAM: warning: TEXT".
+// Ends the process with status 1 and a message if the stack is too small to run on.
+void prepare_process();
 
 // Whether SIGHUP was ignored when prepare_process() was called, as nohup(1) leaves it. The program
 // then leaves it ignored.

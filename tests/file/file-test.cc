@@ -285,5 +285,22 @@ TEST_F(File, DescriptorIsClosedWithTheNode) {
   EXPECT_EQ(descriptors(), open_now - 1) << "although the node object is still held";
 }
 
+TEST_F(File, HostDeviceTakesNothingButBlockDevices) {
+  const std::string name = directory.make("f", "content");
+  for (const std::string& filename : {name, "host_device:" + name, std::string("/dev/null")}) {
+    Options options;
+    options.set("driver", "host_device");
+    options.set("filename", filename);
+    EXPECT_NE(failure(options).find("block device"), std::string::npos) << failure(options);
+  }
+  Options size;
+  size.set("size", "1048576");
+  const std::string absent = directory.file("absent");
+  EXPECT_FALSE(create_image("raw", "host_device:" + name, size).ok());
+  EXPECT_FALSE(create_image("raw", "host_device:" + absent, size).ok());
+  EXPECT_EQ(directory.content("f"), "content");
+  EXPECT_FALSE(std::filesystem::exists(absent));
+}
+
 } // namespace
 } // namespace block

@@ -29,6 +29,23 @@ TEST(Configuration, TakesABlockdevAsListAndAsJson) {
   EXPECT_EQ(configuration.blockdevs()[1].value.entries().at("read-only"), "on");
 }
 
+TEST(Configuration, ASocketTakesShortForms) {
+  for (const char* options : {"server,nowait", "server=on,nowait", "nowait,server", "server"}) {
+    Configuration configuration;
+    ASSERT_EQ(error_of(configuration, "chardev", std::string("socket,id=q,path=/run/q,") + options),
+              "");
+    ASSERT_EQ(error_of(configuration, "monitor", "q,nopretty"), "");
+    auto monitors = configuration.monitors();
+    ASSERT_TRUE(monitors.ok());
+    EXPECT_EQ(monitors->at(0).value.server, true);
+    EXPECT_FALSE(monitors->at(0).value.wait.value_or(false));
+  }
+  Configuration configuration;
+  EXPECT_NE(error_of(configuration, "chardev", "socket,id=q,path=/run/q,noserver"), "");
+  EXPECT_NE(error_of(configuration, "chardev", "socket,id=q,path=/run/q,server,wait"), "");
+  EXPECT_NE(error_of(configuration, "chardev", "socket,id=q,path=/run/q,server,nonsense"), "");
+}
+
 TEST(Configuration, ABlockdevNeedsANodeName) {
   Configuration configuration;
   EXPECT_EQ(error_of(configuration, "blockdev", "driver=raw"),

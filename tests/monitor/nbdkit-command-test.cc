@@ -25,7 +25,7 @@ protected:
   }
 
   Configuration configuration_;
-  NbdkitInstallation installation_{"/bin/nbdkit", "/lib/plugin.so", true};
+  NbdkitInstallation installation_{"/bin/nbdkit", "/lib/plugin.so", true, 0};
 };
 
 bool contains(const Arguments& arguments, const Arguments& part) {
@@ -38,7 +38,7 @@ TEST_F(NbdkitCommandTest, EveryOptionIsHandedOnUnchangedAndInOrder) {
   add("nbd-server", "addr.type=unix,addr.path=/run/nbd");
   add("export", "nbd,id=e,node-name=d");
   add("pidfile", "pid");
-  EXPECT_EQ(command(), (Arguments{"/bin/nbdkit", "-f", "-U", "/run/nbd", "/lib/plugin.so",
+  EXPECT_EQ(command(), (Arguments{"dedup-storage-daemon", "-f", "/lib/plugin.so",
                                   "program=dedup-storage-daemon",
                                   "blockdev=driver=raw,node-name=d,file.filename=a,,b=c",
                                   "nbd-server=addr.type=unix,addr.path=/run/nbd",
@@ -56,21 +56,24 @@ TEST_F(NbdkitCommandTest, AnOldNbdkitGetsOneThreadAConnectionUnlessParallelIsAsk
   EXPECT_TRUE(contains(command(), {"parallel=on"}));
 }
 
-TEST_F(NbdkitCommandTest, AnInetAddressBecomesHostAndPort) {
-  add("nbd-server", "addr.type=inet,addr.host=::1,addr.port=10809");
-  EXPECT_TRUE(contains(command(), {"-i", "::1", "-p", "10809"}));
-}
-
-TEST_F(NbdkitCommandTest, AnEmptyHostMeansEveryAddress) {
-  add("nbd-server", "addr.type=inet,addr.host=,addr.port=10809");
-  EXPECT_FALSE(contains(command(), {"-i"}));
-  EXPECT_TRUE(contains(command(), {"-p", "10809"}));
-}
-
 TEST_F(NbdkitCommandTest, ALimitOfConnectionsBecomesAFilter) {
   add("nbd-server", "addr.type=unix,addr.path=p,max-connections=7");
   EXPECT_TRUE(contains(command(), {"--filter=limit", "/lib/plugin.so"}));
   EXPECT_TRUE(contains(command(), {"limit=7"}));
+}
+
+TEST_F(NbdkitCommandTest, TooFewDescriptorsLimitTheConnections) {
+  installation_.most_connections = 20;
+  add("nbd-server", "addr.type=unix,addr.path=p");
+  EXPECT_TRUE(contains(command(), {"limit=20"}));
+
+  configuration_ = {};
+  add("nbd-server", "addr.type=unix,addr.path=p,max-connections=7");
+  EXPECT_TRUE(contains(command(), {"limit=7"}));
+
+  configuration_ = {};
+  add("nbd-server", "addr.type=unix,addr.path=p,max-connections=100");
+  EXPECT_TRUE(contains(command(), {"limit=20"}));
 }
 
 TEST_F(NbdkitCommandTest, TheReadinessDescriptorIsTold) {

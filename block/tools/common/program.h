@@ -22,9 +22,9 @@ void report_warning(const std::string& message);
 // For a command line that makes no sense: the message, then where to find help.
 void report_usage_error(const std::string& message);
 
-// For a program whose result is what it prints. Writes out what stdout still holds; returns `status`,
-// or 1, with a message, in place of 0 if the output is not complete. A reader that has gone has had
-// enough: that is no failure.
+// For a program whose result is what it prints. Writes out what stdout still holds; returns
+// `status`, or 1, with a message, in place of 0 if the output is not complete. A reader that has
+// gone has had enough: that is no failure.
 int expect_complete_output(int status);
 
 } // namespace tools

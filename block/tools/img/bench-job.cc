@@ -25,7 +25,8 @@ Result<void> BenchJob::run() {
           [&, i] { work(memory.span().subspan(i * distance, plan_.request_bytes)); });
   } catch (const std::system_error& error) {
     std::lock_guard hold(mutex_);
-    if (!error_) error_ = block::Error::from_errno(error.code().value(), "Could not start a thread");
+    if (!error_)
+      error_ = block::Error::from_errno(error.code().value(), "Could not start a thread");
     changed_.notify_all();
   }
   for (std::thread& thread : threads)

@@ -5,7 +5,7 @@
 #include <csignal>
 
 int main(int argc, char** argv) {
-  block::prepare_process("dedup-img");
+  block::prepare_process();
   block::treat_as_termination(SIGALRM); // of a time limit that the caller set
   return tools::img::run(argc, argv);
 }

@@ -128,7 +128,7 @@ int run(int argc, char** argv) {
 } // namespace tools::io
 
 int main(int argc, char** argv) {
-  block::prepare_process("dedup-io");
+  block::prepare_process();
   block::treat_as_termination(SIGALRM); // of a time limit that the caller set
   return tools::expect_complete_output(tools::io::run(argc, argv));
 }

@@ -1,0 +1,54 @@
+// host_device: what the file driver does, with nothing but block devices.
+#include "block/file/host-device.h"
+
+#include "block/file/file.h"
+#include "block/file/state.h"
+
+#include <cerrno>
+#include <sys/stat.h>
+
+namespace block {
+namespace {
+
+std::string path_of(const std::string& filename) {
+  const std::string prefix = "host_device:";
+  return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
+}
+
+Error no_device(const std::string& path) {
+  return Error(ErrorKind::invalid_argument,
+               "'host_device' driver requires '" + path + "' to be a block device");
+}
+
+Result<void> device_open(Node& node, Options& options) {
+  if (std::optional<std::string> filename = options.take("filename"))
+    options.set("filename", path_of(*filename));
+  BLOCK_TRY(file_driver.open(node, options));
+  if (!file_state(node).is_device) return no_device(node.filename());
+  return {};
+}
+
+// A device is there before an image is made on it; a name that is none gets no file.
+Result<void> device_create(const std::string& filename, Options& options) {
+  const std::string path = path_of(filename);
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0)
+    return Error::from_errno(errno, "Could not open '" + path + "'");
+  if (!S_ISBLK(status.st_mode)) return no_device(path);
+  return file_driver.create_file(path, options);
+}
+
+BlockDriver driver_for_devices() {
+  BlockDriver driver = file_driver;
+  driver.format_name = "host_device";
+  driver.grows_on_write = false;
+  driver.create_file = device_create;
+  driver.open = device_open;
+  return driver;
+}
+
+} // namespace
+
+const BlockDriver host_device_driver = driver_for_devices();
+
+} // namespace block

@@ -1,0 +1,128 @@
+// Listening for NBD clients ourselves, so that errors name our option and not nbdkit's.
+#include "monitor/nbd-sockets.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <fcntl.h>
+#include <memory>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace monitor {
+namespace {
+
+using block::Descriptor;
+using block::Error;
+using block::ErrorKind;
+using block::Result;
+
+constexpr int first_passed = 3; // of systemd's protocol
+
+Result<Descriptor> listening_socket(const sockaddr* address, socklen_t length) {
+  Descriptor socket(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  // A restarted daemon finds connections of its predecessor that TCP has not forgotten yet.
+  if (address->sa_family != AF_UNIX)
+    setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  // Each family has a socket of its own.
+  if (address->sa_family == AF_INET6)
+    setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (bind(socket.get(), address, length) != 0 || listen(socket.get(), SOMAXCONN) != 0)
+    return Error::from_errno(errno, "");
+  return socket;
+}
+
+Result<void> make_room(const std::string& path, const sockaddr_un& address) {
+  struct stat facts {};
+  if (lstat(path.c_str(), &facts) != 0 || !S_ISSOCK(facts.st_mode)) return {};
+  const Descriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int connected =
+      connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  if (connected == 0) return Error::from_errno(EADDRINUSE, "");
+  if (errno == ECONNREFUSED) unlink(path.c_str());
+  return {};
+}
+
+Result<std::vector<Descriptor>> listen_at_path(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path))
+    return Error(ErrorKind::invalid_argument, "the path of a socket has 1 to " +
+                                                  std::to_string(sizeof(address.sun_path) - 1) +
+                                                  " bytes");
+  path.copy(address.sun_path, path.size());
+  BLOCK_TRY(make_room(path, address));
+  BLOCK_TRY_ASSIGN(Descriptor socket,
+                   listening_socket(reinterpret_cast<const sockaddr*>(&address), sizeof(address)));
+  std::vector<Descriptor> sockets;
+  sockets.push_back(std::move(socket));
+  return sockets;
+}
+
+Result<void> check_port(const std::string& text) {
+  std::uint16_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size()) return {};
+  return Error(ErrorKind::invalid_argument, "'" + text + "' is not a port number");
+}
+
+Result<std::vector<Descriptor>> listen_at_host(const std::string& host, const std::string& port) {
+  BLOCK_TRY(check_port(port));
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = AI_PASSIVE;
+  addrinfo* raw = nullptr;
+  const int failed =
+      getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &wanted, &raw);
+  if (failed != 0) return Error(ErrorKind::not_found, host + ": " + gai_strerror(failed));
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(raw, freeaddrinfo);
+
+  std::vector<Descriptor> sockets;
+  Result<void> last;
+  for (const addrinfo* each = raw; each; each = each->ai_next) {
+    auto socket = listening_socket(each->ai_addr, each->ai_addrlen);
+    if (socket)
+      sockets.push_back(std::move(*socket));
+    else
+      last = std::move(socket).error();
+  }
+  // A name may have addresses that this machine cannot use; one that works is enough.
+  if (sockets.empty() && !last) return std::move(last).error();
+  return sockets;
+}
+
+} // namespace
+
+Result<std::vector<Descriptor>> listen_for_nbd(const qapi::SocketAddress& address) {
+  if (const auto* at_path = std::get_if<qapi::UnixSocketAddress>(&address.u)) {
+    auto sockets = listen_at_path(at_path->path);
+    if (!sockets) return std::move(sockets).error().context(at_path->path);
+    return sockets;
+  }
+  const auto& inet = std::get<qapi::InetSocketAddress>(address.u);
+  return listen_at_host(inet.host, inet.port);
+}
+
+Result<int> pass_to_next_program(std::vector<Descriptor> sockets, int kept) {
+  const int count = static_cast<int>(sockets.size());
+  const auto failure = [] { return Error::from_errno(errno, "Could not pass on the sockets"); };
+  // First above the numbers they shall have, so that none overwrites another.
+  for (Descriptor& socket : sockets) {
+    socket = Descriptor(fcntl(socket.get(), F_DUPFD_CLOEXEC, first_passed + count));
+    if (socket.get() < 0) return failure();
+  }
+  if (kept >= 0 && (kept = fcntl(kept, F_DUPFD, first_passed + count)) < 0) return failure();
+  for (int i = 0; i < count; ++i)
+    if (dup2(sockets[static_cast<std::size_t>(i)].get(), first_passed + i) < 0) return failure();
+  setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+  setenv("LISTEN_FDS", std::to_string(count).c_str(), 1);
+  unsetenv("LISTEN_FDNAMES");
+  return kept;
+}
+
+} // namespace monitor

@@ -1,0 +1,25 @@
+// The sockets that NBD clients connect to.
+#ifndef MONITOR_NBD_SOCKETS_H
+#define MONITOR_NBD_SOCKETS_H
+
+#include "block/result.h"
+#include "block/util/descriptor.h"
+#include "qapi/types.h"
+
+#include <vector>
+
+namespace monitor {
+
+// Sockets that listen at the address: one for a path, one for each address of a host (of this
+// machine if the host is empty). A socket file that no process listens on any more is replaced.
+// Errors: a path or port that cannot be, one in use, a host that is not known.
+block::Result<std::vector<block::Descriptor>> listen_for_nbd(const qapi::SocketAddress& address);
+
+// Hands the sockets to the program that this process executes next, by the protocol of systemd:
+// descriptors from 3 on, which are closed or overwritten, and environment variables. `kept` is
+// another descriptor that the program inherits; negative: none. Returns its number from now on.
+block::Result<int> pass_to_next_program(std::vector<block::Descriptor> sockets, int kept);
+
+} // namespace monitor
+
+#endif
