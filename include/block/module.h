@@ -3,7 +3,7 @@
 #define BLOCK_MODULE_H
 
 #include "block/driver.h"
-#include "block/stamp.h" // generated: BLOCK_MODULE_STAMP, a digest of include/block and the compiler
+#include "block/stamp.h" // generated: BLOCK_MODULE_STAMP, a digest of headers and compiler
 
 // In exactly one file of a module, outside any namespace: BLOCK_MODULE(driver_table);
 // The stamp is plain text behind a mark, so that the loader can find and read it in the file,
