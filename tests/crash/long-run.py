@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Power cuts and kills, for as long as you like: every state is another one, and each can be had again by its seed.
 
-Two things run side by side until the time is over: test-crash with one seed after another, which enumerates power cuts,
-and real processes that are killed (test-crash-kill, and the iotests whose names begin with "crash-"). The first violation
-ends the run with the command that repeats it.
+Two things run side by side until the time is over: test-crash with one seed after another, which enumerates power cuts
+and judges each state after every recovery of ours (some states after those of stock QEMU), and real processes that are
+killed (test-crash-kill, and the iotests whose names begin with "crash-"). The first violation ends the run with the
+command that repeats it.
 """
 import argparse
+import collections
 import os
 import pathlib
 import re
@@ -26,6 +28,7 @@ class Run:
         self.end = time.monotonic() + seconds
         self.lock = threading.Lock()
         self.states = self.kills = self.daemon_kills = self.power_cut_seeds = self.kill_seeds = 0
+        self.recoveries = collections.Counter()
         self.failures = []
 
     def goes_on(self):
@@ -45,8 +48,10 @@ class Run:
         while self.goes_on():
             seed = self.first_seed + self.power_cut_seeds
             output = self.execute([self.build / "tests/crash/test-crash"], CRASH_SEED=str(seed),
-                                  CRASH_STATES=str(STATES_OF_A_SEED))
+                                  CRASH_STATES=str(STATES_OF_A_SEED), CRASH_EVERY="1")
             self.states += sum(map(int, re.findall(r"(\d+) judged$", output, re.MULTILINE)))
+            for count, recovery in re.findall(r"^ +(\d+) after (.+)$", output, re.MULTILINE):
+                self.recoveries[recovery] += int(count)
             self.power_cut_seeds += 1
             self.tell()
 
@@ -84,6 +89,8 @@ def main():
         thread.start()
     for thread in threads:
         thread.join()
+    for recovery, count in run.recoveries.items():
+        print(f"{count:8} after {recovery}")
     print(*run.failures, sep="\n")
     sys.exit(1 if run.failures else 0)
 
