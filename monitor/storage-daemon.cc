@@ -165,6 +165,9 @@ void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
     // Looked at later, on the monitor thread: the driver may hold its locks now.
     thread_.post([this, name = node.name()] { look_at_dedup(name); });
     break;
+  case block::NodeEvent::warning:
+    g_warning("node '%s': %s: %s", node.name().c_str(), node.filename().c_str(), message.c_str());
+    break;
   case block::NodeEvent::image_corrupted:
     g_warning("node '%s': the image is corrupt: %s", node.name().c_str(), message.c_str());
     thread_.post([this, data = qapi::BlockImageCorruptedEvent{.device = node.name(),

@@ -117,13 +117,13 @@ Result<void> amend(block::Node& node, block::Options& options) {
     if (!state.dedup) return {};
     BLOCK_TRY(switch_off(state));
     state.dedup.reset();
-    state.extension.reset();
     return {};
   }
-  if (!state.extension) return switch_on(state, *algorithm, exclusive);
-  const std::string present = dedup::name_of(state.extension->algorithm);
+  std::optional<Extension> extension = state.current_extension();
+  if (!extension) return switch_on(state, *algorithm, exclusive);
+  const std::string present = dedup::name_of(extension->algorithm);
   BLOCK_TRY_ASSIGN(dedup::HashAlgorithm wanted, dedup::algorithm_named(*algorithm));
-  if (wanted == state.extension->algorithm && !exclusive) return {};
+  if (wanted == extension->algorithm && !exclusive) return {};
   return Error(ErrorKind::invalid_argument, "the image is deduplicated by " + present + " already")
       .with_hint("Switch it off first: amend -o dedup=off.");
 }

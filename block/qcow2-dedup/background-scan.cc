@@ -71,6 +71,10 @@ Result<void> BackgroundScan::control(DedupScanControl control) {
 
 std::optional<std::uint64_t> BackgroundScan::stop() {
   scanner_.stop();
+  return mark();
+}
+
+std::optional<std::uint64_t> BackgroundScan::mark() const {
   std::lock_guard hold(mutex_);
   if (dedup_.plain_writes() != covered_writes_) return 0;
   return pending_ ? std::optional(scanner_.report().position) : std::nullopt;

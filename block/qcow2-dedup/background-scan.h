@@ -31,8 +31,10 @@ public:
   // Deduplication is paused.
   void cancel();
   Result<void> control(block::DedupScanControl control);
-  // Ends the thread. Returns the guest cluster from which on there is work left, or nothing.
+  // Ends the thread. Returns the mark.
   std::optional<std::uint64_t> stop();
+  // The guest cluster from which on there is work left, or nothing.
+  std::optional<std::uint64_t> mark() const;
 
   block::DedupStatus status() const;
   // Fills in the status and what concerns the scan.

@@ -40,10 +40,12 @@ Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& reque
 
 } // namespace
 
-std::optional<Error> unusable_extension(const OpenImage& state) {
-  const qcow2::Extension* found = state.header.find_extension(extension_magic);
-  if (!found || state.extension) return std::nullopt;
-  return decode_extension(found->data, state.header.cluster_size()).error();
+std::optional<Error> unusable_extension(OpenImage& state) {
+  if (state.deduplicated()) return std::nullopt;
+  const qcow2::Header header = state.current_header();
+  const qcow2::Extension* found = header.find_extension(extension_magic);
+  if (!found) return std::nullopt;
+  return decode_extension(found->data, header.cluster_size()).error();
 }
 
 Result<block::CheckReport> check(Node& node, const block::CheckRequest& request) {

@@ -7,7 +7,7 @@
 namespace qcow2_dedup {
 
 // Why there is an extension that cannot be used; nothing if there is none, or if it can be.
-std::optional<block::Error> unusable_extension(const OpenImage& state);
+std::optional<block::Error> unusable_extension(OpenImage& state);
 
 Result<block::CheckReport> check(block::Node& node, const block::CheckRequest& request);
 

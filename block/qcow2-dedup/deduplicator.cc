@@ -1,6 +1,9 @@
 // Deduplicator: sharing, remembering, forgetting, and what the header says about it.
 #include "block/qcow2-dedup/deduplicator.h"
 
+#include "block/qcow2-dedup/stored-header.h"
+#include "block/qcow2-dedup/witness.h"
+
 #include <algorithm>
 
 namespace qcow2_dedup {
@@ -26,12 +29,12 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
             Extension former = extension_;
             extension_.table_offset = offset;
             extension_.table_entries = entries;
-            store_extension(disk.image.header());
+            enter_extension(disk.image.header(), extension_);
             Result<void> stored = disk.image.store_header();
             if (stored) return stored;
             // The new place is given back, so no later header may name it.
             extension_ = former;
-            store_extension(disk.image.header());
+            enter_extension(disk.image.header(), extension_);
             return stored;
           },
           [this](HostCluster cluster, const Fingerprint& fingerprint) {
@@ -64,7 +67,19 @@ block::DedupInfo Deduplicator::info() {
 
 bool Deduplicator::status_is_stored() {
   MutexGuard hold(disk.image.metadata_mutex);
-  return extension_.has(dedup_running) == !paused() && extension_.scan_mark() == scan_mark_;
+  return extension_ == with_status(scan_mark_);
+}
+
+Extension Deduplicator::with_status(std::optional<std::uint64_t> scan_mark) const {
+  Extension extension = extension_;
+  extension.set(dedup_running, !paused());
+  extension.set_scan_mark(scan_mark);
+  return extension;
+}
+
+Extension Deduplicator::extension(std::optional<std::uint64_t> scan_mark) {
+  MutexGuard hold(disk.image.metadata_mutex);
+  return with_status(scan_mark);
 }
 
 void Deduplicator::set_scan_mark(std::optional<std::uint64_t> position) {
@@ -228,27 +243,24 @@ void Deduplicator::became_only_owner(GuestCluster guest, HostCluster host) {
     table_.replace(host, Entry{entry->fingerprint, disk.image.cluster_size().start(guest)});
 }
 
-void Deduplicator::store_extension(qcow2::Header& header) {
-  auto bytes = encode_extension(extension_);
-  header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-}
-
 Result<void> Deduplicator::before_first_change(qcow2::Header& header) {
   disk.image.metadata_mutex.assert_held();
   extension_.set(in_use, true);
   if (!(header.incompatible_features & dedup_feature_mask))
     header.autoclear_features |= dedup_feature_mask;
-  store_extension(header);
+  enter_extension(header, extension_);
   return {};
 }
 
 void Deduplicator::at_clean_close(qcow2::Header& header) {
   disk.image.metadata_mutex.assert_held();
-  extension_.set(dedup_running, !paused());
-  extension_.set_scan_mark(scan_mark_);
-  // Entries that were not trusted in this session are not trusted in the next one.
-  if (trusted_ && table_.waiting_changes() == 0) extension_.set(in_use, false);
-  store_extension(header);
+  extension_ = with_status(scan_mark_);
+  record_witness(disk, extension_);
+  // Entries that were not trusted in this session are not trusted in the next one. Without flushes
+  // nobody knows which part of them is in the file.
+  if (trusted_ && table_.waiting_changes() == 0 && !disk.image.file().flushes_nothing())
+    extension_.set(in_use, false);
+  enter_extension(header, extension_);
 }
 
 bool Deduplicator::wants_write_back() const {

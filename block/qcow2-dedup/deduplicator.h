@@ -48,6 +48,9 @@ public:
   block::DedupInfo info() EXCLUDES(disk.image.metadata_mutex);
   // Whether the file says what is so now: paused or not, and where the scan is.
   bool status_is_stored() EXCLUDES(disk.image.metadata_mutex);
+  // What the header's extension says, with the status as a close would store it, if the scan has
+  // work to do from there on.
+  Extension extension(std::optional<std::uint64_t> scan_mark) EXCLUDES(disk.image.metadata_mutex);
 
   // --- For the write path; the metadata lock is held ---
   // A stored cluster with that content, with one reference taken for the caller and COPIED cleared
@@ -115,7 +118,8 @@ private:
   // The table has lost that fingerprint.
   void fingerprint_removed(HostCluster cluster, const dedup::Fingerprint& fingerprint)
       REQUIRES(disk.image.metadata_mutex);
-  void store_extension(qcow2::Header& header) REQUIRES(disk.image.metadata_mutex);
+  Extension with_status(std::optional<std::uint64_t> scan_mark) const
+      REQUIRES(disk.image.metadata_mutex);
 
   const dedup::Hasher hasher_;
   dedup::HashHelper hash_helper_{hasher_};

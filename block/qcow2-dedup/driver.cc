@@ -119,7 +119,7 @@ Result<void> co_truncate(Node& node, std::uint64_t length, block::Preallocation 
 Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
   BLOCK_TRY(refuse_if_only_checked(node));
   OpenImage& state = state_of(node);
-  return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.extension.has_value());
+  return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.deduplicated());
 }
 
 InfoFields dedup_facts(const Extension& extension, const qcow2::Header& header) {
@@ -144,11 +144,11 @@ InfoFields dedup_facts(const Extension& extension, const qcow2::Header& header) 
 
 Result<block::DriverInfo> get_info(Node& node) {
   OpenImage& state = state_of(node);
-  const qcow2::Header& header = state.header;
+  const qcow2::Header header = state.current_header();
   block::DriverInfo info;
   info.cluster_size = header.cluster_size().bytes();
   info.dirty = header.dirty();
-  info.corrupt = header.corrupt();
+  info.corrupt = header.corrupt() || (state.image && state.image->corrupt());
   info.backing_filename = header.backing_file;
   info.backing_format = header.backing_format();
   info.format_specific = {
@@ -156,11 +156,11 @@ Result<block::DriverInfo> get_info(Node& node) {
       {"compression-type", {std::string(header.compression_type == 0 ? "zlib" : "zstd")}},
       {"lazy-refcounts", {header.lazy_refcounts()}},
       {"refcount-bits", {std::uint64_t{header.refcount_bits()}}},
-      {"corrupt", {header.corrupt() || (state.image && state.image->corrupt())}},
+      {"corrupt", {info.corrupt}},
       {"extended-l2", {false}},
   };
-  if (state.extension)
-    info.format_specific.push_back({"dedup", {dedup_facts(*state.extension, header)}});
+  if (std::optional<Extension> extension = state.current_extension())
+    info.format_specific.push_back({"dedup", {dedup_facts(*extension, header)}});
   if (std::optional<Error> why = unusable_extension(state))
     info.format_specific.push_back({"dedup", {InfoFields{{"unusable", {why->message()}}}}});
   return info;
@@ -172,7 +172,7 @@ Error not_deduplicated(Node& node) {
 
 Result<void> check_controllable(Node& node) {
   OpenImage& state = state_of(node);
-  if (!state.extension) return not_deduplicated(node);
+  if (!state.deduplicated()) return not_deduplicated(node);
   if (!state.dedup)
     return Error(ErrorKind::permission, "Device '" + node.name() + "' is read-only");
   return {};
@@ -205,7 +205,7 @@ Result<void> control_dedup_scan(Node& node, block::DedupScanControl control) {
 
 Result<block::DedupInfo> query_dedup(Node& node) {
   OpenImage& state = state_of(node);
-  if (!state.extension) return not_deduplicated(node);
+  if (!state.deduplicated()) return not_deduplicated(node);
   if (state.dedup) {
     block::DedupInfo info = state.dedup->info();
     state.scan->fill(info);
@@ -217,7 +217,7 @@ Result<block::DedupInfo> query_dedup(Node& node) {
                                                     : block::DedupStatus::paused;
   info.algorithm = dedup::name_of(state.extension->algorithm);
   info.table_trusted = !state.extension->has(in_use);
-  info.cluster_size = state.header.cluster_size().bytes();
+  info.cluster_size = state.current_header().cluster_size().bytes();
   return info;
 }
 

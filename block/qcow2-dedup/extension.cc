@@ -15,7 +15,10 @@ constexpr std::size_t at_entries = 8;
 constexpr std::size_t at_algorithm = 12;
 constexpr std::size_t at_strategies = 13;
 constexpr std::size_t at_scan_position = 14;
-constexpr std::size_t at_reserved = 22;
+constexpr std::size_t at_file_end = 22;
+constexpr std::size_t at_tables_digest = 30;
+constexpr std::size_t at_lost_from = 38;
+constexpr std::size_t at_reserved = 46;
 static_assert(at_reserved + sizeof(Extension::reserved) == extension_bytes);
 
 constexpr std::uint8_t known_strategies =
@@ -70,6 +73,9 @@ block::Result<Extension> decode_extension(std::span<const std::byte> data,
       static_cast<dedup::HashAlgorithm>(std::to_integer<std::uint8_t>(data[at_algorithm]));
   extension.strategies = std::to_integer<std::uint8_t>(data[at_strategies]);
   extension.scan_position = block::load_big_endian<std::uint64_t>(&data[at_scan_position]);
+  extension.file_end = block::load_big_endian<std::uint64_t>(&data[at_file_end]);
+  extension.tables_digest = block::load_big_endian<std::uint64_t>(&data[at_tables_digest]);
+  extension.lost_from = block::load_big_endian<std::uint64_t>(&data[at_lost_from]);
   std::memcpy(extension.reserved.data(), &data[at_reserved], extension.reserved.size());
   BLOCK_TRY(check_table(extension, cluster_size));
   BLOCK_TRY(check_supported(extension));
@@ -83,6 +89,9 @@ std::array<std::byte, extension_bytes> encode_extension(const Extension& extensi
   data[at_algorithm] = static_cast<std::byte>(extension.algorithm);
   data[at_strategies] = static_cast<std::byte>(extension.strategies);
   block::store_big_endian(&data[at_scan_position], extension.scan_position);
+  block::store_big_endian(&data[at_file_end], extension.file_end);
+  block::store_big_endian(&data[at_tables_digest], extension.tables_digest);
+  block::store_big_endian(&data[at_lost_from], extension.lost_from);
   std::memcpy(&data[at_reserved], extension.reserved.data(), extension.reserved.size());
   return data;
 }

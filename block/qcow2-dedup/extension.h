@@ -8,6 +8,7 @@
 #include "block/result.h"
 #include "block/types.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -45,7 +46,13 @@ struct Extension {
   std::uint8_t strategies = lookup_in_ram | dedup_running; // Strategy bits
   // With scan_pending: the guest cluster from which on that is so.
   std::uint64_t scan_position = 0;
-  std::array<std::byte, 48> reserved{}; // written back as found: a later version's, perhaps
+  // What the last clean end says of the file, 0 if it says nothing: where the last cluster in use
+  // ended, and the digest of the tables that lead to all others.
+  std::uint64_t file_end = 0;
+  std::uint64_t tables_digest = 0;
+  // Not 0: the file was found to end here, before file_end, and what was stored beyond is lost.
+  std::uint64_t lost_from = 0;
+  std::array<std::byte, 24> reserved{}; // written back as found: a later version's, perhaps
 
   bool operator==(const Extension&) const = default;
   bool has(Strategy strategy) const { return (strategies & strategy) != 0; }
@@ -56,6 +63,9 @@ struct Extension {
   void set_scan_mark(std::optional<std::uint64_t> position) {
     set(scan_pending, position.has_value());
     scan_position = position.value_or(0);
+  }
+  void note_lost(std::uint64_t from) {
+    lost_from = lost_from == 0 ? from : std::min(lost_from, from);
   }
   void set(Strategy strategy, bool on) {
     strategies = static_cast<std::uint8_t>(on ? strategies | strategy : strategies & ~strategy);

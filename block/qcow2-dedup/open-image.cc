@@ -3,6 +3,7 @@
 
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/table-check.h"
+#include "block/qcow2-dedup/witness.h"
 #include "block/qcow2/check.h"
 
 #include <glib.h>
@@ -73,6 +74,8 @@ Result<void> prepare_for_writing(OpenImage& state) {
     state.extension->table_entries = 0;
     state.extension->set(in_use, false);
     state.extension->set_scan_mark(0);
+    clear_witness(*state.extension);
+    state.extension->lost_from = 0;
   }
   header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
   BLOCK_TRY(store_header(state.host_file, header, state.extension));
@@ -95,18 +98,53 @@ Result<void> open_backing(Node& node, const Header& header) {
   return node.open_backing(header.backing_file, header.backing_format());
 }
 
+// The file ends before what was in use at the last clean end. Data that is gone reads as zeros from
+// now on, as with QEMU. The file gets its length back, as far as the refcounts reach, so that every
+// cluster that an L2 entry names is in the file. Before that the header says what happened, so that
+// no later program takes the zeros for what was stored. Metadata that is gone cannot be replaced.
+Result<void> accept_lost_tail(OpenImage& state, HostOffset file_end) {
+  qcow2::Image& image = *state.image;
+  Extension& extension = *state.extension;
+  block::ClusterSize size = image.cluster_size();
+  block::MutexGuard hold(image.metadata_mutex);
+  if (size.start(image.allocator().metadata().end()) > file_end)
+    return Error(ErrorKind::corrupt, "part of the metadata was at the lost end of the image file")
+        .with_hint("It can still be opened read-only.");
+  BLOCK_TRY_ASSIGN(block::HostCluster used_end, image.refcounts().used_end());
+  extension.set(in_use, true);
+  extension.note_lost(file_end.value());
+  enter_extension(image.header(), extension);
+  BLOCK_TRY(image.store_header());
+  return state.host_file.extend(std::min(HostOffset(extension.file_end), size.start(used_end)));
+}
+
+// Whether the tables are those that the last clean end has seen, as far as it said.
+bool tables_are_the_same(OpenImage& state) {
+  block::MutexGuard hold(state.image->metadata_mutex);
+  std::uint64_t recorded = state.extension->tables_digest;
+  return recorded == 0 || recorded == tables_digest(*state.disk);
+}
+
+// `unclean`: nobody knows what was stored last.
 Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& settings,
-                         std::uint64_t scan_rate, bool crashed) {
+                         std::uint64_t scan_rate, bool unclean) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(state.extension->algorithm));
+  if (!state.extension->has(in_use) && !tables_are_the_same(state)) {
+    node.emit(block::NodeEvent::warning,
+              "the image was changed outside deduplication after it was closed; matches with what "
+              "it holds are compared from now on");
+    state.extension->set(in_use, true);
+    unclean = true;
+  }
   // The bit stands from the first change to the clean end.
   bool trusted = !state.extension->has(in_use);
+  std::optional<std::uint64_t> scan_from = state.extension->scan_mark();
+  if (unclean) scan_from = 0;
   state.dedup =
       std::make_unique<Deduplicator>(*state.disk, *state.extension, hasher, settings, trusted);
+  state.extension.reset();
   BLOCK_TRY(state.dedup->load());
   state.image->set_client(state.dedup.get());
-  // After a crash nobody knows what was stored last.
-  std::optional<std::uint64_t> scan_from = state.extension->scan_mark();
-  if (crashed) scan_from = 0;
   state.scan = std::make_unique<BackgroundScan>(node, *state.dedup, scan_from, scan_rate);
   state.index_loader =
       std::make_unique<IndexLoader>(*state.dedup, [&node, scan = state.scan.get()] {
@@ -117,6 +155,16 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
 }
 
 } // namespace
+
+Header OpenImage::current_header() {
+  if (!image) return header;
+  block::MutexGuard hold(image->metadata_mutex);
+  return image->header();
+}
+
+std::optional<Extension> OpenImage::current_extension() {
+  return dedup ? dedup->extension(scan ? scan->mark() : std::nullopt) : extension;
+}
 
 Result<void> open(Node& node, Options& options) {
   BLOCK_TRY_ASSIGN(OpenOptions taken, take_options(options, node));
@@ -140,6 +188,14 @@ Result<void> open(Node& node, Options& options) {
   }
 
   const bool crashed = state->header.dirty();
+  // A table that is not current says nothing of the file, and after a crash the repair has the say.
+  const bool lost_tail = state->extension && table_is_current(state->header) && !crashed &&
+                         missing_bytes(*state->extension, length) > 0;
+  if (lost_tail)
+    node.emit(block::NodeEvent::warning,
+              "the image file has lost its end: " +
+                  std::to_string(missing_bytes(*state->extension, length)) +
+                  " bytes are missing, and the data that was there is lost");
   if (writable) BLOCK_TRY(prepare_for_writing(*state));
   // Deduplication always works with lazy refcounts: it changes COPIED and refcounts of clusters all
   // over the image, and the dirty bit tells whoever opens the image after a crash to rebuild both.
@@ -148,14 +204,16 @@ Result<void> open(Node& node, Options& options) {
   if (state->extension)
     taken.image.l2_tables_at_once =
         std::max<std::size_t>(1, l2_bytes_at_once / state->header.cluster_size().bytes());
-  state->image = std::make_unique<qcow2::Image>(state->host_file, state->header, taken.image);
+  state->image =
+      std::make_unique<qcow2::Image>(state->host_file, std::move(state->header), taken.image);
   BLOCK_TRY(state->image->load());
   state->disk = std::make_unique<qcow2::Disk>(*state->image, node);
   BLOCK_TRY(state->disk->load());
   if (writable) {
     BLOCK_TRY(state->image->enter_all_metadata());
+    if (lost_tail) BLOCK_TRY(accept_lost_tail(*state, HostOffset(length)));
     if (state->extension)
-      BLOCK_TRY(start_dedup(node, *state, taken.dedup, taken.scan_rate, crashed));
+      BLOCK_TRY(start_dedup(node, *state, taken.dedup, taken.scan_rate, crashed || lost_tail));
   }
   node.set_state(std::move(state));
   return {};

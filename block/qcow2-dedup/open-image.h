@@ -12,10 +12,10 @@ struct OpenImage {
   explicit OpenImage(block::Node& file) : host_file(file) {}
 
   qcow2::HostFile host_file;
-  // As the file said at open; Image has the one that changes.
+  // Of the file, until `image` takes it over.
   qcow2::Header header;
-  // What the header says of deduplication; nothing for a plain image, or one whose extension cannot
-  // be used.
+  // What the header says of deduplication, until `dedup` takes it over; nothing for a plain image,
+  // or one whose extension cannot be used.
   std::optional<Extension> extension;
   // Absent for a node that was opened only to be checked.
   std::unique_ptr<qcow2::Image> image;
@@ -25,6 +25,11 @@ struct OpenImage {
   std::unique_ptr<Deduplicator> dedup;
   std::unique_ptr<BackgroundScan> scan;
   std::unique_ptr<IndexLoader> index_loader;
+
+  bool deduplicated() const { return dedup || extension; }
+  // Copies of what the owner has now. Any thread.
+  qcow2::Header current_header();
+  std::optional<Extension> current_extension();
 };
 
 // For the BlockDriver table; contract there.

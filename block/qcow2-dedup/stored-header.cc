@@ -3,12 +3,14 @@
 
 namespace qcow2_dedup {
 
+void enter_extension(qcow2::Header& header, const Extension& extension) {
+  auto bytes = encode_extension(extension);
+  header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
+}
+
 block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
                                  const std::optional<Extension>& extension) {
-  if (extension) {
-    auto bytes = encode_extension(*extension);
-    header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-  }
+  if (extension) enter_extension(header, *extension);
   std::vector<std::byte> stored(header.cluster_size().bytes());
   BLOCK_TRY(file.read(block::HostOffset(0), std::span(stored)));
   BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header.encode_over(stored));

@@ -8,6 +8,8 @@
 
 namespace qcow2_dedup {
 
+void enter_extension(qcow2::Header& header, const Extension& extension);
+
 // Enters the extension, if there is one, in the header, and stores the header durably if it says
 // anything new. While an Image is open, Image::store_header() does that.
 block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,

@@ -2,6 +2,7 @@
 #include "block/qcow2-dedup/table-check.h"
 
 #include "block/qcow2-dedup/stored-header.h"
+#include "block/qcow2-dedup/witness.h"
 
 #include <algorithm>
 #include <optional>
@@ -45,9 +46,42 @@ bool TableCheck::claim_all(qcow2::References& references) {
   return true;
 }
 
+// What the last clean end said of the file. A repair may change the tables, and may make a file
+// longer that has lost its end; so what it leaves is noted before. What was lost it cannot mend,
+// and only what has become zeros can be taken for content.
+Result<void> TableCheck::check_file(std::uint64_t file_bytes, qcow2::CheckFindings& findings) {
+  if (!table_is_current(header_) || header_.dirty()) return {};
+  const bool repairs = findings.repairs_leaks() || findings.repairs_errors();
+  Extension found = extension_;
+  if (std::uint64_t missing = missing_bytes(extension_, file_bytes); missing > 0) {
+    findings.corruption("ERROR the image file has lost its end: " + std::to_string(missing) +
+                        " bytes are missing");
+    extension_.set(in_use, true);
+    extension_.note_lost(file_bytes);
+    trusted_ = false;
+  } else if (extension_.lost_from != 0) {
+    const std::string what = "the image file once ended at offset " +
+                             std::to_string(extension_.lost_from) +
+                             "; data that was stored beyond reads as zeros";
+    if (repairs_)
+      findings.corruption_fixed("Accepting: " + what);
+    else
+      findings.corruption("ERROR " + what);
+    if (repairs_) extension_.lost_from = 0;
+  }
+  if (!repairs) {
+    extension_ = found;
+    return {};
+  }
+  extension_.tables_digest = 0;
+  if (extension_ == found) return {};
+  return store_header(file_, header_, extension_);
+}
+
 Result<void> TableCheck::claim_metadata(qcow2::References& references,
                                         qcow2::CheckFindings& findings) {
   repairs_ = findings.repairs_errors();
+  BLOCK_TRY(check_file(references.file_bytes(), findings));
   if (extension_.table_offset == HostOffset()) return {};
   Result<void> loaded = table_.load(extension_);
   usable_ = loaded && claim_all(references);

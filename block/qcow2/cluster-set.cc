@@ -1,6 +1,9 @@
 // ClusterSet: bits in small chunks.
 #include "block/qcow2/cluster-set.h"
 
+#include <algorithm>
+#include <bit>
+
 namespace qcow2 {
 namespace {
 
@@ -34,6 +37,18 @@ bool ClusterSet::contains(HostCluster cluster) const {
   auto chunk = chunks_.find(cluster.value() / clusters_per_chunk);
   return chunk != chunks_.end() &&
          (chunk->second[cluster.value() % clusters_per_chunk / 64] & bit_of(cluster)) != 0;
+}
+
+HostCluster ClusterSet::end() const {
+  std::uint64_t end = 0;
+  for (const auto& [number, chunk] : chunks_)
+    for (std::size_t word = words; word-- > 0;) {
+      if (chunk[word] == 0) continue;
+      end = std::max<std::uint64_t>(end, number * clusters_per_chunk + word * 64 +
+                                             std::bit_width(chunk[word]));
+      break;
+    }
+  return HostCluster(end);
 }
 
 bool ClusterSet::contains_any(HostCluster first, std::uint64_t clusters) const {

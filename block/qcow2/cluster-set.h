@@ -20,6 +20,8 @@ public:
   bool contains(HostCluster cluster) const;
   bool contains_any(HostCluster first, std::uint64_t clusters) const;
   bool empty() const { return chunks_.empty(); }
+  // The first cluster after all of them.
+  HostCluster end() const;
 
 private:
   static constexpr std::uint64_t words = 8;

@@ -83,6 +83,22 @@ Result<void> HostFile::barrier() {
   return {};
 }
 
+Result<void> HostFile::extend(HostOffset end) {
+  if (end <= this->end()) return {};
+  BLOCK_TRY(file_.co_truncate(end.value()));
+  writes_.fetch_add(1);
+  end_ = end.value();
+  std::lock_guard hold(reserve_mutex_);
+  if (can_reserve_) reserved_end_ = std::max(reserved_end_.load(), end.value());
+  return barrier();
+}
+
+bool HostFile::flushes_nothing() const {
+  for (const block::Node* node = &file_; node; node = node->file())
+    if (node->cache_no_flush()) return true;
+  return false;
+}
+
 Result<void> HostFile::punch(HostOffset offset, std::uint64_t bytes) {
   return file_.co_pdiscard(offset.value(), bytes);
 }

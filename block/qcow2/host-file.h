@@ -44,6 +44,12 @@ public:
   // Gives back what was reserved beyond end(). While nobody writes.
   Result<void> release_reserved();
 
+  // Makes the file at least so long, durably; what it gains reads as zeros. While nobody writes.
+  Result<void> extend(HostOffset end);
+
+  // Whether flushes are left out somewhere below, so that barrier() makes nothing durable.
+  bool flushes_nothing() const;
+
   // The first byte after all that the file held at open or that was written since.
   HostOffset end() const { return HostOffset(end_.load(std::memory_order_relaxed)); }
   block::Node& node() { return file_; }

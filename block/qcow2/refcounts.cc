@@ -51,6 +51,9 @@ void store_refcount(std::byte* block, unsigned order, std::size_t index, std::ui
   }
 }
 
+// Where much at the end of a file has been freed, the end that is used is worth no more reads.
+constexpr std::size_t max_looks_for_end = 256;
+
 } // namespace
 
 Refcounts::Refcounts(HostFile& file, std::size_t cache_bytes, const Header& header)
@@ -88,7 +91,12 @@ bool Refcounts::has_block(HostCluster cluster) const {
 // block outlives the function that asked for it.
 Result<Table*> Refcounts::block_for(HostCluster cluster) {
   blocks_.trim();
-  auto block = blocks_.get(HostOffset(table_[block_index(cluster)]));
+  HostOffset place(table_[block_index(cluster)]);
+  // The counts that are missing read as zeros, and their clusters would be given away.
+  if (!blocks_.find(place) && place + cluster_size_.bytes() > file_.end())
+    return Error(ErrorKind::corrupt, "a refcount block is cut short by the end of the image file")
+        .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
+  auto block = blocks_.get(place);
   if (!block) return std::move(block).error().context("refcount block");
   return block;
 }
@@ -144,6 +152,19 @@ Result<HostCluster> Refcounts::find_free(HostCluster from, std::uint64_t cluster
       if (index < clusters_per_block()) break;
     }
   }
+}
+
+Result<HostCluster> Refcounts::used_end() {
+  std::size_t looks = 0;
+  for (std::size_t index = table_.size(); index-- > 0;) {
+    if (table_[index] == 0) continue;
+    HostCluster first(index << block_bits_);
+    if (++looks > max_looks_for_end) return first + clusters_per_block();
+    BLOCK_TRY_ASSIGN(Table * block, block_for(first));
+    for (std::uint64_t within = clusters_per_block(); within-- > 0;)
+      if (load_refcount(block->bytes().data(), order_, within) != 0) return first + (within + 1);
+  }
+  return HostCluster(0);
 }
 
 void Refcounts::install_block(HostCluster cluster, HostOffset place) {

@@ -88,6 +88,9 @@ public:
   // thread, returns at once and calls nothing of the node, because the driver may hold its locks.
   using EventSink = std::function<void(const Node&, NodeEvent, const std::string& message)>;
   void set_event_sink(EventSink sink) { event_sink_ = std::move(sink); }
+  // The sink of every graph that is made after this: for programs with several. While there is one
+  // thread.
+  static void set_default_event_sink(EventSink sink);
 
   std::shared_ptr<Node> find(const std::string& node_name) const; // null if there is none
   std::vector<std::shared_ptr<Node>> nodes() const;               // in the order of their opening
@@ -101,7 +104,9 @@ private:
   Result<void> close_node(const std::shared_ptr<Node>& node);
   Result<void> close_children(Node& node);
 
-  EventSink event_sink_; // constant once a node is open
+  static const EventSink& default_event_sink();
+
+  EventSink event_sink_ = default_event_sink(); // constant once a node is open
   const std::unique_ptr<NodeList> list_;
 };
 

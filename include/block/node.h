@@ -34,6 +34,7 @@ enum class NodeEvent {
   closed,          // the last event of a node; its name may be given to another node next
   dedup_changed,   // query_dedup() now gives another status, or another state of the scan
   image_corrupted, // the image was found to be corrupt; it takes no more writes
+  warning,         // the user has to know something that is no error of any request
 };
 
 // What a user of a node does with it, and what it lets others do meanwhile.
@@ -159,7 +160,8 @@ public:
   bool for_check() const { return for_check_; }
 
   // Tells the program, through Graph::set_event_sink(); `message` says of corruption what was
-  // found. Any thread, the driver's locks held or not, from open to close.
+  // found, and is the text of a warning. Any thread, the driver's locks held or not, from open to
+  // close.
   void emit(NodeEvent event, const std::string& message = {});
 
   // The driver's own object; dropped after close().

@@ -102,6 +102,8 @@ TEST_F(DocumentedImage, LeadsFromTheExtensionToTheEntriesItDescribes) {
   EXPECT_EQ(extension->table_entries, 512u);
   EXPECT_EQ(extension->algorithm, dedup::HashAlgorithm::sha256);
   EXPECT_EQ(extension->strategies, lookup_in_ram | dedup_running);
+  EXPECT_EQ(extension->file_end, 0x18000u);
+  EXPECT_EQ(extension->lost_from, 0u);
 
   const block::HostCluster fifth(5), sixth(6);
   const auto block_offset = number<std::uint64_t>(extension->table_offset.value() +
@@ -120,8 +122,24 @@ TEST_F(DocumentedImage, LeadsFromTheExtensionToTheEntriesItDescribes) {
   EXPECT_TRUE(load_entry(block, 7).empty());
 }
 
+TEST_F(DocumentedImage, HasTheDigestOfItsTables) {
+  auto tables = bytes(0x3000, 8);
+  const auto counts = bytes(0x1000, 0x1000);
+  tables.insert(tables.end(), counts.begin(), counts.end());
+  tables.resize(8 + 0x1000); // what is not shown is zero
+  const std::byte* data = tables.data();
+  dedup::Fingerprint digest;
+  dedup::Hasher::create(dedup::HashAlgorithm::sha256)
+      ->fingerprint({&data, 1}, tables.size(), {&digest, 1});
+  EXPECT_EQ(decode_extension(header_extension(extension_magic), cluster_size)->tables_digest,
+            digest.prefix64());
+}
+
 TEST_F(DocumentedImage, IsWhatTheEncodersWrite) {
   Extension extension;
+  extension.file_end = 0x18000;
+  extension.tables_digest =
+      decode_extension(header_extension(extension_magic), cluster_size)->tables_digest;
   extension.table_offset = block::HostOffset(0x7000);
   extension.table_entries = 512;
   const auto encoded = encode_extension(extension);

@@ -188,7 +188,7 @@ TEST_F(OpenClose, AnImageThatIsOnlyReadKeepsEveryByte) {
 
 TEST_F(OpenClose, ReservedBytesOfTheExtensionOutliveWrites) {
   EXPECT_TRUE(succeeded(disk.close()));
-  constexpr std::size_t reserved = 22;
+  constexpr std::size_t reserved = 46;
   qcow2::Header header = disk.header();
   std::vector<std::byte> extension = header.find_extension(extension_magic)->data;
   for (std::size_t at = reserved; at < extension.size(); ++at)

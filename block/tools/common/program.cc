@@ -1,6 +1,8 @@
 // Messages of a command-line program.
 #include "block/tools/common/program.h"
 
+#include "block/graph.h"
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -26,6 +28,10 @@ bool reader_has_gone() {
 void set_program_name(const char* argv0) {
   std::string path = argv0 ? argv0 : "";
   if (!path.empty()) name() = path.substr(path.rfind('/') + 1);
+  block::Graph::set_default_event_sink(
+      [](const block::Node& node, block::NodeEvent event, const std::string& message) {
+        if (event == block::NodeEvent::warning) report_warning(node.filename() + ": " + message);
+      });
 }
 
 const std::string& program_name() {

@@ -8,7 +8,8 @@
 
 namespace tools {
 
-// Once at the start of main(): messages begin with argv[0] without its directory.
+// Once at the start of main(): messages begin with argv[0] without its directory, and warnings of
+// nodes are reported.
 void set_program_name(const char* argv0);
 const std::string& program_name();
 
