@@ -99,7 +99,7 @@ Result<void> debug_open(Node& node, Options& options) {
   return {};
 }
 
-Result<void> debug_create_file(const std::string& filename, Options& options) {
+Result<std::string> debug_create_file(const std::string& filename, Options& options) {
   BLOCK_TRY_ASSIGN(const DebugName name, split_filename(filename));
   const std::string protocol = protocol_of(name.image);
   BLOCK_TRY_ASSIGN(const BlockDriver* driver,
@@ -199,6 +199,7 @@ const BlockDriver blkdebug_driver = {
     .is_protocol = true,
     .grows_on_write = true, // as far as the child does
     .create_file = debug_create_file,
+    .reads_as_zeros_when_new = debug::child_reads_as_zeros_when_new,
     .open = debug_open,
     .co_get_length = debug_get_length,
     .co_readv = debug_readv,

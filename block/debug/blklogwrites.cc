@@ -139,6 +139,7 @@ Result<void> log_flush(Node& node) {
 const BlockDriver blklogwrites_driver = {
     .format_name = "blklogwrites",
     .grows_on_write = true, // as far as the child does
+    .reads_as_zeros_when_new = debug::child_reads_as_zeros_when_new,
     .open = log_open,
     .close = log_close,
     .co_get_length = log_get_length,

@@ -23,10 +23,15 @@ Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vect
 }
 
 Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes) {
-  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(filter, offset, bytes));
-  BLOCK_TRY_ASSIGN(BlockStatus status, filter.file()->co_block_status(offset, within));
+  BlockStatus status;
+  BLOCK_TRY_ASSIGN(status.bytes, bytes_within(filter, offset, bytes));
+  status.as_child = true;
   status.host_offset = offset;
   return status;
+}
+
+bool child_reads_as_zeros_when_new(Node& filter) {
+  return filter.file()->reads_as_zeros_when_new();
 }
 
 } // namespace block::debug

@@ -12,8 +12,10 @@ namespace block::debug {
 // Reads from the child; what lies beyond its end, in the last block of the filter, are zeros.
 Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vector);
 
-// The child's answer, as the filter's: its place is that in the filter.
+// Leaves the answer to the child, as far as that reaches.
 Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes);
+
+bool child_reads_as_zeros_when_new(Node& filter);
 
 } // namespace block::debug
 

@@ -1,5 +1,4 @@
 // The NBD face of the block layer: nbdkit's callbacks, each a call into the exports.
-#include "block/export/block-status.h"
 #include "block/export/client-disconnector.h"
 #include "block/export/nbdkit-version.h"
 #include "block/export/plugin-host.h"
@@ -220,13 +219,14 @@ int extents(void* handle, std::uint32_t count, std::uint64_t offset, std::uint32
   BEGIN_REQUEST(request, handle);
   const std::uint64_t end = offset + count;
   for (unsigned found = 0; offset < end && found < most_extents; ++found) {
-    auto status = exports::status_in_chain(request->node(), offset, end - offset);
-    if (!status) return fail(status.error());
-    std::uint32_t type = (status->data ? 0 : NBDKIT_EXTENT_HOLE) | // kept apart: a zero cluster
-                         (status->zero ? NBDKIT_EXTENT_ZERO : 0);  // may have room in the file
-    if (nbdkit_add_extent(list, offset, status->bytes, type) == -1) return -1;
+    auto place = request->node().co_chain_status(offset, end - offset);
+    if (!place) return fail(place.error());
+    const block::BlockStatus& status = place->status;
+    std::uint32_t type = (status.data ? 0 : NBDKIT_EXTENT_HOLE) | // kept apart: a zero cluster
+                         (status.zero ? NBDKIT_EXTENT_ZERO : 0);  // may have room in the file
+    if (nbdkit_add_extent(list, offset, status.bytes, type) == -1) return -1;
     if (flags & NBDKIT_FLAG_REQ_ONE) break;
-    offset += status->bytes;
+    offset += status.bytes;
   }
   return 0;
 }

@@ -99,17 +99,25 @@ Result<void> file_open(Node& node, Options& options) {
   return {};
 }
 
-Result<void> file_create(const std::string& filename, Options&) {
+Result<std::string> file_create(const std::string& filename, Options&) {
   const std::string path = path_of(filename);
   const std::string what = "Could not create '" + path + "'";
-  // Emptied only under the locks, so that no image that someone uses is lost.
-  Descriptor descriptor(
-      ::open(path.c_str(), O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_RDWR | O_CREAT, 0644));
+  const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_RDWR | O_CREAT;
+  // Exclusively first, because only that tells for sure that the file was not there.
+  Descriptor descriptor(::open(path.c_str(), flags | O_EXCL, 0644));
+  if (descriptor.get() >= 0) return path;
+  if (errno == EEXIST) descriptor = Descriptor(::open(path.c_str(), flags, 0644));
   if (descriptor.get() < 0) return Error::from_errno(errno, what);
   BLOCK_TRY_ASSIGN(const bool is_device, is_block_device(descriptor.get(), path));
+  // Emptied only under the locks, so that no image that someone uses is lost.
   BLOCK_TRY(lock_file(descriptor.get(), true, Locking::automatic, path));
   if (!is_device && ftruncate(descriptor.get(), 0) != 0) return Error::from_errno(errno, what);
-  return {};
+  return std::string();
+}
+
+// A regular file was empty, so that all it has now is holes; a device holds what it held.
+bool file_reads_as_zeros_when_new(Node& node) {
+  return !file_state(node).is_device;
 }
 
 } // namespace
@@ -119,6 +127,7 @@ const BlockDriver file_driver = {
     .is_protocol = true,
     .grows_on_write = true,
     .create_file = file_create,
+    .reads_as_zeros_when_new = file_reads_as_zeros_when_new,
     .open = file_open,
     .co_get_length = file_get_length,
     .co_readv = file_readv,

@@ -123,8 +123,9 @@ Result<void> file_truncate(Node& node, std::uint64_t length, Preallocation preal
   if (file_state(node).is_device) {
     if (preallocation != Preallocation::off)
       return Error(ErrorKind::unsupported, "Preallocation is not supported for devices");
-    if (length <= now) return {};
-    return Error(ErrorKind::invalid_argument, "Cannot grow device files");
+    if (length == now) return {};
+    return Error(ErrorKind::invalid_argument,
+                 length > now ? "Cannot grow device files" : "Cannot resize device files");
   }
   if (length < now && preallocation != Preallocation::off)
     return Error(ErrorKind::unsupported, "Preallocation can't be used for shrinking files");

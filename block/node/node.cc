@@ -62,6 +62,20 @@ Result<void> Node::check_open() const {
   return {};
 }
 
+bool Node::reads_as_zeros_when_new() {
+  return driver_->reads_as_zeros_when_new && driver_->reads_as_zeros_when_new(*this);
+}
+
+void Node::resume_flushes() {
+  cache_no_flush_ = false;
+  auto resume = [](const Child& place) {
+    if (place.owned) place.attachment.node()->resume_flushes();
+  };
+  resume(file_);
+  for (const auto& [name, place] : further_children_)
+    resume(place);
+}
+
 Result<DriverInfo> Node::get_info() {
   std::lock_guard hold(control_mutex_);
   BLOCK_TRY(check_open());

@@ -2,6 +2,7 @@
 // children.cc.
 #include "block/node/opening.h"
 
+#include "block/node/foreign-format.h"
 #include "block/util/aligned-buffer.h"
 #include "block/util/range-lock.h"
 
@@ -100,7 +101,13 @@ Result<void> Node::Opening::probe_driver(Options& options) {
   BLOCK_TRY(node_.file()->co_readv(0, IoVector(head.data(), head.size())));
   BLOCK_TRY_ASSIGN(node_.driver_, DriverRegistry::instance().probe(head.span()));
   node_.probed_as_raw_ = std::string_view(node_.driver_->format_name) == "raw";
-  return {};
+  if (!node_.probed_as_raw_) return {};
+  const std::string& filename = node_.file()->filename();
+  const std::string foreign = foreign_format(head.span(), filename);
+  if (foreign.empty()) return {};
+  return Error(ErrorKind::unsupported,
+               "'" + filename + "' is an image of format '" + foreign + "', which is not supported")
+      .with_hint("Specify the 'raw' format explicitly to use its bytes as they are.");
 }
 
 Result<void> Node::Opening::take_backing_options(Options& options) {

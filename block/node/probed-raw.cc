@@ -4,6 +4,7 @@
 // so choose, at the next opening, a backing file of the host to read. So its first sector may not
 // become such a header, unless the user says that the format is raw.
 #include "block/graph.h"
+#include "block/node/foreign-format.h"
 
 #include <algorithm>
 #include <array>
@@ -32,10 +33,11 @@ Result<void> Node::write_guarded_head(std::uint64_t offset, const IoVector& vect
   vector.copy_to(0, std::span(head).subspan(offset, covered));
   BLOCK_TRY_ASSIGN(const BlockDriver* format,
                    DriverRegistry::instance().probe(std::span(head).first(present)));
-  if (format != driver_)
-    return Error(ErrorKind::permission,
-                 std::string("Write would make the disk look like format '") + format->format_name +
-                     "', because its format was probed and not given")
+  const std::string name =
+      format != driver_ ? format->format_name : foreign_format(std::span(head).first(present), "");
+  if (!name.empty())
+    return Error(ErrorKind::permission, "Write would make the disk look like format '" + name +
+                                            "', because its format was probed and not given")
         .with_hint("Specify the 'raw' format explicitly to remove this restriction.");
   return write_unaligned(offset, vector, flags);
 }

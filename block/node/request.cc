@@ -197,26 +197,4 @@ Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation
   return truncated;
 }
 
-Result<BlockStatus> Node::co_block_status(std::uint64_t offset, std::uint64_t bytes) {
-  BLOCK_TRY(check_range(offset, bytes, "examine"));
-  if (bytes == 0) return Error(ErrorKind::invalid_argument, "block status of an empty range");
-  if (!driver_->co_block_status) {
-    BlockStatus all_data;
-    all_data.bytes = bytes;
-    all_data.allocated = all_data.data = true;
-    if (driver_->is_protocol || file()) all_data.host_offset = offset;
-    return all_data;
-  }
-  const std::uint64_t align = limits_.request_alignment;
-  const std::uint64_t begin = offset / align * align;
-  const std::uint64_t end = (offset + bytes + align - 1) / align * align;
-  BLOCK_TRY_ASSIGN(BlockStatus status, driver_->co_block_status(*this, begin, end - begin));
-  const std::uint64_t lead = offset - begin;
-  if (status.bytes <= lead)
-    return Error(ErrorKind::io, "Node '" + name_ + "': driver gave an empty block status");
-  status.bytes = std::min(status.bytes - lead, bytes);
-  if (status.host_offset) *status.host_offset += lead;
-  return status;
-}
-
 } // namespace block

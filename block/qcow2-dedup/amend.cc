@@ -122,7 +122,7 @@ Result<void> amend(block::Node& node, block::Options& options) {
   std::optional<Extension> extension = state.current_extension();
   if (!extension) return switch_on(state, *algorithm, exclusive);
   const std::string present = dedup::name_of(extension->algorithm);
-  BLOCK_TRY_ASSIGN(dedup::HashAlgorithm wanted, dedup::algorithm_named(*algorithm));
+  BLOCK_TRY_ASSIGN(dedup::HashAlgorithm wanted, algorithm_for_option(*algorithm));
   if (wanted == extension->algorithm && !exclusive) return {};
   return Error(ErrorKind::invalid_argument, "the image is deduplicated by " + present + " already")
       .with_hint("Switch it off first: amend -o dedup=off.");

@@ -74,16 +74,20 @@ void add_feature_names(Header& header, bool dedup) {
 
 } // namespace
 
+Result<dedup::HashAlgorithm> algorithm_for_option(const std::string& value) {
+  if (value == "on") return dedup::HashAlgorithm::sha256;
+  Result<dedup::HashAlgorithm> algorithm = dedup::algorithm_named(value);
+  if (algorithm) return algorithm;
+  std::string hint =
+      algorithm.error().hint() + " With the usual one: on. Without deduplication: off.";
+  return std::move(algorithm).error().context("Option 'dedup'").with_hint(std::move(hint));
+}
+
 Result<void> add_dedup(Header& header, const std::string& algorithm_name, bool exclusive,
                        std::optional<std::uint64_t> scan_from) {
   Extension extension;
-  Result<dedup::HashAlgorithm> algorithm = dedup::algorithm_named(algorithm_name);
-  if (!algorithm) {
-    std::string hint = algorithm.error().hint() + " Without deduplication: off.";
-    return std::move(algorithm).error().context("Option 'dedup'").with_hint(std::move(hint));
-  }
-  BLOCK_TRY(dedup::check_usable(*algorithm));
-  extension.algorithm = *algorithm;
+  BLOCK_TRY_ASSIGN(extension.algorithm, algorithm_for_option(algorithm_name));
+  BLOCK_TRY(dedup::check_usable(extension.algorithm));
   extension.set_scan_mark(scan_from);
   auto bytes = encode_extension(extension);
   // In the file's first sector, so that it changes there at one stroke.
@@ -114,7 +118,8 @@ const std::vector<CreateOption>& create_options() {
       {"lazy_refcounts", boolean, "Postpone refcount updates to a clean close", "off"},
       {"refcount_bits", number, "Width of a refcount in bits, 1 to 64", "16"},
       {"dedup", text,
-       "Store equal clusters once, by this hash (sha256, sha3-256, skein, blake2b, xxh3-128, off)",
+       "Store equal clusters once, by this hash (on = sha256, sha3-256, skein, blake2b, xxh3-128, "
+       "off)",
        ""},
       {"dedup_exclusive", boolean, "Refuse programs that do not know deduplication", ""},
   };
@@ -127,7 +132,10 @@ void choose_create_defaults(Options& options) {
   options.set_default("cluster_size", on ? default_dedup_cluster_size : default_cluster_size);
 }
 
-Result<void> create(block::Node& file, Options& options) {
+namespace {
+
+// The header of the image that the options describe.
+Result<Header> take_create_options(Options& options) {
   choose_create_defaults(options);
   Header header;
   std::string algorithm = options.take("dedup").value_or("off");
@@ -146,6 +154,11 @@ Result<void> create(block::Node& file, Options& options) {
   std::optional<std::string> backing_format = options.take("backing_fmt");
   if (header.backing_file.size() > qcow2::max_backing_name)
     return invalid("Backing file name is longer than 1023 bytes");
+  if (qcow2::l1_entries_for(header.guest_size, header.cluster_size()) * qcow2::table_entry_bytes >
+      qcow2::max_l1_bytes)
+    return Error(ErrorKind::invalid_argument, EFBIG,
+                 "The image size is too large for file format 'qcow2' (try using a larger cluster "
+                 "size)");
   if (lazy_refcounts)
     header.compatible_features |= qcow2::bit(qcow2::compatible::lazy_refcounts_bit);
 
@@ -155,6 +168,20 @@ Result<void> create(block::Node& file, Options& options) {
     header.set_extension(qcow2::extension::backing_format, {name, name + backing_format->size()});
   }
   add_feature_names(header, dedup);
+  // A name that leaves no room for the rest is found here.
+  BLOCK_TRY(header.encode());
+  return header;
+}
+
+} // namespace
+
+Result<void> check_create_options(Options& options) {
+  BLOCK_TRY(take_create_options(options));
+  return {};
+}
+
+Result<void> create(block::Node& file, Options& options) {
+  BLOCK_TRY_ASSIGN(Header header, take_create_options(options));
   return qcow2::create_empty(file, std::move(header));
 }
 

@@ -2,6 +2,7 @@
 #ifndef BLOCK_QCOW2_DEDUP_CREATE_H
 #define BLOCK_QCOW2_DEDUP_CREATE_H
 
+#include "block/dedup/fingerprint.h"
 #include "block/node.h"
 #include "block/qcow2/header.h"
 
@@ -12,8 +13,11 @@ namespace qcow2_dedup {
 // For the BlockDriver table; contracts there.
 const std::vector<block::CreateOption>& create_options();
 void choose_create_defaults(block::Options& options);
+block::Result<void> check_create_options(block::Options& options);
 block::Result<void> create(block::Node& file, block::Options& options);
 
+// The hash that a value of option "dedup" other than "off" names. Errors: invalid_argument.
+block::Result<dedup::HashAlgorithm> algorithm_for_option(const std::string& value);
 // Puts the extension first, with the feature bit. `scan_from`: the guest cluster from which on
 // there is content to look at. Errors: invalid_argument, unsupported (the algorithm).
 block::Result<void> add_dedup(qcow2::Header& header, const std::string& algorithm_name,

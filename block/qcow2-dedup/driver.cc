@@ -23,7 +23,7 @@ using block::Node;
 namespace {
 
 int probe(std::span<const std::byte> head) {
-  return qcow2::has_magic(head) ? 100 : 0;
+  return qcow2::has_magic(head) && !qcow2::is_version_1(head) ? 100 : 0;
 }
 
 OpenImage& state_of(Node& node) {
@@ -110,6 +110,8 @@ Result<void> co_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) 
 
 Result<void> co_truncate(Node& node, std::uint64_t length, block::Preallocation preallocation) {
   BLOCK_TRY(refuse_if_only_checked(node));
+  if (length % 512 != 0)
+    return Error(ErrorKind::invalid_argument, "The new size must be a multiple of 512");
   if (preallocation != block::Preallocation::off)
     return Error(ErrorKind::unsupported, "Preallocation is not supported yet for qcow2 images");
   OpenImage& state = state_of(node);
@@ -230,7 +232,9 @@ const block::BlockDriver driver = {
     .probe = probe,
     .create_options = create_options,
     .choose_create_defaults = choose_create_defaults,
+    .check_create_options = check_create_options,
     .create = create,
+    .reads_as_zeros_when_new = [](Node&) { return true; }, // a new image maps nothing
     .open = open,
     .close = close,
     .co_get_length = co_get_length,

@@ -171,6 +171,8 @@ Result<void> open(Node& node, Options& options) {
   block::Access access;
   access.write = !node.read_only();
   BLOCK_TRY(node.open_child("file", options, access));
+  // Before the image is prepared for writing.
+  BLOCK_TRY(options.expect_empty("Block format 'qcow2'"));
   const bool writable = !node.read_only(); // auto-read-only: the file may have decided that
   BLOCK_TRY_ASSIGN(std::uint64_t length, node.file()->co_get_length());
   auto state = std::make_shared<OpenImage>(*node.file());

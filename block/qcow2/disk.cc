@@ -77,7 +77,7 @@ Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t cluster
 Result<std::optional<Disk::NewL1>> Disk::allocate_l1_for(std::uint64_t bytes) {
   MutexGuard hold(image.metadata_mutex);
   NewL1 l1;
-  l1.entries = mapping_.l1_entries_for(bytes);
+  l1.entries = l1_entries_for(bytes, cluster_size());
   if (l1.entries * table_entry_bytes > max_l1_bytes)
     return Error(ErrorKind::invalid_argument, EFBIG,
                  "the disk is too large for this cluster size: its L1 table would be larger "
@@ -103,6 +103,7 @@ Result<void> Disk::store_size(std::uint64_t bytes, const std::optional<NewL1>& l
     if (written) written = image.file().barrier();
     if (!written) {
       header = former;
+      BLOCK_TRY(image.allocator().release_unused(l1->place, l1->clusters));
       return std::move(written).error().context("resizing");
     }
   }

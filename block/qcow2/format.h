@@ -93,6 +93,12 @@ inline constexpr std::uint64_t l2_reserved_mask = 0x3f000000000001fe;
 
 inline constexpr unsigned table_entry_bytes = 8; // L1, L2 and refcount table entries
 
+// How many L1 entries a disk of that many bytes needs.
+constexpr std::uint64_t l1_entries_for(std::uint64_t guest_bytes, block::ClusterSize size) {
+  const std::uint64_t clusters_per_l2 = size.bytes() / table_entry_bytes;
+  return (size.clusters_for(guest_bytes) + clusters_per_l2 - 1) / clusters_per_l2;
+}
+
 // What an L2 entry says about one guest cluster.
 class L2Entry {
 public:

@@ -114,6 +114,10 @@ bool has_magic(std::span<const std::byte> head) {
   return head.size() >= 4 && load_big_endian<std::uint32_t>(head.data()) == magic;
 }
 
+bool is_version_1(std::span<const std::byte> head) {
+  return head.size() >= 8 && load_big_endian<std::uint32_t>(head.data() + 4) == 1;
+}
+
 Result<Header> decode_header(std::span<const std::byte> first_bytes) {
   if (!has_magic(first_bytes))
     return Error(ErrorKind::invalid_argument, "Image is not in qcow2 format");

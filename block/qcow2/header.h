@@ -79,6 +79,8 @@ struct Header {
 
 // Whether the bytes begin with qcow2's magic number.
 bool has_magic(std::span<const std::byte> head);
+// Whether bytes with the magic belong to the older format "qcow".
+bool is_version_1(std::span<const std::byte> head);
 
 // Decodes the first cluster of a file, or as much of it as the file has; `first_bytes` are hostile.
 // Checks every field that can be checked without the rest of the file. Errors: corrupt, unsupported

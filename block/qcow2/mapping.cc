@@ -136,12 +136,12 @@ Result<MappedRun> Mapping::run(GuestCluster first, std::uint64_t at_most) {
   BLOCK_TRY(check_entry(first, run.first));
   for (; run.clusters < at_most; ++run.clusters) {
     L2Entry next(table->entry(index + run.clusters));
-    bool follows = run.first.is_data()
-                       ? next.is_data() &&
-                             *next.host_offset() ==
-                                 *run.first.host_offset() + (run.clusters << cluster_size_.bits())
-                       : !next.is_data() && !next.compressed() &&
-                             next.reads_as_zeros() == run.first.reads_as_zeros();
+    bool follows =
+        !next.compressed() && next.unallocated() == run.first.unallocated() &&
+        next.reads_as_zeros() == run.first.reads_as_zeros() &&
+        next.host_offset().has_value() == run.first.host_offset().has_value() &&
+        (!next.host_offset() ||
+         *next.host_offset() == *run.first.host_offset() + (run.clusters << cluster_size_.bits()));
     if (!follows || !check_entry(first + run.clusters, next)) break;
   }
   return run;
@@ -168,11 +168,6 @@ Result<bool> Mapping::clear_copied(GuestCluster cluster, HostCluster expected) {
   if (!found.host_offset() || *found.host_offset() != cluster_size_.start(expected)) return false;
   if (found.copied()) table->set_entry(l2_index(cluster), found.with_copied(false).raw());
   return true;
-}
-
-std::uint64_t Mapping::l1_entries_for(std::uint64_t guest_bytes) const {
-  std::uint64_t clusters = cluster_size_.clusters_for(guest_bytes);
-  return (clusters + entries_per_l2() - 1) / entries_per_l2();
 }
 
 std::vector<std::byte> Mapping::encode_l1(std::uint64_t entries) const {

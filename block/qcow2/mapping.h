@@ -9,7 +9,8 @@
 
 namespace qcow2 {
 
-// A run of guest clusters whose entries say the same, with data at neighbouring host clusters.
+// A run of guest clusters whose entries say the same, with neighbouring host clusters if they have
+// any.
 struct MappedRun {
   L2Entry first;              // the entry of the first cluster
   std::uint64_t clusters = 0; // at least 1
@@ -47,7 +48,6 @@ public:
 
   // Sets the size; the L1 table must hold it.
   void set_guest_size(std::uint64_t bytes) { guest_size_ = bytes; }
-  std::uint64_t l1_entries_for(std::uint64_t guest_bytes) const;
   std::uint32_t l1_entries() const { return static_cast<std::uint32_t>(l1_.size()); }
   HostOffset l1_offset() const { return l1_offset_; }
   // For growing: the table with more entries, as stored; then the move to its new place.

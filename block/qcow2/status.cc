@@ -15,11 +15,11 @@ Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uin
   block::BlockStatus status;
   status.allocated = !run.first.unallocated();
   status.data = run.first.is_data();
-  status.zero = run.first.reads_as_zeros() || (run.first.unallocated() && !disk.backing());
-  if (status.data) {
-    status.host_offset = (*run.first.host_offset() + size.within(offset)).value();
-    if (count_owners) {
-      HostCluster host = size.containing(*run.first.host_offset());
+  status.zero = run.first.reads_as_zeros();
+  if (std::optional<HostOffset> place = run.first.host_offset()) {
+    status.host_offset = (*place + size.within(offset)).value();
+    if (count_owners && status.data) {
+      HostCluster host = size.containing(*place);
       BLOCK_TRY_ASSIGN(status.owners, disk.image.allocator().references(host));
       for (std::uint64_t i = 1; i < run.clusters; ++i) {
         BLOCK_TRY_ASSIGN(std::uint64_t owners, disk.image.allocator().references(host + i));

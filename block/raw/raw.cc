@@ -6,20 +6,37 @@
 
 #include "block/node.h"
 
+#include <algorithm>
+#include <atomic>
+
 namespace block {
 namespace {
+
+constexpr std::uint64_t sector_bytes = 512; // a disk has whole ones
 
 // What open() learns and every request needs.
 struct RawState {
   std::uint64_t offset = 0;                // bytes of the file before the disk begins
   std::optional<std::uint64_t> fixed_size; // bytes of the disk; absent: up to the end of the file
+  // Bytes that the file has at least, unless someone else cuts it. Saves asking at each read.
+  std::atomic<std::uint64_t> file_end{0};
 };
 
+// How many bytes of the range, which begins at an offset of the file, lie within the file.
+Result<std::uint64_t> bytes_within_file(Node& node, std::uint64_t begin, std::uint64_t bytes) {
+  if (begin + bytes <= node.state<RawState>().file_end.load(std::memory_order_relaxed))
+    return bytes;
+  BLOCK_TRY_ASSIGN(const std::uint64_t length, node.file()->co_get_length());
+  return begin < length ? std::min(bytes, length - begin) : 0;
+}
+
+// The last sector may lie in the file in part; the rest of it reads as zeros.
 Result<std::uint64_t> raw_get_length(Node& node) {
   const RawState& raw = node.state<RawState>();
   if (raw.fixed_size) return *raw.fixed_size;
   BLOCK_TRY_ASSIGN(const std::uint64_t file_length, node.file()->co_get_length());
-  return file_length < raw.offset ? 0 : file_length - raw.offset;
+  if (file_length < raw.offset) return std::uint64_t{0};
+  return (file_length - raw.offset + sector_bytes - 1) / sector_bytes * sector_bytes;
 }
 
 Result<void> raw_open(Node& node, Options& options) {
@@ -43,14 +60,24 @@ Result<void> raw_open(Node& node, Options& options) {
                      std::to_string(size) +
                      ") has to be smaller or equal to the actual size of the containing file (" +
                      std::to_string(file_length) + ")");
+  if (size % sector_bytes != 0)
+    return Error(ErrorKind::invalid_argument,
+                 "Specified size is not multiple of " + std::to_string(sector_bytes));
   if (has_size) raw->fixed_size = size;
+  raw->file_end = file_length;
   node.set_state(std::move(raw));
   return {};
 }
 
 Result<void> raw_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
   node.file()->debug_event(DebugEvent::read_aio);
-  return node.file()->co_readv(node.state<RawState>().offset + offset, vector);
+  const std::uint64_t begin = node.state<RawState>().offset + offset;
+  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within_file(node, begin, vector.size()));
+  const std::uint64_t missing = vector.size() - within;
+  // More than the rest of a sector is missing only if the file was cut: an error that it tells.
+  if (missing == 0 || missing >= sector_bytes) return node.file()->co_readv(begin, vector);
+  vector.fill(within, missing, std::byte{0});
+  return within == 0 ? Result<void>() : node.file()->co_readv(begin, vector.slice(0, within));
 }
 
 Result<void> raw_writev(Node& node, std::uint64_t offset, const IoVector& vector,
@@ -65,23 +92,28 @@ Result<void> raw_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t b
 }
 
 Result<void> raw_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  return node.file()->co_pdiscard(node.state<RawState>().offset + offset, bytes);
+  const std::uint64_t begin = node.state<RawState>().offset + offset;
+  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within_file(node, begin, bytes));
+  return within == 0 ? Result<void>() : node.file()->co_pdiscard(begin, within);
 }
 
 Result<void> raw_truncate(Node& node, std::uint64_t length, Preallocation preallocation) {
-  const RawState& raw = node.state<RawState>();
+  auto& raw = node.state<RawState>();
   if (raw.fixed_size) return Error(ErrorKind::unsupported, "Cannot resize fixed-size raw disks");
   if (length > UINT64_MAX - raw.offset)
     return Error(ErrorKind::invalid_argument, "Disk size too large for the chosen offset");
+  raw.file_end = std::min(raw.file_end.load(), raw.offset + length);
   return node.file()->co_truncate(raw.offset + length, preallocation);
 }
 
 Result<BlockStatus> raw_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  const std::uint64_t file_offset = node.state<RawState>().offset + offset;
-  BLOCK_TRY_ASSIGN(BlockStatus status, node.file()->co_block_status(file_offset, bytes));
-  // The child's answer, but for the place: that is in terms of the child itself.
-  status.allocated = true;
-  status.host_offset = file_offset;
+  BlockStatus status;
+  status.host_offset = node.state<RawState>().offset + offset;
+  BLOCK_TRY_ASSIGN(status.bytes, bytes_within_file(node, *status.host_offset, bytes));
+  status.as_child = status.bytes != 0;
+  if (status.as_child) return status;
+  status.bytes = bytes;
+  status.allocated = status.zero = true; // the last sector's rest
   return status;
 }
 
@@ -99,11 +131,39 @@ const std::vector<CreateOption>& raw_create_options() {
   return options;
 }
 
+struct CreateRequest {
+  std::uint64_t size = 0; // bytes
+  Preallocation preallocation = Preallocation::off;
+};
+
+Result<CreateRequest> take_create_options(Options& options) {
+  CreateRequest request;
+  BLOCK_TRY_ASSIGN(request.size, options.take_size("size", 0));
+  const std::string mode = options.take("preallocation").value_or("off");
+  BLOCK_TRY_ASSIGN(request.preallocation, parse_preallocation(mode));
+  if (request.preallocation == Preallocation::metadata)
+    return Error(ErrorKind::unsupported, "Unsupported preallocation mode '" + mode + "'");
+  return request;
+}
+
+Result<void> raw_check_create_options(Options& options) {
+  BLOCK_TRY(take_create_options(options));
+  return {};
+}
+
+bool raw_reads_as_zeros_when_new(Node& node) {
+  return node.file()->reads_as_zeros_when_new();
+}
+
 Result<void> raw_create(Node& file, Options& options) {
-  BLOCK_TRY_ASSIGN(const std::uint64_t size, options.take_size("size", 0));
-  BLOCK_TRY_ASSIGN(const Preallocation preallocation,
-                   parse_preallocation(options.take("preallocation").value_or("off")));
-  BLOCK_TRY(file.co_truncate(size, preallocation));
+  BLOCK_TRY_ASSIGN(const CreateRequest request, take_create_options(options));
+  BLOCK_TRY_ASSIGN(const std::uint64_t length, file.co_get_length());
+  // A device may be larger than the image.
+  if (request.size > length || request.preallocation != Preallocation::off)
+    BLOCK_TRY(file.co_truncate(request.size, request.preallocation));
+  // So that no probe finds the format of what a device held before.
+  if (!file.reads_as_zeros_when_new())
+    BLOCK_TRY(file.co_pwrite_zeroes(0, std::min(length, sector_bytes)));
   return file.co_flush();
 }
 
@@ -113,7 +173,9 @@ const BlockDriver raw_driver = {
     .format_name = "raw",
     .probe = raw_probe,
     .create_options = raw_create_options,
+    .check_create_options = raw_check_create_options,
     .create = raw_create,
+    .reads_as_zeros_when_new = raw_reads_as_zeros_when_new,
     .open = raw_open,
     .co_get_length = raw_get_length,
     .co_readv = raw_readv,

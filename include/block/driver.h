@@ -117,11 +117,20 @@ struct BlockDriver {
   // are none.
   void (*choose_create_defaults)(Options& options) = nullptr;
 
-  // Protocol drivers: makes an empty file (or truncates an existing one) called `filename`.
-  Result<void> (*create_file)(const std::string& filename, Options& options) = nullptr;
-  // Format drivers: writes an empty image into `file`, which is open for writing and empty. Takes
-  // its options out of `options`; "size" is in bytes and always there. Leaves `file` durable.
+  // Protocol drivers: makes an empty file (or truncates an existing one) called `filename`. Returns
+  // the path of the file if it was not there before, so that it can be removed if the image fails
+  // to be made; else an empty text. A device keeps its content.
+  Result<std::string> (*create_file)(const std::string& filename, Options& options) = nullptr;
+  // Format drivers: takes the options of create() out of `options` and returns the error that
+  // create() would return for them. Called before a file is made or opened. Null: all are good that
+  // create() takes.
+  Result<void> (*check_create_options)(Options& options) = nullptr;
+  // Format drivers: writes an empty image into `file`, which is open for writing and empty, or a
+  // device with any content. Takes its options out of `options`; "size" is in bytes and always
+  // there. Leaves `file` durable.
   Result<void> (*create)(Node& file, Options& options) = nullptr;
+  // Whether an image that create_image() has just made here reads as zeros. Null: no.
+  bool (*reads_as_zeros_when_new)(Node& node) = nullptr;
 
   // Opens: takes its options out of `options`, opens its children with node.open_child(), sets
   // limits(), and keeps its own object with node.set_state(). On an error the node layer closes the
@@ -164,8 +173,9 @@ struct BlockDriver {
   Result<void> (*co_truncate)(Node& node, std::uint64_t length,
                               Preallocation preallocation) = nullptr;
 
-  // What lies at `offset`: BlockStatus::bytes says how far the answer holds (1 to `bytes`). Null:
-  // all data, at the same offset of child "file" if there is one.
+  // What lies at `offset`: BlockStatus::bytes says how far the answer holds (1 to `bytes`). The
+  // driver answers for itself: what it has not allocated, the node layer looks up in the backing
+  // file. Null: all data, at the same offset of child "file" if there is one.
   Result<BlockStatus> (*co_block_status)(Node& node, std::uint64_t offset,
                                          std::uint64_t bytes) = nullptr;
 

@@ -125,9 +125,37 @@ std::string protocol_of(const std::string& filename);
 Result<std::string> resolve_backing_filename(const std::string& overlay,
                                              const std::string& backing);
 
-// Makes an image: creates the file, then lets the format driver write into it. `options` as from
-// create -o, with "size". Errors: not_found (no such format), unsupported (it cannot create), busy
-// (another process uses the file), those of the drivers.
+// The making of an image, in steps between which a program can see to it that a new file goes if
+// the program is ended.
+class ImageCreation {
+public:
+  // Checks all options, then makes the file, or empties the one that is there. `options` as from
+  // create -o, with "size". Errors: not_found (no such format), unsupported (it cannot create),
+  // busy (another process uses the file), those of the drivers.
+  static Result<ImageCreation> begin(const std::string& format, const std::string& filename,
+                                     Options options);
+  ImageCreation(ImageCreation&& other) noexcept;
+  ImageCreation& operator=(ImageCreation&&) = delete;
+  // Removes the new file unless keep() was called.
+  ~ImageCreation();
+
+  // The path of the file if begin() made it. Empty: the file or device was there before.
+  const std::string& new_file() const { return new_file_; }
+  // Lets the format driver write the empty image. It is durable when this returns.
+  Result<void> write();
+  // The file is to stay.
+  void keep() { new_file_.clear(); }
+
+private:
+  ImageCreation() = default;
+
+  const BlockDriver* format_ = nullptr;
+  Options file_options_; // that open the file
+  Options options_;
+  std::string new_file_;
+};
+
+// All steps. A file that was not there before is removed if one fails.
 Result<void> create_image(const std::string& format, const std::string& filename, Options options);
 
 } // namespace block

@@ -15,11 +15,17 @@ namespace block {
 // The state of a run of bytes that begins at the asked offset.
 struct BlockStatus {
   std::uint64_t bytes = 0; // how far the answer holds
+  // Only in a driver's answer: the driver stores nothing of its own there, and what child "file"
+  // has at host_offset is what the node has. The node layer asks the child; nothing else need be
+  // set.
+  bool as_child = false;
   bool allocated = false;  // this node supplies the content, not its backing file
   bool zero = false;       // reads as zeros
   bool data = false;       // content is stored somewhere
   bool compressed = false; // stored compressed; host_offset then is not a place to read from
-  // Where the content lies in child "file", in bytes, if the run lies there in one piece.
+  // Where the run lies in one piece, in bytes of the file that the answering driver keeps it in:
+  // its child "file", or itself if it is a protocol. A zero run has one if it keeps its place
+  // there.
   std::optional<std::uint64_t> host_offset;
   // How many guest places share each cluster of the run; 1 = not shared, 0 = not known.
   std::uint64_t owners = 0;

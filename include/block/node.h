@@ -14,6 +14,7 @@
 namespace block {
 
 class Graph;
+class Node;
 class RangeLock;
 
 // unset: the user has not said; the driver may choose, the node layer takes it for off.
@@ -41,6 +42,16 @@ enum class NodeEvent {
 struct Access {
   bool write = false;
   bool allow_other_writers = false;
+};
+
+// What lies at a place of a node, looked up along its chain of backing files.
+struct ChainStatus {
+  // The answer of the layer that supplies the content. What no layer has allocated reads as zeros.
+  BlockStatus status;
+  unsigned depth = 0; // backing files on the way down; filters and raw windows do not count
+  // The node that supplies it, or the last one asked. status.host_offset is an offset of its child
+  // "file", or of itself if it has none.
+  Node* layer = nullptr;
 };
 
 // Made by Graph::open, owned by shared_ptr: a user that holds one keeps the memory, Graph::close
@@ -86,7 +97,18 @@ public:
   Result<void> co_pwrite_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags = {});
   Result<void> co_pdiscard(std::uint64_t offset, std::uint64_t bytes);
   Result<void> co_truncate(std::uint64_t length, Preallocation preallocation = Preallocation::off);
+  // The first run of the range: its status.bytes is never 0. What lies beyond the end of a short
+  // backing file reads as zeros, and is found at the layer above that file.
+  Result<ChainStatus> co_chain_status(std::uint64_t offset, std::uint64_t bytes);
+  // The same without the backing files: a run that is not allocated and not zero comes from them.
   Result<BlockStatus> co_block_status(std::uint64_t offset, std::uint64_t bytes);
+
+  // Whether the node reads as zeros if create_image() has just made it, as far as no backing file
+  // supplies it.
+  bool reads_as_zeros_when_new();
+  // Ends cache.no-flush for this node and its own children but the backing file: from the next one
+  // on, flushes reach the disk. Not while a request is in flight.
+  void resume_flushes();
 
   Result<DriverInfo> get_info();
   Result<CheckReport> check(const CheckRequest& request);
@@ -193,6 +215,9 @@ private:
     return ((offset | bytes) & (limits_.request_alignment - 1)) == 0;
   }
   bool wants_zero_detection(const IoVector& vector) const;
+  Result<BlockStatus> driver_block_status(std::uint64_t offset, std::uint64_t bytes);
+  enum class BackingFiles { followed, left_out };
+  Result<ChainStatus> find_status(std::uint64_t offset, std::uint64_t bytes, BackingFiles backing);
   void raise_length(std::uint64_t length);
 
   // Requests of any size and alignment, in pieces that the driver takes.

@@ -16,6 +16,6 @@ for extent in json.loads(run.stdout):
     words = [f"{extent['start']:#x}", f"{extent['length']:#x}", kind, f"depth={extent['depth']}"]
     if "hosts" in wanted and "offset" in extent:
         words.append(f"host={extent['offset']:#x}")
-    if "owners" in wanted and "offset" in extent:
+    if "owners" in wanted and "owners" in extent:
         words.append(f"owners={extent['owners']}")
     print(*words)

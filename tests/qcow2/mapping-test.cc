@@ -214,8 +214,9 @@ TEST_F(MappingTest, ASharedL2TableIsNotChanged) {
 
 TEST_F(MappingTest, ALargerL1TableKeepsItsEntries) {
   set(3 * per_l2, L2Entry::zeros());
-  EXPECT_EQ(mapping().l1_entries_for(4 * per_l2 * image.cluster_bytes()), 4u);
-  EXPECT_EQ(mapping().l1_entries_for(4 * per_l2 * image.cluster_bytes() + 1), 5u);
+  EXPECT_EQ(l1_entries_for(4 * per_l2 * image.cluster_bytes(), image.header.cluster_size()), 4u);
+  EXPECT_EQ(l1_entries_for(4 * per_l2 * image.cluster_bytes() + 1, image.header.cluster_size()),
+            5u);
   std::vector<std::byte> bytes = mapping().encode_l1(8);
   ASSERT_EQ(bytes.size(), 64u);
   EXPECT_EQ(block::load_big_endian<std::uint64_t>(&bytes[24]),

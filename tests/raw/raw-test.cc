@@ -21,11 +21,11 @@ protected:
 };
 
 TEST_F(Raw, OffsetAndSizeMakeAWindow) {
-  auto node = open(graph, window("offset=1000,size=50"));
-  EXPECT_EQ(*node->co_get_length(), 50u);
+  auto node = open(graph, window("offset=1000,size=512"));
+  EXPECT_EQ(*node->co_get_length(), 512u);
   EXPECT_TRUE(succeeded(write(*node, 10, "abc")));
   EXPECT_EQ(read(*node->file(), 1009, 5), zeros(1) + "abc" + zeros(1));
-  EXPECT_EQ(kind_of(write(*node, 49, "ab")), ErrorKind::invalid_argument);
+  EXPECT_EQ(kind_of(write(*node, 511, "ab")), ErrorKind::invalid_argument);
   EXPECT_TRUE(succeeded(node->co_pwrite_zeroes(10, 1)));
   EXPECT_EQ(read(*node->file(), 1010, 3), zeros(1) + "bc");
   EXPECT_TRUE(succeeded(node->co_pdiscard(11, 1)));
@@ -50,6 +50,70 @@ TEST_F(Raw, WindowOutsideTheFileIsRefused) {
             "of the containing file (4096)");
   EXPECT_FALSE(graph.open(window("offset=1,size=16E"), {}).ok());
   EXPECT_FALSE(graph.open(window("offset=1,size=15.99E"), {}).ok());
+}
+
+TEST_F(Raw, SizeOfAWindowIsInWholeSectors) {
+  EXPECT_EQ(message_of(graph.open(window("size=700"), {})),
+            "Specified size is not multiple of 512");
+}
+
+class RawOfOddLength : public Raw {
+protected:
+  RawOfOddLength() {
+    const std::string content = pattern(700);
+    const auto* bytes = reinterpret_cast<const std::byte*>(content.data());
+    memory->set_content({bytes, bytes + content.size()});
+    node = open(graph, window(""));
+  }
+
+  std::shared_ptr<Node> node;
+};
+
+TEST_F(RawOfOddLength, TheLastSectorReadsAsZerosBehindTheFilesEnd) {
+  EXPECT_EQ(*node->co_get_length(), 1024u);
+  EXPECT_EQ(read(*node, 0, 1024), pattern(700) + zeros(324));
+  EXPECT_EQ(read(*node, 699, 2), pattern(700).substr(699) + zeros(1));
+  EXPECT_EQ(read(*node, 800, 100), zeros(100));
+  EXPECT_TRUE(read(*node, 1000, 25).starts_with("read failed"));
+  BlockStatus data = *node->co_block_status(0, 1024);
+  EXPECT_TRUE(data.data);
+  EXPECT_EQ(data.bytes, 700u);
+  BlockStatus rest = *node->co_block_status(700, 324);
+  EXPECT_TRUE(rest.zero && rest.allocated);
+  EXPECT_EQ(rest.bytes, 324u);
+  EXPECT_EQ(rest.host_offset, 700u);
+}
+
+TEST_F(RawOfOddLength, WritesReachToTheEndOfTheLastSector) {
+  EXPECT_TRUE(succeeded(write(*node, 1000, "abc")));
+  EXPECT_EQ(memory->length(), 1003u);
+  EXPECT_EQ(read(*node, 0, 1024), pattern(700) + zeros(300) + "abc" + zeros(21));
+  EXPECT_TRUE(succeeded(node->co_pwrite_zeroes(600, 424)));
+  EXPECT_EQ(read(*node, 512, 512), pattern(700).substr(512, 88) + zeros(424));
+  EXPECT_TRUE(succeeded(node->co_pdiscard(0, 1024)));
+}
+
+TEST_F(RawOfOddLength, DiscardOfWhatTheFileDoesNotHaveSucceeds) {
+  EXPECT_TRUE(succeeded(node->co_pdiscard(512, 512)));
+  EXPECT_TRUE(succeeded(node->co_pdiscard(800, 100)));
+  EXPECT_EQ(memory->length(), 700u);
+}
+
+TEST_F(RawOfOddLength, ShrinkingWithinASectorCutsWhatWasThere) {
+  EXPECT_TRUE(succeeded(node->co_truncate(4096)));
+  EXPECT_TRUE(succeeded(write(*node, 0, pattern(4096))));
+  EXPECT_TRUE(succeeded(node->co_truncate(600)));
+  EXPECT_EQ(memory->length(), 600u);
+  EXPECT_EQ(*node->co_get_length(), 1024u);
+  EXPECT_EQ(read(*node, 0, 1024), pattern(4096).substr(0, 600) + zeros(424));
+}
+
+TEST_F(Raw, AFileThatWasCutIsNotReadAsZeros) {
+  TemporaryDirectory directory;
+  directory.make("disk", pattern(4096));
+  auto node = open(graph, options_for_filename(directory.file("disk"), "raw"));
+  std::filesystem::resize_file(directory.file("disk"), 1024);
+  EXPECT_TRUE(read(*node, 2048, 1024).starts_with("read failed"));
 }
 
 TEST_F(Raw, DiskOfFixedSizeIsNotResized) {

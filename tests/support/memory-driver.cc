@@ -21,12 +21,12 @@ std::string name_of(const std::string& filename) {
   return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
 }
 
-Result<void> memory_create(const std::string& filename, Options&) {
+Result<std::string> memory_create(const std::string& filename, Options&) {
   const std::shared_ptr<MemoryFile> file = MemoryFile::find(name_of(filename));
   if (!file)
     return Error(ErrorKind::not_found, "There is no memory file '" + name_of(filename) + "'");
   file->set_content({});
-  return {};
+  return std::string();
 }
 
 Result<void> memory_open(Node& node, Options& options) {

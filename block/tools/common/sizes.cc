@@ -25,10 +25,10 @@ bool looks_like_a_size(std::string_view text) {
 
 } // namespace
 
-SizeFault read_size(std::string_view text, std::uint64_t& bytes) {
+SizeFault read_size(std::string_view text, std::uint64_t& bytes, std::uint64_t largest) {
   block::Result<std::uint64_t> parsed = block::parse_size(text);
   if (!parsed) return looks_like_a_size(text) ? SizeFault::out_of_range : SizeFault::malformed;
-  if (*parsed > largest_offset) return SizeFault::out_of_range;
+  if (*parsed > largest) return SizeFault::out_of_range;
   bytes = *parsed;
   return SizeFault::none;
 }

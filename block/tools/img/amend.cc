@@ -14,10 +14,30 @@ using block::Error;
 using block::ErrorKind;
 using block::Result;
 
-Result<void> amend(block::Node& node, CreateOptions& options) {
+// What amend understands for the image, whose format may have to be probed. Opens it read-only, so
+// that a mistake in the options does not have it repaired first.
+Result<CreateOptions> options_for(const ImageName& name, const CacheMode& cache) {
+  block::Graph graph;
+  auto image = open_image(graph, name, {.no_backing = true, .cache = cache});
+  if (!image) return std::move(image).error().context("Could not open '" + name.name + "'");
+  return CreateOptions::for_amend((*image)->driver());
+}
+
+// What amend changes is what create would make, so the same values are good.
+Result<void> check(CreateOptions& options) {
   BLOCK_TRY(options.check());
+  if (!options.format().check_create_options) return {};
+  block::Options checked = options.given();
+  checked.set_default("size", "0");
+  return options.format().check_create_options(checked);
+}
+
+Result<void> amend(block::Graph& graph, const ImageName& name, const CacheMode& cache,
+                   const CreateOptions& options) {
+  auto image = open_image(graph, name, {.write = true, .cache = cache});
+  if (!image) return std::move(image).error().context("Could not open '" + name.name + "'");
   block::Options given = options.given();
-  BLOCK_TRY(node.amend(given));
+  BLOCK_TRY((*image)->amend(given));
   if (!given.entries().empty())
     return Error(ErrorKind::unsupported,
                  "Option '" + given.entries().begin()->first + "' cannot be amended");
@@ -52,14 +72,8 @@ int amend_command(int argc, char** argv) {
   if (!parse_image_name(*line, line->operands()[0], 'f', image_opts, name) ||
       !parse_cache_option(line->value('t'), "cache", cache))
     return 1;
-  block::Graph graph;
-  auto image = open_image(graph, name, {.write = true, .cache = cache});
-  if (!image) {
-    report_error(std::move(image).error().context("Could not open '" + name.name + "'"));
-    return 1;
-  }
   Result<void> done;
-  auto options = CreateOptions::for_amend(image->node().driver());
+  auto options = options_for(name, cache);
   if (!options) done = std::move(options).error();
   for (const std::string& list : line->values('o'))
     if (done) done = options->add(list);
@@ -67,9 +81,10 @@ int amend_command(int argc, char** argv) {
     std::printf("%s", options->help().c_str());
     return 0;
   }
-  if (done) done = amend(image->node(), *options);
+  if (done) done = check(*options);
+  block::Graph graph;
+  if (done) done = amend(graph, name, cache, *options);
   if (!done) report_error(done.error());
-  *image = Image();
   return close_graph(graph) && done ? 0 : 1;
 }
 

@@ -71,9 +71,37 @@ std::string report_as_json(const CheckReport& report, const std::string& filenam
   return json_text(object);
 }
 
+// Prints the findings of one check on stderr, the first ones unless all are asked for. A damaged
+// table has thousands of them, and the first few say what is wrong.
+class FindingList {
+public:
+  explicit FindingList(bool all) : most_(all ? UINT64_MAX : 20) {}
+
+  void add(const std::string& finding) {
+    if (++count_ <= most_) std::fprintf(stderr, "%s\n", finding.c_str());
+  }
+  void end() const {
+    if (count_ > most_)
+      std::fprintf(stderr, "... and %" PRIu64 " more; --all lists them\n", count_ - most_);
+  }
+
+private:
+  const std::uint64_t most_;
+  std::uint64_t count_ = 0;
+};
+
+block::Result<CheckReport> check_once(block::Node& node, CheckRequest& request, bool list_all) {
+  FindingList findings(list_all);
+  request.report = [&findings](const std::string& finding) { findings.add(finding); };
+  block::Result<CheckReport> report = node.check(request);
+  findings.end();
+  return report;
+}
+
 // Checks once; after a repair checks again, so that the figures are those of the repaired image.
-block::Result<CheckReport> examine(block::Node& node, CheckRequest request, bool say_repairs) {
-  BLOCK_TRY_ASSIGN(CheckReport report, node.check(request));
+block::Result<CheckReport> examine(block::Node& node, CheckRequest request, bool list_all,
+                                   bool say_repairs) {
+  BLOCK_TRY_ASSIGN(CheckReport report, check_once(node, request, list_all));
   if (report.corruptions_fixed == 0 && report.leaks_fixed == 0) return report;
   if (say_repairs)
     std::printf("The following inconsistencies were found and repaired:\n\n"
@@ -82,7 +110,7 @@ block::Result<CheckReport> examine(block::Node& node, CheckRequest request, bool
                 "Double checking the fixed image now...\n",
                 report.leaks_fixed, report.corruptions_fixed);
   request.repair_leaks = request.repair_errors = false;
-  BLOCK_TRY_ASSIGN(CheckReport again, node.check(request));
+  BLOCK_TRY_ASSIGN(CheckReport again, check_once(node, request, list_all));
   again.corruptions_fixed = report.corruptions_fixed;
   again.leaks_fixed = report.leaks_fixed;
   return again;
@@ -93,6 +121,7 @@ struct CheckJob {
   CheckRequest request;
   CacheMode cache;
   bool force_share = false;
+  bool list_all = false; // --all: every finding
   bool json = false;
   bool quiet = false;
   bool progress = false;
@@ -115,15 +144,12 @@ int run(CheckJob& job) {
     report_error("This image format does not support checks");
     return status_unsupported;
   }
-  job.request.report = [](const std::string& finding) {
-    std::fprintf(stderr, "%s\n", finding.c_str());
-  };
   block::Result<CheckReport> report = [&] {
     ProgressLine progress(job.progress);
     job.request.progress = [&progress](std::uint64_t done, std::uint64_t total) {
       progress.update(done, total);
     };
-    return examine(image->node(), job.request, !job.json && !job.quiet);
+    return examine(image->node(), job.request, job.list_all, !job.json && !job.quiet);
   }();
   if (!report) {
     report_error(std::move(report).error().context("Check failed"));
@@ -149,7 +175,7 @@ int run(CheckJob& job) {
 } // namespace
 
 int check_command(int argc, char** argv) {
-  constexpr int output = 256, image_opts = 257, deep = 258;
+  constexpr int output = 256, image_opts = 257, deep = 258, all = 259;
   auto line = CommandLine::parse(argc, argv,
                                  {{'f', "format", true},
                                   {'h', "help", false},
@@ -160,6 +186,7 @@ int check_command(int argc, char** argv) {
                                   {'U', "force-share", false},
                                   {output, "output", true},
                                   {image_opts, "image-opts", false},
+                                  {all, "all", false},
                                   {deep, "deep", false}});
   if (!line) return status_failed;
   if (line->has('h')) return print_help("check");
@@ -182,6 +209,7 @@ int check_command(int argc, char** argv) {
   if (!parse_image_name(*line, line->operands()[0], 'f', image_opts, job.name))
     return status_failed;
   job.force_share = line->has('U');
+  job.list_all = line->has(all);
   job.quiet = line->has('q');
   job.progress = line->has('p') && !job.quiet;
   return run(job);

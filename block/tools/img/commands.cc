@@ -18,8 +18,8 @@ constexpr std::array commands = {
             bench_command, true},
     Command{
         "check",
-        "[-q] [-p] [-f FMT | --image-opts] [-r leaks|all] [--deep] [--output=human|json] [-T CACHE]"
-        " [-U] FILE",
+        "[-q] [-p] [-f FMT | --image-opts] [-r leaks|all] [--all] [--deep] [--output=human|json]"
+        " [-T CACHE] [-U] FILE",
         check_command, true},
     Command{"compare",
             "[-f FMT] [-F FMT] [--image-opts] [-s] [-p] [-q] [-T CACHE] [-U] FILE1 FILE2",

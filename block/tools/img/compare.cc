@@ -1,5 +1,4 @@
 // dedup-img compare: whether two images have the same content.
-#include "block/tools/common/chain-status.h"
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
@@ -39,7 +38,7 @@ struct Side {
 
   // The state of the run at `offset`. False, with a message on stderr, on an error.
   bool status(std::uint64_t offset, std::uint64_t bytes, block::BlockStatus& status) {
-    auto found = chain_status(node, offset, bytes);
+    auto found = node.co_chain_status(offset, bytes);
     if (found)
       status = found->status;
     else

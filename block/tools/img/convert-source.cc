@@ -1,8 +1,6 @@
 // ConvertSource: images, one after the other.
 #include "block/tools/img/convert-source.h"
 
-#include "block/tools/common/chain-status.h"
-
 #include <algorithm>
 
 namespace tools::img {
@@ -35,14 +33,12 @@ Result<ConvertSource::Run> ConvertSource::run_at(std::uint64_t offset, std::uint
   block::BlockStatus status;
   if (top_layer_only_) {
     BLOCK_TRY_ASSIGN(status, part.node->co_block_status(within, bytes));
-    if (status.bytes == 0)
-      return block::Error(block::ErrorKind::io, "the image reports a run of no bytes");
-    if (!status.allocated) return Run{Kind::backing, std::min(status.bytes, bytes)};
+    if (!status.allocated && !status.zero) return Run{Kind::backing, status.bytes};
   } else {
-    BLOCK_TRY_ASSIGN(ChainStatus found, chain_status(*part.node, within, bytes));
+    BLOCK_TRY_ASSIGN(block::ChainStatus found, part.node->co_chain_status(within, bytes));
     status = found.status;
   }
-  return Run{status.zero ? Kind::zero : Kind::data, std::min(status.bytes, bytes)};
+  return Run{status.zero ? Kind::zero : Kind::data, status.bytes};
 }
 
 Result<void> ConvertSource::read(std::uint64_t offset, std::span<std::byte> data) const {

@@ -7,6 +7,7 @@
 #include "block/tools/img/command.h"
 #include "block/tools/img/convert-job.h"
 #include "block/tools/img/create-options.h"
+#include "block/tools/img/new-image.h"
 
 #include <algorithm>
 #include <charconv>
@@ -142,8 +143,8 @@ bool parse_request(const CommandLine& line, ConvertRequest& request) {
 }
 
 // Makes the output's image. Errors are complete messages.
-Result<void> create_output(const ConvertRequest& request, CreateOptions& options,
-                           std::uint64_t size) {
+Result<NewImage> create_output(const ConvertRequest& request, CreateOptions& options,
+                               std::uint64_t size) {
   const std::string& format = request.output.format;
   if (options.has("backing_file") && !options.knows("backing_file"))
     return Error(ErrorKind::invalid_argument,
@@ -154,11 +155,11 @@ Result<void> create_output(const ConvertRequest& request, CreateOptions& options
   options.set("size", std::to_string(size));
   BLOCK_TRY(options.check());
   BLOCK_TRY(check_protocol(request.output.name));
-  Result<void> created = block::create_image(format, request.output.name, options.given());
-  if (!created)
-    return std::move(created).error().context(request.output.name + ": error while converting " +
-                                              format);
-  return {};
+  Result<NewImage> made = NewImage::make(format, request.output.name, options.given());
+  if (!made)
+    return std::move(made).error().context(request.output.name + ": error while converting " +
+                                           format);
+  return made;
 }
 
 // Whether the node, or one below it, does.
@@ -168,8 +169,7 @@ bool deduplicates(block::Node& node) {
   return false;
 }
 
-Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::Node& target,
-                  bool with_backing) {
+Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::Node& target) {
   BLOCK_TRY_ASSIGN(std::uint64_t target_length, target.co_get_length());
   if (target_length < source.length())
     return Error(ErrorKind::invalid_argument, "output file is smaller than input file");
@@ -177,10 +177,13 @@ Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::N
   plan.source = &source;
   plan.target = &target;
   plan.write_through = request.cache.write_through;
-  if (request.target_is_zero || (!request.skip_create && !with_backing)) {
+  if (request.target_is_zero) {
     plan.target_zero_from = 0;
-  } else if (!request.skip_create && target.backing()) {
-    BLOCK_TRY_ASSIGN(plan.target_zero_from, target.backing()->co_get_length());
+  } else if (!request.skip_create && target.reads_as_zeros_when_new()) {
+    plan.target_zero_from = 0;
+    if (target.backing()) {
+      BLOCK_TRY_ASSIGN(plan.target_zero_from, target.backing()->co_get_length());
+    }
   }
   if (request.any_order)
     plan.order = WriteOrder::free;
@@ -191,12 +194,16 @@ Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::N
     BLOCK_TRY(ConvertJob(plan, progress).run());
     progress.finish();
   }
+  // Whatever the cache mode, the copy is on the disk before its image is recorded as closed.
+  target.resume_flushes();
   Result<void> flushed = target.co_flush();
   if (!flushed) return std::move(flushed).error().context("error while flushing");
   return {};
 }
 
-Result<void> convert(block::Graph& graph, ConvertRequest& request, CreateOptions* options) {
+// `made` is the output's new image, if there is to be one.
+Result<void> convert(block::Graph& graph, ConvertRequest& request, CreateOptions* options,
+                     std::optional<NewImage>& made) {
   bool with_backing = request.backing || (options && options->has("backing_file"));
   if (with_backing && request.inputs.size() > 1)
     return Error(ErrorKind::invalid_argument,
@@ -211,11 +218,14 @@ Result<void> convert(block::Graph& graph, ConvertRequest& request, CreateOptions
     BLOCK_TRY(source.append(image->node()));
     inputs.push_back(std::move(*image));
   }
-  if (options) BLOCK_TRY(create_output(request, *options, source.length()));
+  if (options) {
+    BLOCK_TRY_ASSIGN(NewImage image, create_output(request, *options, source.length()));
+    made.emplace(std::move(image));
+  }
   auto target = open_image(graph, request.output, {.write = true, .cache = request.cache});
   if (!target)
     return std::move(target).error().context("Could not open '" + request.output.name + "'");
-  return copy(request, source, target->node(), with_backing);
+  return copy(request, source, target->node());
 }
 
 } // namespace
@@ -268,10 +278,13 @@ int convert_command(int argc, char** argv) {
     if (done && request.backing) options->set("backing_file", *request.backing);
     if (done && request.backing_format) options->set("backing_fmt", *request.backing_format);
   }
+  std::optional<NewImage> made;
   block::Graph graph;
-  if (done) done = convert(graph, request, options ? &*options : nullptr);
+  if (done) done = convert(graph, request, options ? &*options : nullptr, made);
   if (!done) report_error(done.error());
-  return close_graph(graph) && done ? 0 : 1;
+  if (!close_graph(graph) || !done) return 1;
+  if (made) made->keep();
+  return 0;
 }
 
 } // namespace tools::img

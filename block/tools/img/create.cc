@@ -6,6 +6,7 @@
 #include "block/tools/common/sizes.h"
 #include "block/tools/img/command.h"
 #include "block/tools/img/create-options.h"
+#include "block/tools/img/new-image.h"
 
 #include <cstdio>
 
@@ -95,10 +96,10 @@ Result<void> create(CreateRequest& request) {
     std::fflush(stdout); // it announces the work, so it comes before any error of it
   }
   if (options.has("backing_fmt")) BLOCK_TRY(check_backing_format(options));
-  // A disk has whole sectors.
-  std::uint64_t size = std::stoull(options.value("size"));
-  options.set("size", std::to_string((size + 511) / 512 * 512));
-  return block::create_image(options.format().format_name, request.filename, options.given());
+  BLOCK_TRY_ASSIGN(NewImage image,
+                   NewImage::make(options.format().format_name, request.filename, options.given()));
+  image.keep();
+  return {};
 }
 
 } // namespace

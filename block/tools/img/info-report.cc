@@ -37,13 +37,13 @@ std::string size_line(const char* title, std::uint64_t bytes) {
 // The file under a format, which has no facts of its own but its size.
 Json file_as_json(const ImageFacts& facts) {
   Json info = Json::object();
-  info["children"] = Json::array();
   if (facts.file_length) info["virtual-size"] = *facts.file_length;
   info["filename"] = facts.file_name;
   info["format"] = facts.file_driver;
   if (facts.actual_size) info["actual-size"] = *facts.actual_size;
   info["format-specific"] = {{"type", facts.file_driver}, {"data", Json::object()}};
   info["dirty-flag"] = false;
+  info["children"] = Json::array();
   return info;
 }
 
@@ -103,9 +103,6 @@ std::string facts_as_text(const ImageFacts& facts) {
 Json facts_as_json(const ImageFacts& facts) {
   const block::DriverInfo& driver = facts.driver;
   Json info = Json::object();
-  info["children"] = Json::array();
-  if (!facts.file_name.empty())
-    info["children"].push_back({{"name", "file"}, {"info", file_as_json(facts)}});
   if (!driver.backing_format.empty()) info["backing-filename-format"] = driver.backing_format;
   info["virtual-size"] = facts.virtual_size;
   info["filename"] = facts.filename;
@@ -121,6 +118,10 @@ Json facts_as_json(const ImageFacts& facts) {
     info["backing-filename"] = driver.backing_filename;
   }
   info["dirty-flag"] = driver.dirty;
+  // Last, because scripts take the first "virtual-size" of the text for that of the image.
+  info["children"] = Json::array();
+  if (!facts.file_name.empty())
+    info["children"].push_back({{"name", "file"}, {"info", file_as_json(facts)}});
   return info;
 }
 

@@ -1,5 +1,4 @@
 // dedup-img map: shows where the content of an image lies.
-#include "block/tools/common/chain-status.h"
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
@@ -15,7 +14,7 @@ namespace {
 
 struct Extent {
   std::uint64_t start = 0;
-  ChainStatus where; // where.status.bytes is the length
+  block::ChainStatus where; // where.status.bytes is the length
 };
 
 class MapPrinter {
@@ -110,7 +109,7 @@ block::Result<void> map(block::Node& node, std::uint64_t start, std::uint64_t en
   current.start = start;
   current.where.layer = &node;
   for (std::uint64_t offset = start; offset < end;) {
-    BLOCK_TRY_ASSIGN(ChainStatus where, chain_status(node, offset, end - offset));
+    BLOCK_TRY_ASSIGN(block::ChainStatus where, node.co_chain_status(offset, end - offset));
     Extent next{offset, where};
     offset += where.status.bytes;
     if (current.where.status.bytes != 0 && continues(current, next, owners)) {

@@ -23,7 +23,7 @@ bool parse_size_change(std::string text, SizeChange& change) {
     change.sign = text.front();
     text.erase(0, 1);
   }
-  switch (read_size(text, change.bytes)) {
+  switch (read_size(text, change.bytes, UINT64_MAX)) {
   case SizeFault::none:
     return true;
   case SizeFault::out_of_range:
@@ -50,7 +50,7 @@ struct ResizeJob {
 std::uint64_t new_length(const SizeChange& change, std::uint64_t length) {
   if (change.sign == '+') return change.bytes > INT64_MAX - length ? 0 : length + change.bytes;
   if (change.sign == '-') return change.bytes >= length ? 0 : length - change.bytes;
-  return change.bytes;
+  return change.bytes > INT64_MAX ? 0 : change.bytes;
 }
 
 block::Result<void> resize(block::Node& node, const ResizeJob& job) {

@@ -70,11 +70,9 @@ block::Result<block::BlockStatus> allocation_run(block::Node& node, std::uint64_
   while (run.bytes < bytes) {
     BLOCK_TRY_ASSIGN(block::BlockStatus next,
                      node.co_block_status(offset + run.bytes, bytes - run.bytes));
-    if (next.bytes == 0)
-      return block::Error(block::ErrorKind::io, "the image reports a run of no bytes");
     if (run.bytes != 0 && next.allocated != run.allocated) break;
     run.allocated = next.allocated;
-    run.bytes += std::min(next.bytes, bytes - run.bytes);
+    run.bytes += next.bytes;
   }
   return run;
 }

@@ -1,0 +1,73 @@
+// What lies at a place of a node: the answer of one driver, and the way down to the driver that has
+// an answer.
+#include "block/node.h"
+
+#include <algorithm>
+
+namespace block {
+
+// The answer of this node's driver alone, for any alignment.
+Result<BlockStatus> Node::driver_block_status(std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY(check_range(offset, bytes, "examine"));
+  if (bytes == 0) return Error(ErrorKind::invalid_argument, "block status of an empty range");
+  if (!driver_->co_block_status) {
+    BlockStatus all_data;
+    all_data.bytes = bytes;
+    all_data.allocated = all_data.data = true;
+    if (driver_->is_protocol || file()) all_data.host_offset = offset;
+    return all_data;
+  }
+  const std::uint64_t align = limits_.request_alignment;
+  const std::uint64_t begin = offset / align * align;
+  const std::uint64_t end = (offset + bytes + align - 1) / align * align;
+  BLOCK_TRY_ASSIGN(BlockStatus status, driver_->co_block_status(*this, begin, end - begin));
+  const std::uint64_t lead = offset - begin;
+  if (status.bytes <= lead)
+    return Error(ErrorKind::io, "Node '" + name_ + "': driver gave an empty block status");
+  status.bytes = std::min(status.bytes - lead, bytes);
+  if (status.host_offset) *status.host_offset += lead;
+  return status;
+}
+
+Result<ChainStatus> Node::find_status(std::uint64_t offset, std::uint64_t bytes,
+                                      BackingFiles backing) {
+  ChainStatus found;
+  found.layer = this;
+  for (;;) {
+    BLOCK_TRY_ASSIGN(found.status, found.layer->driver_block_status(offset, bytes));
+    bytes = found.status.bytes; // a deeper answer holds no further than those above it
+    if (found.status.as_child) {
+      offset = found.status.host_offset.value_or(offset);
+      found.layer = found.layer->file();
+      continue;
+    }
+    if (found.status.allocated) return found;
+    Node* below = found.layer->backing();
+    std::uint64_t below_end = 0;
+    if (below) {
+      BLOCK_TRY_ASSIGN(below_end, below->co_get_length());
+    }
+    if (offset >= below_end) {
+      found.status.zero = true;
+      return found;
+    }
+    bytes = std::min(bytes, below_end - offset);
+    if (backing == BackingFiles::left_out) {
+      found.status.bytes = bytes;
+      return found;
+    }
+    found.layer = below;
+    ++found.depth;
+  }
+}
+
+Result<ChainStatus> Node::co_chain_status(std::uint64_t offset, std::uint64_t bytes) {
+  return find_status(offset, bytes, BackingFiles::followed);
+}
+
+Result<BlockStatus> Node::co_block_status(std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY_ASSIGN(ChainStatus found, find_status(offset, bytes, BackingFiles::left_out));
+  return found.status;
+}
+
+} // namespace block

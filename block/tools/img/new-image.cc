@@ -1,0 +1,103 @@
+// NewImage: the removal of its file by a signal handler.
+#include "block/tools/img/new-image.h"
+
+#include <array>
+#include <atomic>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace tools::img {
+
+using block::ImageCreation;
+using block::Result;
+
+namespace {
+
+constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU};
+
+// What the handler reads; it is written before `armed`.
+std::array<char, PATH_MAX> unfinished_path;
+dev_t unfinished_device;
+ino_t unfinished_inode;
+std::atomic<bool> armed{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "the handler uses it");
+
+// Only calls that a signal handler may make. The signal's default action follows when it returns.
+void remove_unfinished(int number) {
+  struct stat status;
+  if (armed.exchange(false) && stat(unfinished_path.data(), &status) == 0 &&
+      status.st_dev == unfinished_device && status.st_ino == unfinished_inode)
+    (void)unlink(unfinished_path.data());
+  (void)raise(number);
+}
+
+// A signal that the caller of the program has ignored (nohup) stays ignored.
+void install_handlers() {
+  for (int number : ending_signals) {
+    struct sigaction present;
+    if (sigaction(number, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
+    struct sigaction action = {};
+    action.sa_handler = remove_unfinished;
+    action.sa_flags = SA_RESETHAND;
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(number, &action, nullptr);
+  }
+}
+
+void arm(const std::string& path) {
+  struct stat status;
+  if (path.empty() || path.size() >= unfinished_path.size() || stat(path.c_str(), &status) != 0)
+    return;
+  std::memcpy(unfinished_path.data(), path.c_str(), path.size() + 1);
+  unfinished_device = status.st_dev;
+  unfinished_inode = status.st_ino;
+  install_handlers();
+  armed = true;
+}
+
+// Holds the signals back, so that none comes between the making of a file and arm().
+class SignalsHeldBack {
+public:
+  SignalsHeldBack() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int number : ending_signals)
+      sigaddset(&set, number);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &former_);
+  }
+  ~SignalsHeldBack() { (void)pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
+  SignalsHeldBack(const SignalsHeldBack&) = delete;
+  SignalsHeldBack& operator=(const SignalsHeldBack&) = delete;
+
+private:
+  sigset_t former_;
+};
+
+Result<ImageCreation> begin_creation(const std::string& format, const std::string& filename,
+                                     block::Options options) {
+  SignalsHeldBack held;
+  Result<ImageCreation> creation = ImageCreation::begin(format, filename, std::move(options));
+  if (creation) arm(creation->new_file());
+  return creation;
+}
+
+} // namespace
+
+Result<NewImage> NewImage::make(const std::string& format, const std::string& filename,
+                                block::Options options) {
+  BLOCK_TRY_ASSIGN(ImageCreation creation, begin_creation(format, filename, std::move(options)));
+  NewImage image(std::move(creation));
+  BLOCK_TRY(image.creation_.write());
+  return image;
+}
+
+void NewImage::keep() {
+  armed = false;
+  creation_.keep();
+}
+
+} // namespace tools::img
