@@ -34,9 +34,9 @@ def remove(client, command, **arguments):
 
 
 class Daemon:
-    """Serves `image` as export "disk" on nbd.sock, with QMP on qmp.sock."""
+    """Serves `image` as export "disk" on nbd.sock, with QMP on qmp.sock; preexec() runs in the new process before it."""
 
-    def __init__(self, image, blockdev_options="", options=(), server_options="", driver="qcow2"):
+    def __init__(self, image, blockdev_options="", options=(), server_options="", driver="qcow2", preexec=None):
         for path in ("nbd.sock", "qmp.sock"):
             if os.path.exists(path):
                 os.unlink(path)
@@ -47,7 +47,7 @@ class Daemon:
              "--nbd-server", f"addr.type=unix,addr.path=nbd.sock{server_options}",
              "--export", "type=nbd,id=disk,node-name=disk,name=disk,writable=on",
              "--chardev", "socket,path=qmp.sock,server=on,wait=off,id=qmp", "--monitor", "chardev=qmp", *options],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, preexec_fn=preexec)
         deadline = time.monotonic() + 60
         while subprocess.run(["nbdinfo", "--size", URI], capture_output=True).returncode or not os.path.exists("qmp.sock"):
             if self.process.poll() is not None:
