@@ -131,6 +131,12 @@ Result<void> debug_readv(Node& node, std::uint64_t offset, const IoVector& vecto
   return debug::read_child(node, offset, vector);
 }
 
+// To the rules it is a read; none of it is done if it fails.
+Result<void> debug_read_medium(Node& node, std::uint64_t offset, const IoVector& vector) {
+  BLOCK_TRY(judge(node, IoType::read, offset, vector.size()));
+  return debug::read_medium_of_child(node, offset, vector);
+}
+
 Result<void> debug_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                           WriteFlags flags) {
   rules_of(node).happen(DebugEvent::pwritev);
@@ -203,6 +209,7 @@ const BlockDriver blkdebug_driver = {
     .open = debug_open,
     .co_get_length = debug_get_length,
     .co_readv = debug_readv,
+    .co_read_medium = debug_read_medium,
     .co_writev = debug_writev,
     .supports_fua = true, // the child makes it so
     .co_flush = debug_flush,

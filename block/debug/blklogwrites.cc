@@ -144,6 +144,7 @@ const BlockDriver blklogwrites_driver = {
     .close = log_close,
     .co_get_length = log_get_length,
     .co_readv = debug::read_child,
+    .co_read_medium = debug::read_medium_of_child,
     .co_writev = log_writev,
     .supports_fua = true, // the child makes it so
     .co_flush = log_flush,

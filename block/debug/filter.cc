@@ -13,13 +13,24 @@ Result<std::uint64_t> bytes_within(Node& filter, std::uint64_t offset, std::uint
   return offset < length ? std::min(bytes, length - offset) : 0;
 }
 
+using ReadRequest = Result<void> (Node::*)(std::uint64_t, const IoVector&);
+
+Result<void> read_of_child(Node& filter, ReadRequest read, std::uint64_t offset,
+                           const IoVector& vector) {
+  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(filter, offset, vector.size()));
+  if (within == vector.size()) return (filter.file()->*read)(offset, vector);
+  vector.fill(within, vector.size() - within, std::byte{0});
+  return (filter.file()->*read)(offset, vector.slice(0, within));
+}
+
 } // namespace
 
 Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vector) {
-  BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within(filter, offset, vector.size()));
-  if (within == vector.size()) return filter.file()->co_readv(offset, vector);
-  vector.fill(within, vector.size() - within, std::byte{0});
-  return filter.file()->co_readv(offset, vector.slice(0, within));
+  return read_of_child(filter, &Node::co_readv, offset, vector);
+}
+
+Result<void> read_medium_of_child(Node& filter, std::uint64_t offset, const IoVector& vector) {
+  return read_of_child(filter, &Node::co_read_medium, offset, vector);
 }
 
 Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes) {

@@ -11,6 +11,8 @@ namespace block::debug {
 
 // Reads from the child; what lies beyond its end, in the last block of the filter, are zeros.
 Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vector);
+// The same of what the child's medium holds.
+Result<void> read_medium_of_child(Node& filter, std::uint64_t offset, const IoVector& vector);
 
 // Leaves the answer to the child, as far as that reaches.
 Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes);

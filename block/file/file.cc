@@ -1,13 +1,12 @@
 // The file protocol driver: opening and creating files.
 #include "block/file/file.h"
 
+#include "block/file/direct.h"
 #include "block/file/locks.h"
 #include "block/file/state.h"
 
 #include <cerrno>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 namespace block {
@@ -48,20 +47,6 @@ Result<bool> is_block_device(int descriptor, const std::string& path) {
                quoted(path) + ": it is neither a regular file nor a block device");
 }
 
-// Bytes. The system tells since Linux 6.1; a page serves every file system there is.
-std::uint32_t direct_alignment(int descriptor, bool is_device) {
-#ifdef STATX_DIOALIGN
-  struct statx facts;
-  if (statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) == 0 &&
-      facts.stx_mask & STATX_DIOALIGN && facts.stx_dio_offset_align > 0)
-    return std::max(facts.stx_dio_offset_align, facts.stx_dio_mem_align);
-#endif
-  int sector_bytes = 0;
-  if (is_device && ioctl(descriptor, BLKSSZGET, &sector_bytes) == 0 && sector_bytes > 0)
-    return static_cast<std::uint32_t>(sector_bytes);
-  return 4096;
-}
-
 Result<Descriptor> open_descriptor(Node& node, const std::string& path) {
   // Not blocking, so that a pipe in an image's place is refused and not waited for.
   const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (node.cache_direct() ? O_DIRECT : 0);
@@ -92,8 +77,11 @@ Result<void> file_open(Node& node, Options& options) {
   BLOCK_TRY_ASSIGN(file->descriptor, open_descriptor(node, path));
   BLOCK_TRY_ASSIGN(file->is_device, is_block_device(file->descriptor.get(), path));
   BLOCK_TRY(lock_file(file->descriptor.get(), !node.read_only(), locking, path));
-  if (file->direct)
-    node.limits().request_alignment = direct_alignment(file->descriptor.get(), file->is_device);
+  if (file->direct) {
+    const std::uint32_t alignment = direct_alignment(file->descriptor.get(), file->is_device);
+    if (alignment > 0) node.limits().request_alignment = alignment;
+  }
+  if (!node.read_only()) BLOCK_TRY(file->sync.open(file->descriptor.get()));
   node.set_filename(path);
   node.set_state(std::move(file));
   return {};
@@ -131,6 +119,7 @@ const BlockDriver file_driver = {
     .open = file_open,
     .co_get_length = file_get_length,
     .co_readv = file_readv,
+    .co_read_medium = file_read_medium,
     .co_writev = file_writev,
     .supports_fua = true,
     .co_flush = file_flush,

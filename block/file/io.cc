@@ -65,29 +65,36 @@ Result<void> file_readv(Node& node, std::uint64_t offset, const IoVector& vector
   return {};
 }
 
+Result<void> file_read_medium(Node& node, std::uint64_t offset, const IoVector& vector) {
+  FileState& file = file_state(node);
+  BLOCK_TRY_ASSIGN(const std::uint64_t got,
+                   file.medium.read(file.descriptor.get(), file.is_device, offset, vector));
+  return expect_complete(node, offset, vector, got);
+}
+
 Result<void> file_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                          WriteFlags flags) {
   FileState& file = file_state(node);
-  if (!needs_bounce(file, vector, node.limits().request_alignment))
-    return write_fully(file.descriptor.get(), offset, vector, flags.fua);
-  BounceBuffer bounce(vector.size());
-  for (std::uint64_t done = 0; done < vector.size(); done += bounce.size()) {
-    const std::uint64_t bytes = std::min<std::uint64_t>(bounce.size(), vector.size() - done);
-    vector.copy_to(done, bounce.span().first(bytes));
-    BLOCK_TRY(write_fully(file.descriptor.get(), offset + done, IoVector(bounce.data(), bytes),
-                          flags.fua));
+  if (flags.fua) BLOCK_TRY(file.sync.failure());
+  // Without the page cache the write itself tells of its error. Through it, another such write
+  // might be told instead.
+  const bool durable = flags.fua && file.direct;
+  if (!needs_bounce(file, vector, node.limits().request_alignment)) {
+    BLOCK_TRY(write_fully(file.descriptor.get(), offset, vector, durable));
+  } else {
+    BounceBuffer bounce(vector.size());
+    for (std::uint64_t done = 0; done < vector.size(); done += bounce.size()) {
+      const std::uint64_t bytes = std::min<std::uint64_t>(bounce.size(), vector.size() - done);
+      vector.copy_to(done, bounce.span().first(bytes));
+      BLOCK_TRY(write_fully(file.descriptor.get(), offset + done, IoVector(bounce.data(), bytes),
+                            durable));
+    }
   }
-  return {};
+  return flags.fua && !durable ? file.sync.sync() : Result<void>();
 }
 
 Result<void> file_flush(Node& node) {
-  FileState& file = file_state(node);
-  if (const int failed = file.flush_failed.load())
-    return Error::from_errno(failed, "an earlier flush failed");
-  if (fdatasync(file.descriptor.get()) == 0) return {};
-  const int failed = errno;
-  if (!file.direct) file.flush_failed = failed;
-  return Error::from_errno(failed, "flush failed");
+  return file_state(node).sync.sync();
 }
 
 } // namespace block

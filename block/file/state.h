@@ -2,6 +2,8 @@
 #ifndef BLOCK_FILE_STATE_H
 #define BLOCK_FILE_STATE_H
 
+#include "block/file/medium.h"
+#include "block/file/sync.h"
 #include "block/node.h"
 #include "block/util/descriptor.h"
 
@@ -13,9 +15,8 @@ struct FileState {
   Descriptor descriptor;
   bool is_device = false; // a block device; else a regular file
   bool direct = false;    // opened with O_DIRECT
-  // After a failed flush the kernel may have dropped what it could not write, and would call the
-  // next flush a success. 0, or the errno value of the flush that failed.
-  std::atomic<int> flush_failed{0};
+  FileSync sync;          // only of a node that can be written
+  MediumReader medium;
   // What the file system has refused once is not asked for again.
   std::atomic<bool> can_punch_holes{true};
   std::atomic<bool> can_zero_ranges{true};
@@ -28,6 +29,7 @@ inline FileState& file_state(Node& node) {
 // Requests: io.cc and space.cc.
 Result<std::uint64_t> file_get_length(Node& node);
 Result<void> file_readv(Node& node, std::uint64_t offset, const IoVector& vector);
+Result<void> file_read_medium(Node& node, std::uint64_t offset, const IoVector& vector);
 Result<void> file_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                          WriteFlags flags);
 Result<void> file_flush(Node& node);

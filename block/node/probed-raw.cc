@@ -28,7 +28,7 @@ Result<void> Node::write_guarded_head(std::uint64_t offset, const IoVector& vect
   std::array<std::byte, guarded_bytes> head{};
   BLOCK_TRY_ASSIGN(const std::uint64_t length, co_get_length());
   const std::uint64_t present = std::min(length, guarded_bytes);
-  BLOCK_TRY(read(0, IoVector(head.data(), present)));
+  BLOCK_TRY(read(driver_->co_readv, 0, IoVector(head.data(), present)));
   const std::uint64_t covered = std::min(vector.size(), guarded_bytes - offset);
   vector.copy_to(0, std::span(head).subspan(offset, covered));
   BLOCK_TRY_ASSIGN(const BlockDriver* format,

@@ -36,8 +36,8 @@ Result<std::uint64_t> length_of_driver(Node& node) {
   return length;
 }
 
-Result<void> Node::co_readv(std::uint64_t offset, const IoVector& vector) {
-  Result<void> result = read(offset, vector);
+Result<void> Node::counted_read(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
+  Result<void> result = read(entry, offset, vector);
   if (!result) {
     add(stats_.failed_operations, 1);
     return result;
@@ -45,6 +45,17 @@ Result<void> Node::co_readv(std::uint64_t offset, const IoVector& vector) {
   add(stats_.read_operations, 1);
   add(stats_.read_bytes, vector.size());
   return result;
+}
+
+Result<void> Node::co_readv(std::uint64_t offset, const IoVector& vector) {
+  return counted_read(driver_->co_readv, offset, vector);
+}
+
+Result<void> Node::co_read_medium(std::uint64_t offset, const IoVector& vector) {
+  if (!driver_->co_read_medium)
+    return Error(ErrorKind::unsupported,
+                 "Node '" + name_ + "' does not tell what is on the medium");
+  return counted_read(driver_->co_read_medium, offset, vector);
 }
 
 Result<void> Node::co_writev(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
@@ -128,13 +139,13 @@ bool Node::wants_zero_detection(const IoVector& vector) const {
   return true;
 }
 
-Result<void> Node::read(std::uint64_t offset, const IoVector& vector) {
+Result<void> Node::read(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
   const std::uint64_t bytes = vector.size();
   BLOCK_TRY(check_range(offset, bytes, "read"));
   if (bytes == 0) return {};
-  if (!aligned(offset, bytes)) return read_unaligned(offset, vector);
-  if (bytes > limits_.max_transfer) return read_pieces(offset, vector);
-  return driver_->co_readv(*this, offset, vector);
+  if (!aligned(offset, bytes)) return read_unaligned(entry, offset, vector);
+  if (bytes > limits_.max_transfer) return read_pieces(entry, offset, vector);
+  return entry(*this, offset, vector);
 }
 
 Result<void> Node::write(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
@@ -162,6 +173,7 @@ Result<void> Node::write(std::uint64_t offset, const IoVector& vector, WriteFlag
 
 Result<void> Node::flush() {
   BLOCK_TRY(check_open());
+  if (read_only_) return {}; // nothing was written through it
   if (driver_->is_protocol && cache_no_flush_) return {};
   if (driver_->co_flush) return driver_->co_flush(*this);
   return file() && !file()->read_only() ? file()->co_flush() : Result<void>();

@@ -28,9 +28,9 @@ static Result<void> in_pieces(const IoVector& vector, std::uint64_t max_bytes, R
   return {};
 }
 
-Result<void> Node::read_pieces(std::uint64_t offset, const IoVector& vector) {
+Result<void> Node::read_pieces(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
   return in_pieces(vector, limits_.max_transfer, [&](std::uint64_t position, const IoVector& part) {
-    return driver_->co_readv(*this, offset + position, part);
+    return entry(*this, offset + position, part);
   });
 }
 
@@ -42,7 +42,7 @@ Result<void> Node::write_pieces(std::uint64_t offset, const IoVector& vector, Wr
   });
 }
 
-Result<void> Node::read_unaligned(std::uint64_t offset, const IoVector& vector) {
+Result<void> Node::read_unaligned(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
   const std::uint64_t align = limits_.request_alignment;
   const std::uint64_t head = offset % align;
   const std::uint64_t tail = (align - (offset + vector.size()) % align) % align;
@@ -50,7 +50,7 @@ Result<void> Node::read_unaligned(std::uint64_t offset, const IoVector& vector) 
   IoVector padded(edges.data(), head);
   padded.append(vector);
   padded.append(IoVector(edges.data() + head, tail));
-  return read_pieces(offset - head, padded);
+  return read_pieces(entry, offset - head, padded);
 }
 
 // Reads the block that a write covers in part. Beyond the end there is nothing to keep.

@@ -58,6 +58,7 @@ const BlockDriver null_driver = {
     .open = null_open,
     .co_get_length = null_get_length,
     .co_readv = null_readv,
+    .co_read_medium = null_readv, // what it says is all there is
     .co_writev = null_writev,
     .supports_fua = true,
     .co_pwrite_zeroes = null_pwrite_zeroes,

@@ -80,6 +80,10 @@ Result<void> raw_readv(Node& node, std::uint64_t offset, const IoVector& vector)
   return within == 0 ? Result<void>() : node.file()->co_readv(begin, vector.slice(0, within));
 }
 
+Result<void> raw_read_medium(Node& node, std::uint64_t offset, const IoVector& vector) {
+  return node.file()->co_read_medium(node.state<RawState>().offset + offset, vector);
+}
+
 Result<void> raw_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                         WriteFlags flags) {
   node.file()->debug_event(DebugEvent::write_aio);
@@ -179,6 +183,7 @@ const BlockDriver raw_driver = {
     .open = raw_open,
     .co_get_length = raw_get_length,
     .co_readv = raw_readv,
+    .co_read_medium = raw_read_medium,
     .co_writev = raw_writev,
     .supports_fua = true, // the child makes it so
     .co_pwrite_zeroes = raw_pwrite_zeroes,

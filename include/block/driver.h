@@ -148,6 +148,12 @@ struct BlockDriver {
   // node.backing(), or as zeros.
   Result<void> (*co_readv)(Node& node, std::uint64_t offset, const IoVector& vector) = nullptr;
 
+  // As co_readv, but reads what the medium holds, past every cache that may still show what a
+  // failed write-back lost. What is cached and not written yet is written first. Null, or
+  // ErrorKind::unsupported: that cannot be told.
+  Result<void> (*co_read_medium)(Node& node, std::uint64_t offset,
+                                 const IoVector& vector) = nullptr;
+
   // Writes the vector's memory, which nobody changes until the request returns: a driver may hash
   // it first and write it later. Two writes that overlap may end in either order, but not mixed
   // within one 512-byte sector. Null: the node opens only with read-only=on. Flag fua is passed
@@ -156,8 +162,9 @@ struct BlockDriver {
                             WriteFlags flags) = nullptr;
   bool supports_fua = false;
 
-  // Makes every request that returned before this call durable. Null: flushes the child "file", if
-  // there is one that can be written.
+  // Makes every request that returned before this call durable, and what earlier processes wrote.
+  // After data was lost, no flush succeeds until the node is opened anew. Null: flushes the child
+  // "file", if there is one that can be written.
   Result<void> (*co_flush)(Node& node) = nullptr;
 
   // Makes the range read as zeros. Null, or ErrorKind::unsupported: the node layer writes zero

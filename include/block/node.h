@@ -92,6 +92,8 @@ public:
   // --- Requests. Offsets and lengths are bytes. ---
   Result<std::uint64_t> co_get_length();
   Result<void> co_readv(std::uint64_t offset, const IoVector& vector);
+  // What the medium holds; see BlockDriver. Errors also: unsupported.
+  Result<void> co_read_medium(std::uint64_t offset, const IoVector& vector);
   Result<void> co_writev(std::uint64_t offset, const IoVector& vector, WriteFlags flags = {});
   Result<void> co_flush();
   Result<void> co_pwrite_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags = {});
@@ -200,8 +202,12 @@ private:
 
   Node(Graph& graph, const BlockDriver& driver, std::string name);
 
+  using ReadEntry = Result<void> (*)(Node& node, std::uint64_t offset, const IoVector& vector);
+
+  // `entry`: the driver's for reads of that kind.
+  Result<void> counted_read(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
   // One request, checked and served, but not counted.
-  Result<void> read(std::uint64_t offset, const IoVector& vector);
+  Result<void> read(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
   Result<void> write(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
   Result<void> write_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags);
   Result<void> flush();
@@ -221,8 +227,8 @@ private:
   void raise_length(std::uint64_t length);
 
   // Requests of any size and alignment, in pieces that the driver takes.
-  Result<void> read_unaligned(std::uint64_t offset, const IoVector& vector);
-  Result<void> read_pieces(std::uint64_t offset, const IoVector& vector);
+  Result<void> read_unaligned(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
+  Result<void> read_pieces(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
   Result<void> write_unaligned(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
   Result<void> write_pieces(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
   Result<void> read_edge(std::uint64_t block, std::span<std::byte> memory);

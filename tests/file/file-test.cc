@@ -282,7 +282,7 @@ TEST_F(File, DescriptorIsClosedWithTheNode) {
   auto node = open_file("");
   const auto open_now = descriptors();
   ASSERT_TRUE(succeeded(graph.close(node->name())));
-  EXPECT_EQ(descriptors(), open_now - 1) << "although the node object is still held";
+  EXPECT_EQ(descriptors(), open_now - 2) << "although the node object is still held";
 }
 
 TEST_F(File, HostDeviceTakesNothingButBlockDevices) {

@@ -51,6 +51,10 @@ Result<void> memory_readv(Node& node, std::uint64_t offset, const IoVector& vect
   return file_of(node).driver_read(offset, vector);
 }
 
+Result<void> memory_read_medium(Node& node, std::uint64_t offset, const IoVector& vector) {
+  return file_of(node).driver_read_medium(offset, vector);
+}
+
 Result<void> memory_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                            WriteFlags flags) {
   return file_of(node).driver_write(offset, vector, flags.fua);
@@ -85,6 +89,7 @@ constexpr BlockDriver memory_driver = {
     .open = memory_open,
     .co_get_length = memory_get_length,
     .co_readv = memory_readv,
+    .co_read_medium = memory_read_medium,
     .co_writev = memory_writev,
     .supports_fua = true,
     .co_flush = memory_flush,

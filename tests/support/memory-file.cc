@@ -86,6 +86,7 @@ std::vector<std::byte> MemoryFile::durable_content() const {
 void MemoryFile::set_content(std::vector<std::byte> content) {
   std::lock_guard hold(mutex_);
   content_ = std::move(content);
+  medium_.reset();
   durable_ = content_;
   ever_flushed_ += unflushed_.size();
   unflushed_.clear();
@@ -147,6 +148,17 @@ void MemoryFile::heal() {
   faults_ = {};
 }
 
+void MemoryFile::lose_write(std::uint64_t offset, std::vector<std::byte> held) {
+  std::lock_guard hold(mutex_);
+  if (!medium_) medium_ = content_;
+  std::ranges::copy(held, medium_->begin() + static_cast<std::ptrdiff_t>(offset));
+}
+
+void MemoryFile::hide_medium() {
+  std::lock_guard hold(mutex_);
+  medium_hidden_ = true;
+}
+
 void MemoryFile::set_capacity(std::uint64_t bytes) {
   std::lock_guard hold(mutex_);
   capacity_ = bytes;
@@ -191,11 +203,13 @@ Result<void> MemoryFile::begin(MemoryOperation operation, std::uint64_t offset,
 Result<void> MemoryFile::reserve(std::uint64_t end) {
   if (end > capacity_) return Error::from_errno(ENOSPC, "memory file is full");
   if (end > content_.size()) content_.resize(end);
+  if (medium_ && end > medium_->size()) medium_->resize(end);
   return {};
 }
 
 void MemoryFile::log(MemoryChange change) {
   apply_change(content_, change);
+  if (medium_) apply_change(*medium_, change);
   unflushed_.push_back(std::move(change));
 }
 
@@ -207,17 +221,29 @@ void MemoryFile::make_durable(std::size_t changes) {
   ever_flushed_ += changes;
 }
 
-Result<void> MemoryFile::driver_read(std::uint64_t offset, const IoVector& vector) {
-  BLOCK_TRY(begin(MemoryOperation::read, offset, vector.size()));
-  std::lock_guard hold(mutex_);
+Result<void> MemoryFile::read_from(const std::vector<std::byte>& content, std::uint64_t offset,
+                                   const IoVector& vector) {
   if (bad_byte_ && offset <= *bad_byte_ && *bad_byte_ - offset < vector.size())
     return Error::from_errno(EIO, "bad sector");
   vector.fill(0, vector.size(), std::byte{0});
-  if (offset < content_.size()) {
-    const std::uint64_t bytes = std::min<std::uint64_t>(vector.size(), content_.size() - offset);
-    vector.copy_from(0, std::span(content_).subspan(offset, bytes));
+  if (offset < content.size()) {
+    const std::uint64_t bytes = std::min<std::uint64_t>(vector.size(), content.size() - offset);
+    vector.copy_from(0, std::span(content).subspan(offset, bytes));
   }
   return {};
+}
+
+Result<void> MemoryFile::driver_read(std::uint64_t offset, const IoVector& vector) {
+  BLOCK_TRY(begin(MemoryOperation::read, offset, vector.size()));
+  std::lock_guard hold(mutex_);
+  return read_from(content_, offset, vector);
+}
+
+Result<void> MemoryFile::driver_read_medium(std::uint64_t offset, const IoVector& vector) {
+  BLOCK_TRY(begin(MemoryOperation::read, offset, vector.size()));
+  std::lock_guard hold(mutex_);
+  if (medium_hidden_) return Error(ErrorKind::unsupported, "the medium is hidden");
+  return read_from(medium_ ? *medium_ : content_, offset, vector);
 }
 
 Result<void> MemoryFile::driver_write(std::uint64_t offset, const IoVector& vector, bool fua) {

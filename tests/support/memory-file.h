@@ -7,7 +7,8 @@
 //
 // Node options: filename (of a MemoryFile that exists; create_image on "memory:NAME" empties it),
 // align (bytes, request alignment, default 1), max-transfer (bytes). Driver "memory-plain" has the
-// same files, but nothing that a driver may lack: no FUA, zero writes, discard or truncation.
+// same files, but nothing that a driver may lack: no FUA, zero writes, discard, truncation or reads
+// of the medium.
 #ifndef TESTS_SUPPORT_MEMORY_FILE_H
 #define TESTS_SUPPORT_MEMORY_FILE_H
 
@@ -76,6 +77,11 @@ public:
   // Reads that touch that byte of the file fail with EIO until heal(), as over a bad sector.
   void fail_reads_of(std::uint64_t offset);
   void heal();
+  // As after a write-back that failed: reads go on to show the content, but the medium holds `held`
+  // from `offset` on, until that is written again.
+  void lose_write(std::uint64_t offset, std::vector<std::byte> held);
+  // Reads of the medium are not supported from now on.
+  void hide_medium();
   // Writes and truncations beyond this length fail with ENOSPC.
   void set_capacity(std::uint64_t bytes);
   // Called before each operation on its thread, with no lock held: may wait, to stop a request
@@ -90,6 +96,7 @@ public:
   static std::shared_ptr<MemoryFile> find(const std::string& name);
   std::uint64_t length() const;
   Result<void> driver_read(std::uint64_t offset, const IoVector& vector);
+  Result<void> driver_read_medium(std::uint64_t offset, const IoVector& vector);
   Result<void> driver_write(std::uint64_t offset, const IoVector& vector, bool fua);
   Result<void> driver_zero(std::uint64_t offset, std::uint64_t bytes, bool fua);
   Result<void> driver_discard(std::uint64_t offset, std::uint64_t bytes);
@@ -107,12 +114,16 @@ private:
   explicit MemoryFile(std::string name, std::vector<std::byte> content);
   Result<void> begin(MemoryOperation operation, std::uint64_t offset, std::uint64_t bytes);
   Result<void> reserve(std::uint64_t end);
+  Result<void> read_from(const std::vector<std::byte>& content, std::uint64_t offset,
+                         const IoVector& vector);
   void log(MemoryChange change);
   void make_durable(std::size_t changes);
 
   const std::string name_;
   mutable std::mutex mutex_; // guards what follows
   std::vector<std::byte> content_;
+  std::optional<std::vector<std::byte>> medium_; // after lose_write(): content_ but for that
+  bool medium_hidden_ = false;
   std::vector<std::byte> durable_;
   std::vector<MemoryChange> unflushed_;
   std::uint64_t ever_flushed_ = 0; // changes that were in unflushed_ once
