@@ -56,6 +56,7 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
   if (request.deep) BLOCK_TRY(can_check_deep(state.header));
   bool repaired = false;
   if (request.repair_leaks || request.repair_errors) {
+    BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
     BLOCK_TRY_ASSIGN(repaired, repair_extension(state, request));
   }
   std::optional<TableCheck> table;

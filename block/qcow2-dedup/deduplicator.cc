@@ -202,10 +202,6 @@ void Deduplicator::unshare(HostCluster cluster) {
   if (left && *left == 0) forget_deleted(cluster);
 }
 
-void Deduplicator::refute(HostCluster cluster) {
-  if (!trusted_) forget(cluster);
-}
-
 void Deduplicator::forget_deleted(HostCluster cluster) {
   counters_.deleted_clusters.add();
   forget(cluster);
@@ -221,6 +217,12 @@ void Deduplicator::content_changes(HostCluster cluster) {
 void Deduplicator::clusters_allocated(HostCluster first, std::uint64_t clusters) {
   disk.image.metadata_mutex.assert_held();
   table_.clear_free(first, clusters);
+}
+
+void Deduplicator::content_unreadable(HostCluster first, std::uint64_t clusters) {
+  disk.image.metadata_mutex.assert_held();
+  for (std::uint64_t i = 0; i < clusters; ++i)
+    forget(first + i);
 }
 
 void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {

@@ -70,9 +70,6 @@ public:
   Result<bool> lacks_fingerprint(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // Gives back the reference that share() took.
   void unshare(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
-  // A match of this cluster's entry proved false. An entry that was not trusted is forgotten; one
-  // that was is a hash collision, and true.
-  void refute(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // Whatever the table says of the cluster is no longer so.
   void forget(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   dedup::InFlight& in_flight() REQUIRES(disk.image.metadata_mutex) { return in_flight_; }
@@ -89,12 +86,16 @@ public:
   bool detects_zeroes() const { return settings_.detect_zeroes; }
   // Whether a match must be confirmed by comparing bytes.
   bool confirms_matches() const { return settings_.verify || !trusted_ || hasher_.collides(); }
+  // Whether a match must be on the medium, too. What a trusted table names was made durable before
+  // the table was, or is of this session, in which no flush succeeds after a write was lost.
+  bool distrusts_page_cache() const { return !trusted_; }
 
   qcow2::Disk& disk;
 
   // --- ImageClient ---
   void content_changes(HostCluster cluster) override;
   void clusters_allocated(HostCluster first, std::uint64_t clusters) override;
+  void content_unreadable(HostCluster first, std::uint64_t clusters) override;
   void data_written() override { plain_writes_.fetch_add(1); }
   void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) override;
   void became_only_owner(GuestCluster guest, HostCluster host) override;

@@ -77,9 +77,13 @@ Result<void> prepare_for_writing(OpenImage& state) {
     clear_witness(*state.extension);
     state.extension->lost_from = 0;
   }
+  const bool closed_cleanly = !header.dirty() && !abandoned_table;
+  // Whoever had the image open last may have been told of a failed write and ended. What is rebuilt
+  // from what the page cache shows must not rest on tables that never reached the disk.
+  if (!closed_cleanly) BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
   header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
   BLOCK_TRY(store_header(state.host_file, header, state.extension));
-  if (!header.dirty() && !abandoned_table) return {};
+  if (closed_cleanly) return {};
 
   std::optional<TableCheck> table;
   if (state.extension) table.emplace(state.host_file, header, *state.extension);
@@ -89,6 +93,7 @@ Result<void> prepare_for_writing(OpenImage& state) {
     return Error(ErrorKind::corrupt,
                  "the image was not closed cleanly and cannot be repaired by itself")
         .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
+  state.host_file.end_restoring_lost_writes();
   if (table) state.extension = table->extension();
   return {};
 }

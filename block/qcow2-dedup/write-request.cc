@@ -102,9 +102,12 @@ void WriteRequest::read_stored() {
 
 bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
   std::size_t bytes = image_.cluster_size().bytes();
+  HostOffset place = image_.cluster_size().start(slots_[first].host);
   AlignedBuffer memory((next - first) * bytes);
-  if (!image_.file().read(image_.cluster_size().start(slots_[first].host), memory.span()))
-    return false;
+  if (!image_.file().read(place, memory.span())) return false;
+  // A fingerprint makes later writes share the cluster: it must be that of what is stored for good.
+  Result<bool> held = image_.file().is_on_medium(place, memory.span());
+  if (!held || !*held) return false;
   for (std::size_t i = first; i < next; ++i)
     slots_[i].data = memory.data() + (i - first) * bytes;
   joined_.push_back(std::move(memory));
@@ -220,28 +223,40 @@ Result<void> WriteRequest::allocate() {
   return {};
 }
 
-Result<bool> WriteRequest::holds_same_bytes(HostCluster host, const std::byte* data) {
+WriteRequest::Match WriteRequest::compare(const Slot& slot, const dedup::Fingerprint& fingerprint) {
   dedup_.counters().verify_reads.add();
+  HostOffset place = image_.cluster_size().start(slot.host);
   AlignedBuffer stored(image_.cluster_size().bytes());
-  BLOCK_TRY(image_.file().read(image_.cluster_size().start(host), stored.span()));
-  return std::memcmp(stored.data(), data, stored.size()) == 0;
+  if (!image_.file().read(place, stored.span())) return Match::wrong;
+  const bool same = std::memcmp(stored.data(), slot.data, stored.size()) == 0;
+  if (same && !dedup_.distrusts_page_cache()) return Match::confirmed;
+  if (same) {
+    Result<bool> held = image_.file().is_on_medium(place, stored.span());
+    if (held && *held) return Match::confirmed;
+    if (!held && held.error().kind() == block::ErrorKind::unsupported) return Match::uncertain;
+  }
+  dedup_.counters().verify_mismatches.add();
+  const std::byte* cluster = stored.data();
+  dedup::Fingerprint actual;
+  dedup_.hasher().fingerprint({&cluster, 1}, stored.size(), {&actual, 1});
+  const bool collision = !same && actual == fingerprint;
+  return collision ? Match::uncertain : Match::wrong;
 }
 
 // A reference is held on what is compared, or it is mapped at a guest cluster that this request has
 // taken; so nobody frees or overwrites it meanwhile.
 Result<void> WriteRequest::confirm() {
   bool mismatch = false;
-  for (Slot& slot : slots_) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
     if ((slot.state != State::shared && slot.state != State::same) || slot.confirmed) continue;
-    Result<bool> same = holds_same_bytes(slot.host, slot.data);
-    slot.confirmed = same && *same;
+    Match match = compare(slot, fingerprints_[i]);
+    slot.confirmed = match == Match::confirmed;
     if (slot.confirmed) continue;
-    // A candidate that cannot be read is no candidate.
-    if (same) dedup_.counters().verify_mismatches.add();
     mismatch = true;
     MutexGuard hold(dedup_.disk.image.metadata_mutex);
     if (slot.state == State::shared) dedup_.unshare(slot.host);
-    if (same) dedup_.refute(slot.host);
+    if (match == Match::wrong) dedup_.forget(slot.host);
     slot.state = State::unresolved;
     slot.lonely = true;
     slot.host = HostCluster();

@@ -37,7 +37,8 @@ public:
   Result<void> work_off();
 
   // Or all of this in one: clusters that ascend and have no fingerprint; those that turn out
-  // otherwise, or cannot be read, are left alone. Returns how many bytes were read.
+  // otherwise, cannot be read, or are not on the medium as they are read are left alone. Returns
+  // how many bytes were read.
   Result<std::uint64_t> rescan(std::span<const GuestCluster> clusters);
 
 private:
@@ -70,7 +71,13 @@ private:
       REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> allocate() REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> confirm() EXCLUDES(dedup_.disk.image.metadata_mutex);
-  Result<bool> holds_same_bytes(HostCluster host, const std::byte* data);
+  // What comparing bytes says of an entry that has the content's fingerprint.
+  enum class Match {
+    confirmed,
+    wrong,     // the cluster does not hold what the entry says, or cannot be read
+    uncertain, // the entry is right and its content another one, or the medium cannot be read
+  };
+  Match compare(const Slot& slot, const dedup::Fingerprint& fingerprint);
   void tell_of_duplicates();
   Result<void> store();
   Result<void> link() EXCLUDES(dedup_.disk.image.metadata_mutex);

@@ -1,6 +1,8 @@
 // HostFile: reads, writes and barriers on the child node.
 #include "block/qcow2/host-file.h"
 
+#include "block/util/aligned-buffer.h"
+
 #include <algorithm>
 #include <cstdio>
 
@@ -26,16 +28,42 @@ HostFile::HostFile(block::Node& file)
   reserved_end_ = can_reserve_ ? end_.load() : UINT64_MAX;
 }
 
-Result<void> HostFile::read(HostOffset offset, const IoVector& vector) {
+Result<std::uint64_t> HostFile::bytes_within(HostOffset offset, std::uint64_t bytes) const {
   HostOffset file_end = end();
   if (offset >= file_end)
     return Error(ErrorKind::corrupt, place(offset) + " lies beyond the end of the image file");
-  std::uint64_t available = std::min(file_end - offset, vector.size());
-  if (available < vector.size()) vector.fill(available, vector.size() - available, std::byte{0});
-  Result<void> done = file_.co_readv(
-      offset.value(), available == vector.size() ? vector : vector.slice(0, available));
+  return std::min(file_end - offset, bytes);
+}
+
+Result<void> HostFile::read(HostOffset offset, const IoVector& vector) {
+  BLOCK_TRY_ASSIGN(std::uint64_t within, bytes_within(offset, vector.size()));
+  if (within < vector.size()) vector.fill(within, vector.size() - within, std::byte{0});
+  IoVector wanted = within == vector.size() ? vector : vector.slice(0, within);
+  Result<void> done = file_.co_readv(offset.value(), wanted);
   if (!done) return std::move(done).error().context("read at " + place(offset));
+  return restores_lost_writes_ ? write_again_if_lost(offset, wanted) : Result<void>();
+}
+
+Result<bool> HostFile::is_on_medium(HostOffset offset, std::span<const std::byte> bytes) {
+  BLOCK_TRY_ASSIGN(std::uint64_t within, bytes_within(offset, bytes.size()));
+  block::AlignedBuffer held(within);
+  Result<void> done = file_.co_read_medium(offset.value(), IoVector(held.data(), held.size()));
+  if (!done) return std::move(done).error().context("read at " + place(offset));
+  return std::ranges::equal(held.span(), bytes.first(within));
+}
+
+Result<void> HostFile::begin_restoring_lost_writes() {
+  BLOCK_TRY(barrier());
+  restores_lost_writes_ = true;
   return {};
+}
+
+// Where the medium cannot be read, it may have lost anything.
+Result<void> HostFile::write_again_if_lost(HostOffset offset, const IoVector& vector) {
+  std::vector<std::byte> shown(vector.size());
+  vector.copy_to(0, shown);
+  Result<bool> held = is_on_medium(offset, shown);
+  return held && *held ? Result<void>() : write(offset, vector);
 }
 
 // Nobody writes beyond reserved_end_ while this may still reserve: a longer file is never cut by a

@@ -31,11 +31,21 @@ public:
     return write(offset, IoVector(bytes.data(), bytes.size()));
   }
 
+  // Whether the medium holds these bytes there, whatever the page cache shows; what lies beyond the
+  // end is taken for zeros. Errors also: unsupported, if that cannot be told.
+  Result<bool> is_on_medium(HostOffset offset, std::span<const std::byte> bytes);
+
+  // For a session after one that may have lost writes without this one knowing. While it is on,
+  // what read() finds in the page cache and not on the medium is written again, so that the next
+  // barrier makes it durable or fails. Begins with a barrier. Not while requests run.
+  Result<void> begin_restoring_lost_writes();
+  void end_restoring_lost_writes() { restores_lost_writes_ = false; }
+
   // Tells the child what comes next, where a test may want an error or a halt.
   void event(block::DebugEvent event) { file_.debug_event(event); }
 
-  // Makes every write that returned before the call durable. Costs nothing if there was none since
-  // the last barrier.
+  // Makes every write that returned before the call durable, and at the first call what earlier
+  // processes left in the page cache. Costs nothing if nothing was written since the last barrier.
   Result<void> barrier();
 
   // Gives the space back to the file system; the content is undefined afterwards.
@@ -56,6 +66,9 @@ public:
 
 private:
   void reserve(std::uint64_t end);
+  // How many of so many bytes lie before the end. Error: corrupt, if none does.
+  Result<std::uint64_t> bytes_within(HostOffset offset, std::uint64_t bytes) const;
+  Result<void> write_again_if_lost(HostOffset offset, const IoVector& vector);
 
   block::Node& file_;
   std::atomic<std::uint64_t> end_;
@@ -63,8 +76,10 @@ private:
   // page cache every write that makes a file longer waits for all others, and for the allocation.
   std::atomic<std::uint64_t> reserved_end_;
   std::mutex reserve_mutex_;
-  bool can_reserve_;                             // guarded by reserve_mutex_
-  std::atomic<std::uint64_t> writes_{0};         // writes that have returned
+  bool can_reserve_; // guarded by reserve_mutex_
+  bool restores_lost_writes_ = false;
+  // Writes that have returned. The first stands for all that earlier processes may have written.
+  std::atomic<std::uint64_t> writes_{1};
   std::atomic<std::uint64_t> durable_writes_{0}; // of these, known to be durable
 };
 

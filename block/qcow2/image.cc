@@ -166,6 +166,9 @@ Result<void> Image::mark_changed() {
   if (client_) BLOCK_TRY(client_->before_first_change(header_));
   if (settings_.lazy_refcounts) header_.incompatible_features |= bit(incompatible::dirty_bit);
   BLOCK_TRY(store_header());
+  // Of what an earlier process freed, the entries that named it may still be on the disk: they must
+  // be gone before it is used for something else.
+  BLOCK_TRY(file_.barrier());
   changed_.store(true, std::memory_order_release);
   return {};
 }

@@ -23,6 +23,8 @@ public:
   virtual void clusters_allocated(HostCluster first, std::uint64_t clusters) = 0;
   // Data is about to be stored, or has just been, of which the client knows nothing else.
   virtual void data_written() = 0;
+  // The content of so many clusters could not be read.
+  virtual void content_unreadable(HostCluster first, std::uint64_t clusters) = 0;
   // The guest cluster no longer refers to the host cluster, which has `left` references now. With
   // none left it may be used for something else after the next write-back.
   virtual void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) = 0;

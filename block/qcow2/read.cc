@@ -55,6 +55,24 @@ Result<void> read_backing(HostFile& file, block::Node& backing, GuestOffset offs
       .context("backing file");
 }
 
+// What the client knows of the content is of no use any more: if the guest writes it again, that
+// must not be found to be stored already.
+void tell_of_unreadable(Disk& disk, HostOffset offset, std::uint64_t bytes) {
+  ImageClient* client = disk.image.client();
+  if (!client) return;
+  ClusterSize size = disk.cluster_size();
+  block::MutexGuard hold(disk.image.metadata_mutex);
+  client->content_unreadable(size.containing(offset),
+                             size.clusters_for(size.within(offset) + bytes));
+}
+
+Result<void> read_data(Disk& disk, HostOffset offset, const IoVector& vector) {
+  disk.image.file().event(block::DebugEvent::read_aio);
+  Result<void> done = disk.image.file().read(offset, vector);
+  if (!done) tell_of_unreadable(disk, offset, vector.size());
+  return done;
+}
+
 } // namespace
 
 Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector) {
@@ -62,8 +80,7 @@ Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector) 
   for (const Piece& piece : pieces) {
     IoVector target = pieces.size() == 1 ? vector : vector.slice(piece.guest - offset, piece.bytes);
     if (piece.entry.is_data()) {
-      disk.image.file().event(block::DebugEvent::read_aio);
-      BLOCK_TRY(disk.image.file().read(piece.host, target));
+      BLOCK_TRY(read_data(disk, piece.host, target));
     } else if (piece.entry.unallocated() && disk.backing()) {
       BLOCK_TRY(read_backing(disk.image.file(), *disk.backing(), piece.guest, target));
     } else {
