@@ -29,7 +29,7 @@ Result<void> device_open(Node& node, Options& options) {
 }
 
 // A device is there before an image is made on it; a name that is none gets no file.
-Result<void> device_create(const std::string& filename, Options& options) {
+Result<std::string> device_create(const std::string& filename, Options& options) {
   const std::string path = path_of(filename);
   struct stat status {};
   if (stat(path.c_str(), &status) != 0)
