@@ -5,9 +5,9 @@
 #include <charconv>
 #include <chrono>
 #include <cstddef>
-#include <filesystem>
 #include <netinet/in.h>
 #include <optional>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -46,25 +46,14 @@ bool listens(int descriptor) {
   return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &answer, &length) == 0 && answer != 0;
 }
 
-std::vector<int> descriptors() {
-  std::vector<int> list;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry("/proc/self/fd", error), end;
-       !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename();
-    int number = -1;
-    std::from_chars(name.data(), name.data() + name.size(), number);
-    list.push_back(number);
-  }
-  return list;
-}
-
 } // namespace
 
-ClientDisconnector::ClientDisconnector() {
+ClientDisconnector::ClientDisconnector()
+    : descriptor_directory_(opendir("/proc/self/fd"), closedir) {
   for (int descriptor : descriptors())
     if (listens(descriptor))
       if (auto address = address_of(descriptor)) addresses_.push_back(*address);
+  thread_ = std::thread([this] { run(); });
 }
 
 ClientDisconnector::~ClientDisconnector() {
@@ -73,22 +62,37 @@ ClientDisconnector::~ClientDisconnector() {
     stopping_ = true;
     changed_.notify_all();
   }
-  // Nothing begins any more: whoever calls begin() ended before.
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 void ClientDisconnector::begin() {
-  std::call_once(begun_, [this] { thread_ = std::thread([this] { run(); }); });
+  std::lock_guard lock(mutex_);
+  begun_ = true;
+  changed_.notify_all();
 }
 
 void ClientDisconnector::run() {
-  const auto start = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return begun_ || stopping_; });
+  const auto start = std::chrono::steady_clock::now();
   while (!stopping_) {
     bool patient = std::chrono::steady_clock::now() - start < patience;
     shut_down_all(patient ? SHUT_RD : SHUT_RDWR);
     changed_.wait_for(lock, round_time);
   }
+}
+
+std::vector<int> ClientDisconnector::descriptors() const {
+  std::vector<int> list;
+  if (!descriptor_directory_) return list;
+  rewinddir(descriptor_directory_.get());
+  while (const dirent* entry = readdir(descriptor_directory_.get())) {
+    const std::string_view name = entry->d_name;
+    int number = -1;
+    if (std::from_chars(name.data(), name.data() + name.size(), number).ec == std::errc())
+      list.push_back(number);
+  }
+  return list;
 }
 
 void ClientDisconnector::shut_down_all(int how) const {

@@ -7,6 +7,8 @@
 #define BLOCK_EXPORT_CLIENT_DISCONNECTOR_H
 
 #include <condition_variable>
+#include <dirent.h>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -17,6 +19,8 @@ namespace exports {
 class ClientDisconnector {
 public:
   // Remembers the addresses of the sockets that listen now: made before anything but nbdkit does.
+  // Takes what begin() will need, a thread and a descriptor, so that the end cannot fail for want
+  // of them. Throws std::system_error if there is no thread to be had now.
   ClientDisconnector();
   ~ClientDisconnector(); // stops
   ClientDisconnector(const ClientDisconnector&) = delete;
@@ -28,15 +32,17 @@ public:
   void begin();
 
 private:
+  std::vector<int> descriptors() const;
   void run();
   void shut_down_all(int how) const;
 
+  const std::unique_ptr<DIR, int (*)(DIR*)> descriptor_directory_;
   std::vector<std::string> addresses_; // see address_of() in the source
-  std::once_flag begun_;
   std::mutex mutex_;
   std::condition_variable changed_; // used with mutex_
+  bool begun_ = false;              // guarded by mutex_
   bool stopping_ = false;           // guarded by mutex_
-  std::thread thread_;
+  std::thread thread_;              // the last member: it uses the others
 };
 
 } // namespace exports

@@ -105,8 +105,10 @@ void provide_stacks() {
   std::abort();
 }
 
-void print_warning(const char* domain, GLogLevelFlags level, const char* text, void*) {
+// GLib's fatal messages are about memory and threads that it does not get.
+void print_message(const char* domain, GLogLevelFlags level, const char* text, void*) {
   constexpr int warnings = G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE;
+  if (level & (G_LOG_LEVEL_ERROR | G_LOG_FLAG_FATAL)) end_for_lack_of(text);
   if (level & warnings)
     std::fprintf(stderr, "%s: warning: %s\n", program_invocation_short_name, text);
   else
@@ -121,7 +123,7 @@ void prepare_process() {
   raise_soft_limit(RLIMIT_NOFILE, RLIM_INFINITY);
   provide_stacks();
   std::set_terminate(terminate);
-  g_log_set_default_handler(print_warning, nullptr);
+  g_log_set_default_handler(print_message, nullptr);
 }
 
 bool hangup_was_ignored() {

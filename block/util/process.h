@@ -13,7 +13,7 @@ namespace block {
 // - the soft limits of open files and of the stack are as high as the hard ones allow;
 // - an exception for lack of memory or threads that nothing catches ends the process with status 1
 //   and a message;
-// - warnings through GLib are lines "PROGRAM: warning: TEXT".
+// - messages through GLib are lines "PROGRAM: TEXT" or "PROGRAM: warning: TEXT".
 // Ends the process with status 1 and a message if the stack is too small to run on.
 void prepare_process();
 

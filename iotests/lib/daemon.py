@@ -34,15 +34,15 @@ def remove(client, command, **arguments):
 
 
 class Daemon:
-    """Serves `image` as export "disk" on nbd.sock, with QMP on qmp.sock; preexec() runs in the new process before it."""
+    """Serves `image` as export "disk" on nbd.sock, with QMP on qmp.sock; `preexec` and `prefix`: before it, in its process."""
 
-    def __init__(self, image, blockdev_options="", options=(), server_options="", driver="qcow2", preexec=None):
+    def __init__(self, image, blockdev_options="", options=(), server_options="", driver="qcow2", preexec=None, prefix=()):
         for path in ("nbd.sock", "qmp.sock"):
             if os.path.exists(path):
                 os.unlink(path)
         self.log = open("daemon.log", "w+")
         self.process = subprocess.Popen(
-            ["dedup-storage-daemon",
+            [*prefix, "dedup-storage-daemon",
              "--blockdev", f"driver={driver},node-name=disk,file.driver=file,file.filename={image}{blockdev_options}",
              "--nbd-server", f"addr.type=unix,addr.path=nbd.sock{server_options}",
              "--export", "type=nbd,id=disk,node-name=disk,name=disk,writable=on",

@@ -60,7 +60,8 @@ int expect_complete_output(int status) {
   errno = 0;
   const bool complete = std::fflush(stdout) == 0 && !std::ferror(stdout);
   if (complete || reader_has_gone()) return status;
-  report_error(std::string("write error: ") + std::strerror(errno != 0 ? errno : EIO));
+  // An earlier write may have been the one that failed; then its reason is not known any more.
+  report_error(errno == 0 ? "write error" : std::string("write error: ") + std::strerror(errno));
   return status != 0 ? status : 1;
 }
 

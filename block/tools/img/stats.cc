@@ -174,7 +174,7 @@ Result<void> show(const StatsJob& job) {
       std::printf("\n");
     std::printf("%s", job.json ? (json_text(*nodes) + "\n").c_str() : table(*nodes).c_str());
     if (!job.interval) return {};
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) return {}; // the reader has gone, or main() says what went wrong
     BLOCK_TRY_ASSIGN(bool open,
                      connection->stays_open_for(std::chrono::duration<double>(*job.interval)));
     if (!open) return {};
