@@ -55,14 +55,16 @@ Result<NbdkitInstallation> find_nbdkit() {
 Error become_nbdkit(const Configuration& configuration, int ready_fd) {
   auto installation = find_nbdkit();
   if (!installation) return std::move(installation).error();
+  auto kept = keep_from_passed_sockets(ready_fd);
+  if (!kept) return std::move(kept).error();
+  auto command = nbdkit_command(configuration, *installation, *kept);
+  if (!command) return std::move(command).error();
+
   const auto& server = *configuration.nbd_server();
   auto sockets = listen_for_nbd(server.value.options.addr);
   if (!sockets) return std::move(sockets).error().context(server.text);
-  auto passed = pass_to_next_program(std::move(*sockets), ready_fd);
-  if (!passed) return std::move(passed).error();
-
-  auto command = nbdkit_command(configuration, *installation, *passed);
-  if (!command) return std::move(command).error();
+  if (auto passed = pass_to_next_program(std::move(*sockets)); !passed)
+    return std::move(passed).error();
   std::vector<char*> argv;
   for (std::string& argument : *command)
     argv.push_back(argument.data());

@@ -21,7 +21,8 @@ using block::Error;
 using block::ErrorKind;
 using block::Result;
 
-constexpr int first_passed = 3; // of systemd's protocol
+constexpr int first_passed = 3;  // of systemd's protocol
+constexpr int most_sockets = 16; // the addresses of one host
 
 Result<Descriptor> listening_socket(const sockaddr* address, socklen_t length) {
   Descriptor socket(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -84,10 +85,12 @@ Result<std::vector<Descriptor>> listen_at_host(const std::string& host, const st
 
   std::vector<Descriptor> sockets;
   Result<void> last;
-  for (const addrinfo* each = raw; each; each = each->ai_next) {
+  for (const addrinfo* each = raw; each && sockets.size() < most_sockets; each = each->ai_next) {
     auto socket = listening_socket(each->ai_addr, each->ai_addrlen);
     if (socket)
       sockets.push_back(std::move(*socket));
+    else if (socket.error().errno_value() == EADDRINUSE)
+      return std::move(socket).error(); // its clients would get to another server
     else
       last = std::move(socket).error();
   }
@@ -108,20 +111,27 @@ Result<std::vector<Descriptor>> listen_for_nbd(const qapi::SocketAddress& addres
   return listen_at_host(inet.host, inet.port);
 }
 
-Result<int> pass_to_next_program(std::vector<Descriptor> sockets, int kept) {
-  const int count = static_cast<int>(sockets.size());
-  const auto failure = [] { return Error::from_errno(errno, "Could not pass on the sockets"); };
+Result<void> pass_to_next_program(std::vector<Descriptor> sockets) {
   // First above the numbers they shall have, so that none overwrites another.
   for (Descriptor& socket : sockets) {
-    socket = Descriptor(fcntl(socket.get(), F_DUPFD_CLOEXEC, first_passed + count));
-    if (socket.get() < 0) return failure();
+    socket = Descriptor(fcntl(socket.get(), F_DUPFD_CLOEXEC, first_passed + most_sockets));
+    if (socket.get() < 0) return Error::from_errno(errno, "Could not pass on the sockets");
   }
-  if (kept >= 0 && (kept = fcntl(kept, F_DUPFD, first_passed + count)) < 0) return failure();
-  for (int i = 0; i < count; ++i)
-    if (dup2(sockets[static_cast<std::size_t>(i)].get(), first_passed + i) < 0) return failure();
+  int number = first_passed;
+  for (const Descriptor& socket : sockets)
+    if (dup2(socket.get(), number++) < 0)
+      return Error::from_errno(errno, "Could not pass on the sockets");
   setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
-  setenv("LISTEN_FDS", std::to_string(count).c_str(), 1);
+  setenv("LISTEN_FDS", std::to_string(sockets.size()).c_str(), 1);
   unsetenv("LISTEN_FDNAMES");
+  return {};
+}
+
+Result<int> keep_from_passed_sockets(int descriptor) {
+  if (descriptor < 0) return descriptor;
+  const int kept = fcntl(descriptor, F_DUPFD, first_passed + most_sockets);
+  if (kept < 0) return Error::from_errno(errno, "Could not keep a descriptor");
+  close(descriptor);
   return kept;
 }
 

@@ -1,8 +1,9 @@
 // Translating the daemon's configuration into a command line of nbdkit.
 #include "monitor/nbdkit-command.h"
 
+#include "monitor/tls-files.h"
+
 #include <algorithm>
-#include <filesystem>
 
 namespace monitor {
 namespace {
@@ -17,22 +18,6 @@ void add(Arguments& arguments, std::initializer_list<std::string> more) {
   arguments.insert(arguments.end(), more);
 }
 
-Result<void> expect_file(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::exists(path, error)) return {};
-  return Error(ErrorKind::not_found,
-               "Unable to access credentials " + path + ": No such file or directory");
-}
-
-// nbdkit would say such things too, but of file names that the user never typed.
-Result<void> check_files(const TlsCredentials& credentials) {
-  if (credentials.kind == TlsCredentials::Kind::psk)
-    return expect_file(credentials.directory + "/keys.psk");
-  for (const char* name : {"ca-cert.pem", "server-cert.pem", "server-key.pem"})
-    BLOCK_TRY(expect_file(credentials.directory + "/" + name));
-  return {};
-}
-
 Result<void> add_tls(Arguments& arguments, const Configuration& configuration,
                      const std::string& id) {
   const auto& all = configuration.credentials();
@@ -42,7 +27,7 @@ Result<void> add_tls(Arguments& arguments, const Configuration& configuration,
     return Error(ErrorKind::not_found, "No TLS credentials with id '" + id + "'")
         .context(configuration.nbd_server()->text);
   const TlsCredentials& credentials = found->value;
-  if (auto checked = check_files(credentials); !checked)
+  if (auto checked = check_tls_files(credentials); !checked)
     return std::move(checked).error().context(found->text);
 
   // require: a client that does not ask for TLS is turned away, as QEMU does.

@@ -10,6 +10,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <glib.h>
+#include <malloc.h>
 #include <new>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -86,6 +87,16 @@ void provide_stacks() {
   pthread_attr_destroy(&attributes);
 }
 
+// glibc reserves 64 MiB of addresses for each thread that allocates, used or not.
+void spare_addresses() {
+  if (std::getenv("MALLOC_ARENA_MAX")) return;
+  for (int resource : {RLIMIT_AS, RLIMIT_DATA}) {
+    struct rlimit limit {};
+    if (getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+      mallopt(M_ARENA_MAX, 1);
+  }
+}
+
 // Half of a change may be in the memory of a driver, so nothing is closed: the image is left as a
 // power cut would leave it.
 [[noreturn]] void end_for_lack_of(const char* what) {
@@ -122,6 +133,7 @@ void prepare_process() {
   decide_signals();
   raise_soft_limit(RLIMIT_NOFILE, RLIM_INFINITY);
   provide_stacks();
+  spare_addresses();
   std::set_terminate(terminate);
   g_log_set_default_handler(print_message, nullptr);
 }

@@ -70,6 +70,17 @@ class Tls(DaemonTest):
         self.serve("tls-creds-x509,id=tls,dir=server,endpoint=server,verify-peer=off")
         self.succeeds("nbdinfo", "--size", self.tls_uri("tls-certificates=stranger&tls-verify-peer=true"))
 
+    def test_a_key_of_another_certificate_is_refused_under_the_options_name(self):
+        if not shutil.which("certtool"):
+            self.skipTest("certtool is not here (package gnutls-bin)")
+        self.make_certificates()
+        shutil.copy("client-key.pem", "server/server-key.pem")
+        self.make_disk()
+        option = "tls-creds-x509,id=tls,dir=server,endpoint=server"
+        said = self.start_fails(f"--object={option}", disk(), NBD + ",tls-creds=tls", export())
+        self.assertTrue(said.startswith(f"dedup-storage-daemon: --object {option}: Unable to use "), said)
+        self.assertFalse(os.path.exists("nbd.sock"))
+
     def test_missing_credentials_are_named(self):
         os.mkdir("empty")
         for kind, file in (("tls-creds-psk", "keys.psk"), ("tls-creds-x509", "ca-cert.pem")):

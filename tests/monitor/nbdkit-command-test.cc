@@ -103,13 +103,16 @@ TEST_F(NbdkitTlsTest, SharedKeysAreRequired) {
   EXPECT_FALSE(contains(command(), {"--tls-verify-peer"}));
 }
 
-TEST_F(NbdkitTlsTest, CertificatesAreRequiredAndThoseOfClientsChecked) {
+TEST_F(NbdkitTlsTest, CertificatesThatAreNoneAreAnErrorThatNamesTheOption) {
   for (const char* name : {"ca-cert.pem", "server-cert.pem", "server-key.pem"})
     make_file(name);
-  add("object", "tls-creds-x509,id=t,endpoint=server,dir=" + directory_);
+  const std::string text = "tls-creds-x509,id=t,endpoint=server,dir=" + directory_;
+  add("object", text);
   add("nbd-server", "addr.type=unix,addr.path=p,tls-creds=t");
-  EXPECT_TRUE(contains(command(),
-                       {"--tls=require", "--tls-certificates=" + directory_, "--tls-verify-peer"}));
+  auto made = nbdkit_command(configuration_, installation_, -1);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().message().find("--object " + text + ": Unable to use " + directory_), 0u)
+      << made.error().message();
 }
 
 TEST_F(NbdkitTlsTest, AMissingFileIsAnErrorThatNamesItAndTheOption) {
