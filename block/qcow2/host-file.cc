@@ -58,12 +58,27 @@ Result<void> HostFile::begin_restoring_lost_writes() {
   return {};
 }
 
+void HostFile::end_restoring_lost_writes() {
+  restores_lost_writes_ = false;
+  restored_windows_.clear();
+}
+
+// In windows, each once: small tables lie beside each other, and a check reads them several times.
 // Where the medium cannot be read, it may have lost anything.
 Result<void> HostFile::write_again_if_lost(HostOffset offset, const IoVector& vector) {
-  std::vector<std::byte> shown(vector.size());
-  vector.copy_to(0, shown);
-  Result<bool> held = is_on_medium(offset, shown);
-  return held && *held ? Result<void>() : write(offset, vector);
+  constexpr std::uint64_t window_bytes = 64 * 1024;
+  HostOffset first(offset.value() / window_bytes * window_bytes);
+  for (HostOffset window = first; window < offset + vector.size(); window += window_bytes) {
+    if (restored_windows_.contains(window.value())) continue;
+    block::AlignedBuffer shown(std::min(window_bytes, end() - window));
+    // A bad sector beside it: what was read is written again without a comparison.
+    if (!file_.co_readv(window.value(), IoVector(shown.data(), shown.size())))
+      return write(offset, vector);
+    Result<bool> held = is_on_medium(window, shown.span());
+    if (!held || !*held) BLOCK_TRY(write(window, shown.span()));
+    restored_windows_.insert(window.value());
+  }
+  return {};
 }
 
 // Nobody writes beyond reserved_end_ while this may still reserve: a longer file is never cut by a

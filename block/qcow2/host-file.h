@@ -8,6 +8,7 @@
 #include <atomic>
 #include <mutex>
 #include <span>
+#include <unordered_set>
 
 namespace qcow2 {
 
@@ -37,9 +38,10 @@ public:
 
   // For a session after one that may have lost writes without this one knowing. While it is on,
   // what read() finds in the page cache and not on the medium is written again, so that the next
-  // barrier makes it durable or fails. Begins with a barrier. Not while requests run.
+  // barrier makes it durable or fails; what lies beside it may be, too. Begins with a barrier. Not
+  // while requests run.
   Result<void> begin_restoring_lost_writes();
-  void end_restoring_lost_writes() { restores_lost_writes_ = false; }
+  void end_restoring_lost_writes();
 
   // Tells the child what comes next, where a test may want an error or a halt.
   void event(block::DebugEvent event) { file_.debug_event(event); }
@@ -78,6 +80,7 @@ private:
   std::mutex reserve_mutex_;
   bool can_reserve_; // guarded by reserve_mutex_
   bool restores_lost_writes_ = false;
+  std::unordered_set<std::uint64_t> restored_windows_; // by their offsets
   // Writes that have returned. The first stands for all that earlier processes may have written.
   std::atomic<std::uint64_t> writes_{1};
   std::atomic<std::uint64_t> durable_writes_{0}; // of these, known to be durable
