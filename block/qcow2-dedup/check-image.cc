@@ -25,6 +25,7 @@ Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& reque
       why = std::move(usable).error();
   if (!why) return false;
   const bool damaged = why->kind() == ErrorKind::corrupt;
+  if (!table_is_current(state.header) && !(damaged && request.repair_errors)) return false;
   if (!damaged || !request.repair_errors)
     return std::move(*why)
         .context("deduplication")
@@ -60,8 +61,13 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
     BLOCK_TRY_ASSIGN(repaired, repair_extension(state, request));
   }
   std::optional<TableCheck> table;
-  if (state.extension) table.emplace(state.host_file, state.header, *state.extension, request.deep);
-  std::optional<Error> unknown_table = unusable_extension(state);
+  std::optional<Error> unknown_table;
+  // A table that is not current is neither followed nor kept; another program may have freed it.
+  if (table_is_current(state.header)) {
+    if (state.extension)
+      table.emplace(state.host_file, state.header, *state.extension, request.deep);
+    unknown_table = unusable_extension(state);
+  }
   if (unknown_table && request.report)
     request.report("ERROR the dedup table cannot be followed, so its clusters look like leaks: " +
                    unknown_table->message());

@@ -63,7 +63,7 @@ Result<std::optional<Extension>> find_extension(const Header& header, bool writa
 
 // Brings the file to a state from which it can be written: metadata consistent, no feature bit that
 // would lie.
-Result<void> prepare_for_writing(OpenImage& state) {
+Result<void> prepare_for_writing(Node& node, OpenImage& state) {
   Header& header = state.header;
   if (header.corrupt())
     return Error(ErrorKind::corrupt, "Image is corrupt; cannot be opened read/write")
@@ -87,8 +87,12 @@ Result<void> prepare_for_writing(OpenImage& state) {
 
   std::optional<TableCheck> table;
   if (state.extension) table.emplace(state.host_file, header, *state.extension);
-  BLOCK_TRY_ASSIGN(block::CheckReport report,
-                   qcow2::repair_after_crash(state.host_file, header, table ? &*table : nullptr));
+  qcow2::ReportLine tell;
+  if (header.dirty())
+    tell = [&node](const std::string& line) { node.emit(block::NodeEvent::warning, line); };
+  BLOCK_TRY_ASSIGN(
+      block::CheckReport report,
+      qcow2::repair_after_crash(state.host_file, header, table ? &*table : nullptr, tell));
   if (report.corruptions > 0 || report.check_errors > 0)
     return Error(ErrorKind::corrupt,
                  "the image was not closed cleanly and cannot be repaired by itself")
@@ -203,7 +207,7 @@ Result<void> open(Node& node, Options& options) {
               "the image file has lost its end: " +
                   std::to_string(missing_bytes(*state->extension, length)) +
                   " bytes are missing, and the data that was there is lost");
-  if (writable) BLOCK_TRY(prepare_for_writing(*state));
+  if (writable) BLOCK_TRY(prepare_for_writing(node, *state));
   // Deduplication always works with lazy refcounts: it changes COPIED and refcounts of clusters all
   // over the image, and the dirty bit tells whoever opens the image after a crash to rebuild both.
   taken.image.lazy_refcounts = state->header.lazy_refcounts() || state->extension;

@@ -51,7 +51,6 @@ bool TableCheck::claim_all(qcow2::References& references) {
 // and only what has become zeros can be taken for content.
 Result<void> TableCheck::check_file(std::uint64_t file_bytes, qcow2::CheckFindings& findings) {
   if (!table_is_current(header_) || header_.dirty()) return {};
-  const bool repairs = findings.repairs_leaks() || findings.repairs_errors();
   Extension found = extension_;
   if (std::uint64_t missing = missing_bytes(extension_, file_bytes); missing > 0) {
     findings.corruption("ERROR the image file has lost its end: " + std::to_string(missing) +
@@ -63,13 +62,13 @@ Result<void> TableCheck::check_file(std::uint64_t file_bytes, qcow2::CheckFindin
     const std::string what = "the image file once ended at offset " +
                              std::to_string(extension_.lost_from) +
                              "; data that was stored beyond reads as zeros";
-    if (repairs_)
+    if (findings.repairs_errors())
       findings.corruption_fixed("Accepting: " + what);
     else
       findings.corruption("ERROR " + what);
-    if (repairs_) extension_.lost_from = 0;
+    if (findings.repairs_errors()) extension_.lost_from = 0;
   }
-  if (!repairs) {
+  if (!repairs_) {
     extension_ = found;
     return {};
   }
@@ -80,8 +79,14 @@ Result<void> TableCheck::check_file(std::uint64_t file_bytes, qcow2::CheckFindin
 
 Result<void> TableCheck::claim_metadata(qcow2::References& references,
                                         qcow2::CheckFindings& findings) {
-  repairs_ = findings.repairs_errors();
+  // Repairing leaks changes refcounts, too, and what becomes of an entry costs no data.
+  repairs_ = findings.repairs();
   BLOCK_TRY(check_file(references.file_bytes(), findings));
+  if (repairs_ && header_.dirty()) {
+    // Once the image is marked clean, nothing else says that nobody knows what was stored last.
+    extension_.set_scan_mark(0);
+    BLOCK_TRY(store_header(file_, header_, extension_));
+  }
   if (extension_.table_offset == HostOffset()) return {};
   Result<void> loaded = table_.load(extension_);
   usable_ = loaded && claim_all(references);
@@ -175,10 +180,11 @@ Result<void> TableCheck::lose_block(std::uint64_t index, const block::Error& why
   return {};
 }
 
-void TableCheck::report(const std::string& what, qcow2::CheckFindings& findings) const {
+void TableCheck::report(const std::string& what, bool repaired, qcow2::CheckFindings& findings,
+                        qcow2::CheckFindings::About about) const {
   if (!trusted_)
-    findings.note((repairs_ ? "Repairing: " : "") + what + " (the table is not trusted)");
-  else if (repairs_)
+    findings.note((repaired ? "Repairing: " : "") + what + " (the table is not trusted)", about);
+  else if (repaired)
     findings.corruption_fixed("Repairing: " + what);
   else
     findings.corruption("ERROR " + what);
@@ -188,10 +194,11 @@ Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(extension_.algorithm));
   DeepCheck::Findings hears;
   hears.wrong = [this, &findings](HostCluster cluster) {
-    clear(slot_of(cluster));
+    // It may be the data that is wrong, so this is no matter for a repair of leaks.
+    if (findings.repairs_errors()) clear(slot_of(cluster));
     report("dedup table entry of cluster " + std::to_string(cluster.value()) +
                ": its hash is not that of the data",
-           findings);
+           findings.repairs_errors(), findings, qcow2::CheckFindings::About::damage);
   };
   hears.unknown = [&findings](HostCluster cluster, const block::Error& error) {
     findings.failure("ERROR cluster " + std::to_string(cluster.value()) +
@@ -216,7 +223,7 @@ Result<bool> TableCheck::finish(const qcow2::References& references, qcow2::Chec
   }
   if (wrong_entries_ > 0)
     report(std::to_string(wrong_entries_) + " entries of the dedup table do not fit their clusters",
-           findings);
+           repairs_, findings, qcow2::CheckFindings::About::lag);
   return false;
 }
 

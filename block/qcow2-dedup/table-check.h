@@ -10,7 +10,7 @@
 
 namespace qcow2_dedup {
 
-// Judges the table by the walk over the image. One thread, while nobody uses the image. With
+// Judges the table by the walk over the image. One thread, while nobody uses the image. With any
 // repair, wrong entries are emptied, and a table that cannot be right is dropped as a whole:
 // extension() then says that there is none. The header says so before any of its clusters is freed,
 // so that breaking off leaves no table whose clusters may be given to data.
@@ -29,6 +29,7 @@ public:
 
   Result<void> claim_metadata(qcow2::References& references,
                               qcow2::CheckFindings& findings) override;
+  std::uint64_t autoclear_features() const override { return dedup_feature_mask; }
   void data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) override;
   Result<bool> finish(const qcow2::References& references, qcow2::CheckFindings& findings,
                       const qcow2::CheckStep& step) override;
@@ -55,7 +56,8 @@ private:
   bool fits(HostCluster cluster, const Entry& entry, const qcow2::References& references) const;
   void clear(std::size_t slot);
   Result<DeepCheck> deep_check(qcow2::CheckFindings& findings);
-  void report(const std::string& what, qcow2::CheckFindings& findings) const;
+  void report(const std::string& what, bool repaired, qcow2::CheckFindings& findings,
+              qcow2::CheckFindings::About about) const;
 
   qcow2::HostFile& file_;
   qcow2::Header& header_;

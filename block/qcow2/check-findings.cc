@@ -6,29 +6,32 @@
 
 namespace qcow2 {
 
-void CheckFindings::corruption(const std::string& line) {
-  ++report_.corruptions;
-  note(line);
+void CheckFindings::count(About about) {
+  ++(about == About::lag ? lags_ : damages_);
 }
 
-void CheckFindings::leak(const std::string& line) {
+void CheckFindings::corruption(const std::string& line, About about) {
+  ++report_.corruptions;
+  count(about);
+  note(line, about);
+}
+
+void CheckFindings::leak(const std::string& line, About about) {
   ++report_.leaks;
-  note(line);
+  count(about);
+  note(line, about);
 }
 
 void CheckFindings::failure(const std::string& line) {
   ++report_.check_errors;
+  count(About::damage);
   note(line);
 }
 
-void CheckFindings::corruption_fixed(const std::string& line) {
+void CheckFindings::corruption_fixed(const std::string& line, About about) {
   ++report_.corruptions_fixed;
-  note(line);
-}
-
-void CheckFindings::leak_fixed(const std::string& line) {
-  ++report_.leaks_fixed;
-  note(line);
+  count(about);
+  note(line, about);
 }
 
 void CheckFindings::corruptions_repaired(std::uint64_t number) {
@@ -41,7 +44,21 @@ void CheckFindings::leaks_repaired(std::uint64_t number) {
   report_.leaks_fixed += number;
 }
 
-void CheckFindings::note(const std::string& line) {
+void CheckFindings::end() {
+  if (!unclean_end_ || lags_ == 0) return;
+  const std::string lags = std::to_string(lags_) + " refcounts and flags";
+  if (repairs() && report_.corruptions == 0 && report_.check_errors == 0)
+    note("Repairing the image, which was not closed cleanly: " + lags + " corrected");
+  else if (damages_ == 0)
+    note("The image was not closed cleanly: " + lags +
+         " are out of date; opening it for writing repairs this; no data is lost");
+  else
+    note("The image was not closed cleanly: " + lags +
+         " are out of date, and there is the damage listed above");
+}
+
+void CheckFindings::note(const std::string& line, About about) {
+  if (about == About::lag && unclean_end_) return;
   if (!request_.report || lines_ > max_lines) return;
   ++lines_;
   request_.report(lines_ > max_lines ? "Further findings are counted, but not printed" : line);

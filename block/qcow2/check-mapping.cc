@@ -183,10 +183,10 @@ Result<void> MappingWalk::check_copied(const StoredRefcounts& stored, bool repai
     std::string line = format_line("%s OFLAG_COPIED L2 cluster: l1_index=%zu l1_entry=%" PRIx64
                                    " refcount=%" PRIu64,
                                    verb, index, l1_[index], *refcount);
-    if (!repair) return findings_.corruption(line);
+    if (!repair) return findings_.corruption(line, CheckFindings::About::lag);
     l1_[index] ^= copied_flag;
     changed_l1_pages_[index / l1_page_entries] = true;
-    findings_.corruption_fixed(line);
+    findings_.corruption_fixed(line, CheckFindings::About::lag);
   };
   BLOCK_TRY(
       for_each_table(step, check_entry, [&](std::size_t index, HostOffset table, std::uint64_t) {
@@ -218,9 +218,9 @@ Result<void> MappingWalk::check_table_copied(std::size_t l1_index, HostOffset ta
         store_big_endian(&bytes[at], entry.with_copied(!entry.copied()).raw());
         changed_begin = std::min(changed_begin, at);
         changed_end = at + table_entry_bytes;
-        findings_.corruption_fixed(line);
+        findings_.corruption_fixed(line, CheckFindings::About::lag);
       } else {
-        findings_.corruption(line);
+        findings_.corruption(line, CheckFindings::About::lag);
       }
     }
     if (client) tell_reference(*client, l1_index, at, *host);

@@ -89,10 +89,10 @@ void StoredRefcounts::mismatch(HostCluster cluster, std::uint64_t stored, std::u
                   stored < counted ? "ERROR" : "Leaked", cluster.value(), stored, counted);
   if (stored < counted) {
     ++corruptions_;
-    findings_.corruption(line);
+    findings_.corruption(line, CheckFindings::About::lag);
   } else {
     ++leaks_;
-    findings_.leak(line);
+    findings_.leak(line, CheckFindings::About::lag);
   }
   if (stored == 0) has_zero_refcounts_ = true;
   if (counted != 0) differing_.set(cluster, stored == ~std::uint64_t{0} ? stored : stored + 1);
@@ -178,7 +178,8 @@ Result<void> StoredRefcounts::repair_in_place(bool lower, bool raise) {
       differing_.set(cluster, 0);
       findings_.note(format_line("Repairing cluster %" PRIu64 " refcount=%" PRIu64
                                  " reference=%" PRIu64,
-                                 cluster.value(), stored, counted));
+                                 cluster.value(), stored, counted),
+                     CheckFindings::About::lag);
       if (stored > counted)
         findings_.leaks_repaired(1);
       else

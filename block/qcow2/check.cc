@@ -18,6 +18,8 @@ using block::CheckRequest;
 // structure is wrong.
 enum class ZeroRefcounts { rebuild, raise };
 
+constexpr std::uint64_t autoclear_field = header_features_field + 16;
+
 class Check {
 public:
   Check(HostFile& file, Header& header, const CheckRequest& request, CheckClient* client,
@@ -27,7 +29,7 @@ public:
         request_(request),
         client_(client),
         zero_refcounts_(zero_refcounts),
-        findings_(request),
+        findings_(request, header.dirty()),
         references_(header, file_bytes),
         mapping_(file, header, references_, findings_),
         stored_(file, header, references_, findings_) {}
@@ -35,9 +37,11 @@ public:
   Result<CheckReport> run();
 
 private:
+  Result<void> clear_foreign_autoclear_features();
   Result<void> repair_refcounts();
   Result<void> finish_client(const CheckStep& step);
   Result<void> clear_features();
+  Result<void> store_features(std::uint64_t place, std::uint64_t features);
   void step();
 
   HostFile& file_;
@@ -63,6 +67,7 @@ void Check::step() {
 Result<CheckReport> Check::run() {
   BLOCK_TRY(mapping_.load());
   BLOCK_TRY(stored_.load());
+  if (findings_.repairs()) BLOCK_TRY(clear_foreign_autoclear_features());
   total_steps_ = 2 * std::uint64_t{header_.l1_entries} + stored_.table_entries();
   if (client_) total_steps_ += client_->steps();
   CheckStep step = [this] { this->step(); };
@@ -74,19 +79,37 @@ Result<CheckReport> Check::run() {
   if (client_) BLOCK_TRY(client_->claim_metadata(references_, findings_));
   stored_.compare(step);
   image_end_ = stored_.end();
-  if (request_.repair_leaks || request_.repair_errors) BLOCK_TRY(repair_refcounts());
+  if (findings_.repairs()) BLOCK_TRY(repair_refcounts());
 
   const CheckReport& report = findings_.report();
   bool clean = report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0;
   bool repair_copied = request_.repair_errors || (request_.repair_leaks && clean);
   BLOCK_TRY(mapping_.check_copied(stored_, repair_copied, client_, step));
   if (client_) BLOCK_TRY(finish_client(step));
-  if (request_.repair_leaks || request_.repair_errors) BLOCK_TRY(clear_features());
+  findings_.end();
+  if (findings_.repairs()) BLOCK_TRY(clear_features());
 
   findings_.report().total_clusters = header_.cluster_size().clusters_for(header_.guest_size);
   findings_.report().image_end_offset = header_.cluster_size().start(image_end_).value();
   if (request_.progress) request_.progress(total_steps_, total_steps_);
   return findings_.report();
+}
+
+// Durable before anything else changes: they say something about the image that a writer which does
+// not know them cannot keep true.
+Result<void> Check::clear_foreign_autoclear_features() {
+  std::uint64_t kept = header_.autoclear_features & (client_ ? client_->autoclear_features() : 0);
+  if (kept == header_.autoclear_features) return {};
+  BLOCK_TRY(store_features(autoclear_field, kept));
+  header_.autoclear_features = kept;
+  return {};
+}
+
+Result<void> Check::store_features(std::uint64_t place, std::uint64_t features) {
+  std::byte field[8];
+  block::store_big_endian(field, features);
+  BLOCK_TRY(file_.write(HostOffset(place), std::span<const std::byte>(field)));
+  return file_.barrier();
 }
 
 Result<void> Check::repair_refcounts() {
@@ -129,10 +152,7 @@ Result<void> Check::clear_features() {
   if (report.corruptions != 0 || report.check_errors != 0) return {};
   if ((header_.incompatible_features & bits) == 0) return {};
   std::uint64_t features = header_.incompatible_features & ~bits;
-  std::byte field[8];
-  block::store_big_endian(field, features);
-  BLOCK_TRY(file_.write(HostOffset(header_features_field), std::span<const std::byte>(field)));
-  BLOCK_TRY(file_.barrier());
+  BLOCK_TRY(store_features(header_features_field, features));
   header_.incompatible_features = features;
   return {};
 }
@@ -154,8 +174,10 @@ Result<CheckReport> check(HostFile& file, Header& header, const CheckRequest& re
   return run_check(file, header, request, client, ZeroRefcounts::rebuild);
 }
 
-Result<CheckReport> repair_after_crash(HostFile& file, Header& header, CheckClient* client) {
+Result<CheckReport> repair_after_crash(HostFile& file, Header& header, CheckClient* client,
+                                       const ReportLine& report) {
   CheckRequest request;
+  request.report = report;
   request.repair_leaks = request.repair_errors = true;
   return run_check(file, header, request, client, ZeroRefcounts::raise);
 }

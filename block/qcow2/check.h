@@ -19,8 +19,11 @@ public:
 
   // Everything the standard knows is counted. Names each piece of extra metadata by
   // references.claim(); a piece that cannot be claimed is damage, to be reported by findings and
-  // dropped if findings.repairs_errors().
+  // dropped if findings.repairs().
   virtual Result<void> claim_metadata(References& references, CheckFindings& findings) = 0;
+
+  // Autoclear features that stay true through a repair; all others are cleared before it begins.
+  virtual std::uint64_t autoclear_features() const { return 0; }
 
   // One L2 entry that names a host cluster which is not compressed, also if it reads as zeros;
   // `references` is how often that cluster is named in all. Refcounts and COPIED flags are repaired
@@ -29,7 +32,7 @@ public:
   virtual void data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) = 0;
 
   // Every reference has been told. Reports findings, and repairs by writing to the image if
-  // findings.repairs_errors(); what is written here is durable before the image is marked clean.
+  // findings.repairs(); what is written here is durable before the image is marked clean.
   // Calls `step` as it goes on, if that takes long: about as often as steps() says. Returns true to
   // have every reference told once more, and this called again: if not all of them fit into memory.
   virtual Result<bool> finish(const References& references, CheckFindings& findings,
@@ -42,7 +45,7 @@ public:
 // Examines the image; repairs it as far as `request` says. Finding lines and counters are those of
 // qemu-img check. `header` is what the file says and has passed check_supported() and
 // check_table_places(); with repair it is changed along with the file (place of the refcount table,
-// features dirty and corrupt). `client` may be null.
+// features). `client` may be null.
 //
 // Guest data is never written. Repair writes refcounts and tables first, makes them durable, and
 // only then clears "dirty" and "corrupt", if no corruption and nothing unexamined is left. Safe to
@@ -56,10 +59,12 @@ Result<block::CheckReport> check(HostFile& file, Header& header, const block::Ch
                                  CheckClient* client = nullptr);
 
 // The same as check() with every repair, for an image that was not closed cleanly. Refcounts are
-// corrected in place where check() rebuilds them as qemu-img does; nothing is reported. An image
-// that cannot be repaired wholly is not an error here: look at corruptions and check_errors.
+// corrected in place where check() rebuilds them as qemu-img does. An image that cannot be repaired
+// wholly is not an error here: look at corruptions and check_errors.
+using ReportLine = std::function<void(const std::string& line)>;
 Result<block::CheckReport> repair_after_crash(HostFile& file, Header& header,
-                                              CheckClient* client = nullptr);
+                                              CheckClient* client = nullptr,
+                                              const ReportLine& report = {});
 
 } // namespace qcow2
 

@@ -149,7 +149,8 @@ Result<bool> rebuild_refcounts(HostFile& file, Header& header, References& refer
   stored.release_structure([&](HostCluster cluster, std::uint64_t before, std::uint64_t after) {
     findings.note(format_line("Repairing cluster %" PRIu64 " refcount=%" PRIu64
                               " reference=%" PRIu64,
-                              cluster.value(), before, after));
+                              cluster.value(), before, after),
+                  CheckFindings::About::lag);
     if (after == 0) higher.set(cluster, 0);
   });
   HostOffset end = cluster_size.start(plan->first + plan->clusters());

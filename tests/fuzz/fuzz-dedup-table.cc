@@ -41,6 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (right) {
       guest.require_same(image.node(), "a writer sees the guest's data");
       guest.write_and_compare(image.node());
+      guest.share_and_overwrite(image.node());
     } else {
       image.write_somewhere();
       image.read_somewhere();

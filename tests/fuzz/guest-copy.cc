@@ -74,4 +74,20 @@ void GuestCopy::write_and_compare(block::Node& node) {
   require_same(node, "the other owners of an overwritten cluster keep it");
 }
 
+void GuestCopy::share_and_overwrite(block::Node& node) {
+  constexpr std::size_t most = 64;
+  auto cluster = std::max<std::size_t>(node.limits().opt_transfer, 512);
+  const std::size_t half = content_.size() / cluster / 2;
+  const std::size_t count = std::min(half, most);
+  for (std::size_t from : {std::size_t{0}, half}) {
+    const std::size_t to = half - from;
+    for (std::size_t i = 0; i < count; ++i)
+      write(node, (to + i) * cluster, content_.substr((from + i) * cluster, cluster));
+    for (std::size_t i = 0; i < count; ++i)
+      write(node, (from + i) * cluster,
+            content_of(cluster, static_cast<unsigned>(1000 + from + i)));
+    require_same(node, "what got another owner survives the overwriting of the first");
+  }
+}
+
 } // namespace fuzz

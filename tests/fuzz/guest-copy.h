@@ -21,6 +21,9 @@ public:
   // Writes all kinds of contents, mostly such as are stored already, and compares after each. A
   // write that fails for want of space may have changed what it covers, and nothing else.
   void write_and_compare(block::Node& node);
+  // Gives contents another owner, then overwrites each former owner, in place where it can be: so
+  // what was shared wrongly shows, now or in what was written before.
+  void share_and_overwrite(block::Node& node);
 
 private:
   // False when the write failed, and the place is now unknown.

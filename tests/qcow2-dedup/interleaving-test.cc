@@ -21,6 +21,8 @@ protected:
     // A test that has failed may have left requests where they are held.
     EXPECT_TRUE(succeeded(disk.node().debug_remove_breakpoint("")));
     requests.clear();
+    EXPECT_TRUE(succeeded(disk.node().resume_dedup()));
+    disk.share_and_overwrite();
     EXPECT_TRUE(succeeded(disk.close()));
     disk.expect_clean();
   }

@@ -162,7 +162,7 @@ TEST(CheckBounds, PrintsOnlySoManyLines) {
   std::uint64_t lines = 0;
   block::CheckRequest request;
   request.report = [&](const std::string&) { ++lines; };
-  CheckFindings findings(request);
+  CheckFindings findings(request, false);
   for (std::uint64_t i = 0; i < CheckFindings::max_lines * 2; ++i)
     findings.leak("Leaked");
   EXPECT_EQ(lines, CheckFindings::max_lines + 1);

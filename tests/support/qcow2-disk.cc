@@ -206,6 +206,19 @@ DiskCheck check_file(const MemoryFile& file, CheckRequest request) {
 
 } // namespace
 
+void Qcow2Disk::share_and_overwrite() {
+  const std::uint64_t half = shape_.guest_clusters / 2;
+  for (std::uint64_t from : {std::uint64_t{0}, half}) {
+    const std::uint64_t to = half - from;
+    const std::string content = read(from, half);
+    for (std::uint64_t i = 0; i < half; ++i)
+      write(to + i, content.substr(i * cluster_bytes(), cluster_bytes()));
+    for (std::uint64_t i = 0; i < half; ++i)
+      write(from + i, pattern(static_cast<unsigned>(7000 + from + i)));
+    EXPECT_TRUE(holds(to, content));
+  }
+}
+
 DiskCheck Qcow2Disk::check() {
   std::shared_ptr<MemoryFile> copy = MemoryFile::create(new_name(), file->content());
   CheckRequest request;

@@ -82,6 +82,11 @@ public:
     EXPECT_TRUE(succeeded(node().co_pdiscard(guest * cluster_bytes(), clusters * cluster_bytes())));
   }
   void write_zeroes(std::uint64_t guest, std::uint64_t clusters, bool may_unmap);
+  // Gives the content of every cluster another owner, overwrites each former owner, and compares:
+  // what was shared with a cluster that its owner overwrites in place shows here, whenever that
+  // happened.
+  void share_and_overwrite();
+  bool is_open() const { return node_ != nullptr; }
 
   // --- What the driver says of the open image. ---
   Node& node() { return *node_; }
