@@ -287,6 +287,25 @@ TEST(DamagedOutside, RottenHashesCostSpaceOnly) {
   }
 }
 
+TEST(DamagedOutside, ARottenL2EntryOrRefcountIsFoundByTheCheck) {
+  Qcow2Disk disk(usual.shape(), closed_image());
+  const Content whole = disk.file->content();
+  auto expect_finding = [&](std::uint64_t place, std::byte mask) {
+    Content content = whole;
+    content[place] ^= mask;
+    disk.file->set_content(content);
+    block::CheckReport report = disk.check().report;
+    EXPECT_GT(report.corruptions + report.leaks, 0u) << "byte " << place;
+  };
+  const std::uint64_t entries = disk.l2_entry_place(0);
+  const std::uint64_t counts = disk.file64(disk.header().refcount_table_offset.value());
+  for (std::uint64_t guest = 0; guest < usual.old; ++guest)
+    expect_finding(entries + guest * 8 + guest % 8, std::byte{0x40});
+  for (std::uint64_t host = 0; host < whole.size() / disk.cluster_bytes(); ++host)
+    expect_finding(counts + host * 2 + host % 2, std::byte{0x08});
+  disk.file->set_content(whole);
+}
+
 TEST(DamagedOutside, TablesThatAreNotThoseOfTheCloseAreNotTrusted) {
   Qcow2Disk disk(usual.shape(), closed_image());
   EXPECT_NE(extension_of(disk).file_end, 0u);
