@@ -47,27 +47,37 @@ bool TableCheck::claim_all(qcow2::References& references) {
 }
 
 // What the last clean end said of the file. A repair may change the tables, and may make a file
-// longer that has lost its end; so what it leaves is noted before. What was lost it cannot mend,
-// and only what has become zeros can be taken for content.
-Result<void> TableCheck::check_file(std::uint64_t file_bytes, qcow2::CheckFindings& findings) {
+// longer that has lost its end; so what it leaves is noted before. It cannot mend data that is
+// lost: that is accepted when it has become zeros, or if nothing names what is missing.
+Result<void> TableCheck::check_file(const qcow2::References& references,
+                                    qcow2::CheckFindings& findings) {
   if (!table_is_current(header_) || header_.dirty()) return {};
-  Extension found = extension_;
+  const std::uint64_t file_bytes = references.file_bytes();
+  const Extension found = extension_;
+  std::string what;
+  bool acceptable = true;
+  const bool accepts = findings.repairs_errors();
   if (std::uint64_t missing = missing_bytes(extension_, file_bytes); missing > 0) {
-    findings.corruption("ERROR the image file has lost its end: " + std::to_string(missing) +
-                        " bytes are missing");
-    extension_.set(in_use, true);
-    extension_.note_lost(file_bytes);
+    what = "the image file has lost its end: " + std::to_string(missing) + " bytes are missing";
+    bool cut_in_two =
+        !cluster_size_.aligned(HostOffset(file_bytes)) &&
+        references.use(cluster_size_.containing(HostOffset(file_bytes))) != qcow2::ClusterUse::free;
+    acceptable = !cut_in_two && references.dangling().end() == HostCluster(0);
     trusted_ = false;
-  } else if (extension_.lost_from != 0) {
-    const std::string what = "the image file once ended at offset " +
-                             std::to_string(extension_.lost_from) +
-                             "; data that was stored beyond reads as zeros";
-    if (findings.repairs_errors())
-      findings.corruption_fixed("Accepting: " + what);
+    extension_.set(in_use, true);
+    if (acceptable && accepts)
+      extension_.file_end = file_bytes;
     else
-      findings.corruption("ERROR " + what);
-    if (findings.repairs_errors()) extension_.lost_from = 0;
+      extension_.note_lost(file_bytes);
+  } else if (extension_.lost_from != 0) {
+    what = "the image file once ended at offset " + std::to_string(extension_.lost_from) +
+           "; data that was stored beyond reads as zeros";
+    if (accepts) extension_.lost_from = 0;
   }
+  if (!what.empty() && accepts && acceptable)
+    findings.corruption_fixed("Accepting: " + what);
+  else if (!what.empty())
+    findings.corruption("ERROR " + what);
   if (!repairs_) {
     extension_ = found;
     return {};
@@ -81,7 +91,7 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
                                         qcow2::CheckFindings& findings) {
   // Repairing leaks changes refcounts, too, and what becomes of an entry costs no data.
   repairs_ = findings.repairs();
-  BLOCK_TRY(check_file(references.file_bytes(), findings));
+  BLOCK_TRY(check_file(references, findings));
   if (repairs_ && header_.dirty()) {
     // Once the image is marked clean, nothing else says that nobody knows what was stored last.
     extension_.set_scan_mark(0);

@@ -45,7 +45,7 @@ private:
     std::size_t end = 0;
   };
 
-  Result<void> check_file(std::uint64_t file_bytes, qcow2::CheckFindings& findings);
+  Result<void> check_file(const qcow2::References& references, qcow2::CheckFindings& findings);
   bool claim_all(qcow2::References& references);
   Result<void> drop_table(const std::string& why, qcow2::CheckFindings& findings);
   Result<void> check_block(std::uint64_t index, const qcow2::References& references,

@@ -100,8 +100,10 @@ class Image:
         for kind, _, data in self.extensions():
             if kind == DEDUP_EXTENSION:
                 offset, size, algorithm, strategies = struct.unpack(">QIBB", data[:14])
+                file_end, digest = struct.unpack(">QQ", data[22:38])
                 return {"length": len(data), "l1_offset": offset, "l1_size": size, "algorithm": algorithm,
-                        "strategies": strategies, "reserved_zero": not any(data[14:])}
+                        "strategies": strategies, "file_end": file_end, "tables_digest": digest,
+                        "reserved_zero": not any(data[14:22] + data[38:])}
         return None
 
     def hash_blocks(self):
