@@ -39,15 +39,30 @@ void store(Table& table, HostCluster cluster, const Entry& entry) {
 
 DedupTable::DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size,
                        std::uint64_t cache_bytes, dedup::Counters& counters, StorePlace store_place,
-                       OnReplaced on_replaced)
+                       OnReplaced on_replaced, OnLost on_lost)
     : file_(file),
       cluster_size_(cluster_size),
       counters_(counters),
       store_place_(std::move(store_place)),
       on_replaced_(std::move(on_replaced)),
+      on_lost_(std::move(on_lost)),
       blocks_(file, hash_block_bytes, cache_bytes, block::DebugEvent::dedup_block_load) {}
 
 Result<void> DedupTable::load(const Extension& extension) {
+  Result<void> loaded = load_l1(extension);
+  if (!loaded) abandon();
+  return loaded;
+}
+
+void DedupTable::abandon() {
+  for (std::uint64_t place : l1_)
+    if (place != 0) blocks_.forget(HostOffset(place));
+  l1_.clear();
+  l1_offset_ = HostOffset();
+  dirty_begin_ = dirty_end_ = 0;
+}
+
+Result<void> DedupTable::load_l1(const Extension& extension) {
   l1_offset_ = extension.table_offset;
   l1_.assign(extension.table_offset.value() == 0 ? 0 : extension.table_entries, 0);
   if (l1_.empty()) return {};
@@ -91,13 +106,29 @@ Table* DedupTable::look_up(std::uint64_t index) {
   return cached;
 }
 
-Result<Table*> DedupTable::block_for(std::uint64_t index) {
-  if (index >= l1_.size() || l1_[index] == 0) return nullptr;
+Table* DedupTable::block_for(std::uint64_t index) {
+  if (!has_block(index)) return nullptr;
   // No pointer to a hash block outlives the function that asked for it.
   blocks_.trim();
   if (Table* cached = look_up(index)) return cached;
   counters_.cache_misses.add();
-  return blocks_.get(HostOffset(l1_[index]));
+  return read_block(index);
+}
+
+// The empty block is written over the one that cannot be read. That mends a bad sector of most
+// disks, and keeps old entries from coming back with it.
+Table* DedupTable::read_block(std::uint64_t index) {
+  HostOffset place(l1_[index]);
+  Result<Table*> read = blocks_.get(place);
+  Result<void> sound;
+  if (read)
+    sound = check_block_end(const_block(**read));
+  else
+    sound = std::move(read).error();
+  if (sound) return *read;
+  on_lost_(index, sound.error());
+  blocks_.forget(place);
+  return blocks_.create(place);
 }
 
 // What the entry claims about its owner is confirmed when it is used; only its form matters here.
@@ -110,7 +141,7 @@ Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
 Result<Entry> DedupTable::get(HostCluster cluster) {
   if (const Entry* entry = waiting_.find(cluster)) return *entry;
   if (forgotten_.contains(cluster)) return Entry{};
-  BLOCK_TRY_ASSIGN(Table * table, block_for(block_index_of(cluster)));
+  const Table* table = block_for(block_index_of(cluster));
   return table ? sound_entry(*table, cluster) : Entry{};
 }
 
@@ -180,14 +211,13 @@ void DedupTable::clear_forgotten() {
   for (auto at = forgotten_.by_block().begin();
        at != forgotten_.by_block().end() && cleared < max_cleared_at_once;) {
     const auto& [index, slots] = *at;
-    bool has_room = !blocks_.wants_write_back() || cached_block(index);
-    Result<Table*> block = has_room ? block_for(index) : nullptr;
-    if (!block || !*block) { // no room, or it cannot be read
+    if (has_block(index) && blocks_.wants_write_back() && !cached_block(index)) { // no room
       ++at;
       continue;
     }
-    for (std::size_t slot = 0; slot < entries_per_block; ++slot)
-      if (slots[slot]) clear(**block, cluster_at(index, slot));
+    Table* block = block_for(index);
+    for (std::size_t slot = 0; block && slot < entries_per_block; ++slot)
+      if (slots[slot]) clear(*block, cluster_at(index, slot));
     cleared += cost_of_a_block + slots.count();
     at = forgotten_.remove_block(at);
   }
@@ -231,7 +261,8 @@ Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocat
   if (index >= l1_.size()) BLOCK_TRY(grow(index + 1, allocator));
   if (l1_[index] == 0) BLOCK_TRY(allocate_blocks(index, allocator));
   blocks_.trim();
-  return blocks_.get(HostOffset(l1_[index]));
+  if (Table* cached = cached_block(index)) return cached;
+  return read_block(index);
 }
 
 std::uint64_t DedupTable::blocks_per_cluster() const {
@@ -250,10 +281,13 @@ Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& 
     l1_[first + i] = offset.value();
     blocks_.create(offset);
   }
-  std::size_t end = std::min<std::size_t>(first + group, l1_.size());
-  dirty_begin_ = dirty_begin_ == dirty_end_ ? first : std::min<std::size_t>(dirty_begin_, first);
-  dirty_end_ = std::max(dirty_end_, end);
+  touch_l1(first, std::min<std::size_t>(first + group, l1_.size()));
   return {};
+}
+
+void DedupTable::touch_l1(std::size_t begin, std::size_t end) {
+  dirty_begin_ = dirty_begin_ == dirty_end_ ? begin : std::min(dirty_begin_, begin);
+  dirty_end_ = std::max(dirty_end_, end);
 }
 
 // A larger L1 in a new place: the table first, then the header that names it. The old place is free
@@ -308,6 +342,21 @@ void DedupTable::end_write_back(const std::vector<TableWrite>& writes, bool writ
   if (written || writes.empty()) return;
   dirty_begin_ = 0; // which pointers had changed is no longer known
   dirty_end_ = l1_.size();
+}
+
+// All blocks that share its cluster go with it, because they are always in one cluster together.
+void DedupTable::lose_block(HostOffset place, const Error& why) {
+  auto found = std::ranges::find(l1_, place.value());
+  if (found == l1_.end()) return; // the table has moved
+  std::uint64_t index = static_cast<std::uint64_t>(found - l1_.begin());
+  on_lost_(index, why);
+  std::uint64_t first = index / blocks_per_cluster() * blocks_per_cluster();
+  std::uint64_t end = std::min<std::uint64_t>(first + blocks_per_cluster(), l1_.size());
+  for (std::uint64_t i = first; i < end; ++i) {
+    blocks_.forget(HostOffset(l1_[i]));
+    l1_[i] = 0;
+  }
+  touch_l1(first, end);
 }
 
 std::vector<DedupTable::Place> DedupTable::places() const {

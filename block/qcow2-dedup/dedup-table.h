@@ -32,15 +32,21 @@ public:
   using StorePlace = std::function<Result<void>(HostOffset, std::uint32_t)>;
   // Hears of an entry in the file that a waiting change replaces, when that entry is seen at last.
   using OnReplaced = std::function<void(HostCluster, const dedup::Fingerprint&)>;
+  // Called when a hash block is lost, because it cannot be read or written: its number, and why.
+  using OnLost = std::function<void(std::uint64_t index, const block::Error&)>;
 
   DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size, std::uint64_t cache_bytes,
-             dedup::Counters& counters, StorePlace store_place, OnReplaced on_replaced);
+             dedup::Counters& counters, StorePlace store_place, OnReplaced on_replaced,
+             OnLost on_lost);
 
-  // Reads the L1. Errors: corrupt (it or an entry lies outside the file).
+  // Reads the L1. Errors: corrupt (it or an entry lies outside the file), those of the read. After
+  // an error the table is empty.
   Result<void> load(const Extension& extension);
+  // From now on there is no table; the next entry makes a new one. Its clusters stay allocated.
+  void abandon();
 
   // The entry of a cluster; reads its hash block if that is not cached. An entry that contradicts
-  // the format is empty.
+  // the format is empty. A hash block that cannot be read is replaced by an empty one.
   Result<Entry> get(HostCluster cluster);
   // The same without I/O: nothing if memory does not know the entry.
   std::optional<Entry> peek(HostCluster cluster);
@@ -65,6 +71,11 @@ public:
   bool wants_write_back() const;
   std::vector<qcow2::TableWrite> begin_write_back();
   void end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written);
+  // The hash block at that place cannot be written: from now on there is none.
+  void lose_block(HostOffset place, const block::Error& why);
+  HostOffset l1_offset() const { return l1_offset_; }
+  // Something is to be written.
+  bool has_changes() const { return dirty_begin_ < dirty_end_ || blocks_.has_changes(); }
   void trim() { blocks_.trim(); }
 
   // For loading the index: the hash blocks of the file.
@@ -82,6 +93,8 @@ public:
   std::vector<Place> places() const;
 
 private:
+  Result<void> load_l1(const Extension& extension);
+  void touch_l1(std::size_t begin, std::size_t end);
   Result<void> merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
                      qcow2::Allocator& allocator);
   bool has_block(std::uint64_t index) const;
@@ -89,7 +102,9 @@ private:
   qcow2::Table* cached_block(std::uint64_t index);
   // The same, counted as a hit.
   qcow2::Table* look_up(std::uint64_t index);
-  Result<qcow2::Table*> block_for(std::uint64_t index);
+  // A hash block, read if it is not cached; null if there is none.
+  qcow2::Table* block_for(std::uint64_t index);
+  qcow2::Table* read_block(std::uint64_t index);
   Result<qcow2::Table*> block_for_writing(std::uint64_t index, qcow2::Allocator& allocator);
   Result<void> allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator);
   Result<void> grow(std::uint64_t min_entries, qcow2::Allocator& allocator);
@@ -105,6 +120,7 @@ private:
   dedup::Counters& counters_;
   StorePlace store_place_;
   OnReplaced on_replaced_;
+  OnLost on_lost_;
   HostOffset l1_offset_;
   std::vector<std::uint64_t> l1_;
   std::size_t dirty_begin_ = 0, dirty_end_ = 0; // changed entries of l1_

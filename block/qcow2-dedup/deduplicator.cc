@@ -12,11 +12,12 @@ using block::MutexGuard;
 using dedup::Fingerprint;
 
 Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup::Hasher hasher,
-                           DedupSettings settings, bool trusted)
+                           DedupSettings settings, bool trusted, OnLoss on_loss)
     : disk(deduplicated),
       hasher_(hasher),
       settings_(settings),
       trusted_(trusted),
+      on_loss_(std::move(on_loss)),
       max_shared_refcount_(std::max<std::uint64_t>(1, disk.image.max_refcount() / 2 + 1)),
       paused_(!extension.has(dedup_running)),
       extension_(extension),
@@ -40,14 +41,52 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
           [this](HostCluster cluster, const Fingerprint& fingerprint) {
             disk.image.metadata_mutex.assert_held();
             fingerprint_removed(cluster, fingerprint);
+          },
+          [this](std::uint64_t index, const block::Error& why) {
+            disk.image.metadata_mutex.assert_held();
+            tell_of_loss("hash block " + std::to_string(index), why);
           }) {}
 
-Result<void> Deduplicator::load() {
+bool Deduplicator::load() {
   MutexGuard hold(disk.image.metadata_mutex);
-  BLOCK_TRY(table_.load(extension_));
-  for (auto [offset, bytes] : table_.places())
-    BLOCK_TRY(disk.image.enter_metadata(offset, bytes));
+  Result<void> loaded = table_.load(extension_);
+  if (loaded) loaded = enter_table();
+  if (!loaded) abandon_table(loaded.error());
+  return loaded.ok();
+}
+
+// All of it or nothing: what is entered takes no guest data any more.
+Result<void> Deduplicator::enter_table() {
+  std::vector<DedupTable::Place> entered;
+  for (const DedupTable::Place& place : table_.places()) {
+    Result<void> done = disk.image.enter_metadata(place.offset, place.bytes);
+    if (done) {
+      entered.push_back(place);
+      continue;
+    }
+    block::ClusterSize size = disk.image.cluster_size();
+    for (const DedupTable::Place& back : entered)
+      for (std::uint64_t i = 0; i < size.clusters_for(back.bytes); ++i)
+        disk.image.allocator().metadata().remove(size.containing(back.offset) + i);
+    return done;
+  }
   return {};
+}
+
+// The header in the file names the old table until the next change of the image, which marks it in
+// use, and so not trusted.
+void Deduplicator::abandon_table(const block::Error& why) {
+  table_.abandon();
+  extension_.table_offset = HostOffset();
+  extension_.table_entries = 0;
+  enter_extension(disk.image.header(), extension_);
+  tell_of_loss("the table", why);
+}
+
+void Deduplicator::tell_of_loss(const std::string& what, const block::Error& why) {
+  if (std::exchange(told_of_loss_, true)) return;
+  on_loss_("deduplication: " + what +
+           " is lost, so less is shared; no data is lost: " + why.message());
 }
 
 block::DedupInfo Deduplicator::info() {
@@ -260,7 +299,8 @@ void Deduplicator::at_clean_close(qcow2::Header& header) {
   record_witness(disk, extension_);
   // Entries that were not trusted in this session are not trusted in the next one. Without flushes
   // nobody knows which part of them is in the file.
-  if (trusted_ && table_.waiting_changes() == 0 && !disk.image.file().flushes_nothing())
+  if (trusted_ && table_.waiting_changes() == 0 && !table_.has_changes() &&
+      !disk.image.file().flushes_nothing())
     extension_.set(in_use, false);
   enter_extension(header, extension_);
 }
@@ -288,6 +328,14 @@ std::vector<qcow2::TableWrite> Deduplicator::begin_write_back() {
 void Deduplicator::end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written) {
   disk.image.metadata_mutex.assert_held();
   table_.end_write_back(writes, written);
+}
+
+void Deduplicator::table_lost(const qcow2::TableWrite& write, const block::Error& why) {
+  disk.image.metadata_mutex.assert_held();
+  if (write.table == table_.l1_offset())
+    abandon_table(why);
+  else
+    table_.lose_block(write.table, why);
 }
 
 } // namespace qcow2_dedup

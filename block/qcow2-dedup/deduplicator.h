@@ -25,14 +25,18 @@ struct DedupSettings {
 // lock.
 class Deduplicator final : public qcow2::ImageClient {
 public:
+  // Called once, with the metadata lock held, when a part of the table is lost: what, and why.
+  using OnLoss = std::function<void(const std::string&)>;
+
   // `trusted`: the table was closed cleanly. Else every match is confirmed by comparing bytes, now
   // and in later sessions, because an entry may be older than its cluster. The image and the disk
   // outlive this.
   Deduplicator(qcow2::Disk& disk, Extension extension, dedup::Hasher hasher, DedupSettings settings,
-               bool trusted);
+               bool trusted, OnLoss on_loss);
 
-  // Reads the dedup table's L1.
-  Result<void> load() EXCLUDES(disk.image.metadata_mutex);
+  // Reads the dedup table's L1. A table that cannot be read or overlaps other metadata is lost: a
+  // new one is begun, and false is returned.
+  bool load() EXCLUDES(disk.image.metadata_mutex);
 
   // --- Status; any thread, no lock needed ---
   bool paused() const { return paused_.load(std::memory_order_relaxed); }
@@ -105,6 +109,7 @@ public:
   std::size_t waiting_changes() const override;
   std::vector<qcow2::TableWrite> begin_write_back() override;
   void end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written) override;
+  void table_lost(const qcow2::TableWrite& write, const block::Error& why) override;
   void at_clean_close(qcow2::Header& header) override;
 
 private:
@@ -114,6 +119,11 @@ private:
   // Sees to it that no L2 entry carries COPIED for the candidate, which has so many references;
   // false if that is not known.
   bool clear_copied(HostCluster candidate, const Entry& entry, std::uint64_t references)
+      REQUIRES(disk.image.metadata_mutex);
+  Result<void> enter_table() REQUIRES(disk.image.metadata_mutex);
+  // The whole table cannot be used: there is none from now on.
+  void abandon_table(const block::Error& why) REQUIRES(disk.image.metadata_mutex);
+  void tell_of_loss(const std::string& what, const block::Error& why)
       REQUIRES(disk.image.metadata_mutex);
   void forget_deleted(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // The table has lost that fingerprint.
@@ -126,6 +136,8 @@ private:
   dedup::HashHelper hash_helper_{hasher_};
   const DedupSettings settings_;
   const bool trusted_;
+  const OnLoss on_loss_;
+  bool told_of_loss_ GUARDED_BY(disk.image.metadata_mutex) = false;
   // Deduplication goes no further than this refcount; the other half of the range is left to
   // snapshots.
   const std::uint64_t max_shared_refcount_;

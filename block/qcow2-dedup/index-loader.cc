@@ -66,6 +66,7 @@ void IndexLoader::read_block(std::uint64_t index, std::vector<Found>& found) {
   // An unreadable block means that its clusters are not shared.
   if (!dedup_.disk.image.file().read(place, memory.span())) return;
   ConstHashBlock block(memory.data(), hash_block_bytes);
+  if (!check_block_end(block)) return;
   for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
     Entry entry = load_entry(block, slot);
     if (!entry.empty()) found.push_back({entry.fingerprint, cluster_at(index, slot)});

@@ -93,12 +93,13 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state) {
   BLOCK_TRY_ASSIGN(
       block::CheckReport report,
       qcow2::repair_after_crash(state.host_file, header, table ? &*table : nullptr, tell));
-  if (report.corruptions > 0 || report.check_errors > 0)
+  if (report.corruptions > 0)
     return Error(ErrorKind::corrupt,
                  "the image was not closed cleanly and cannot be repaired by itself")
         .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
   state.host_file.end_restoring_lost_writes();
   if (table) state.extension = table->extension();
+  state.mapping_incomplete = report.check_errors > 0;
   return {};
 }
 
@@ -148,11 +149,12 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
   // The bit stands from the first change to the clean end.
   bool trusted = !state.extension->has(in_use);
   std::optional<std::uint64_t> scan_from = state.extension->scan_mark();
-  if (unclean) scan_from = 0;
-  state.dedup =
-      std::make_unique<Deduplicator>(*state.disk, *state.extension, hasher, settings, trusted);
+  state.dedup = std::make_unique<Deduplicator>(
+      *state.disk, *state.extension, hasher, settings, trusted,
+      [&node](const std::string& what) { node.emit(block::NodeEvent::warning, what); });
   state.extension.reset();
-  BLOCK_TRY(state.dedup->load());
+  const bool loaded = state.dedup->load();
+  if (unclean || !loaded) scan_from = 0;
   state.image->set_client(state.dedup.get());
   state.scan = std::make_unique<BackgroundScan>(node, *state.dedup, scan_from, scan_rate);
   state.index_loader =
@@ -189,7 +191,9 @@ Result<void> open(Node& node, Options& options) {
   // Without the extension the bit is another program's.
   const bool deduplicated = state->header.find_extension(extension_magic) != nullptr;
   BLOCK_TRY(qcow2::check_supported(state->header, deduplicated ? dedup_feature_mask : 0));
-  BLOCK_TRY(qcow2::check_table_places(state->header, length));
+  BLOCK_TRY(qcow2::check_l1_place(state->header, length));
+  if (writable && !node.for_check())
+    BLOCK_TRY(qcow2::check_refcount_table_place(state->header, length));
   BLOCK_TRY_ASSIGN(state->extension, find_extension(state->header, writable && !node.for_check()));
   BLOCK_TRY(open_backing(node, state->header));
   node.limits().opt_transfer = static_cast<std::uint32_t>(state->header.cluster_size().bytes());
@@ -218,9 +222,18 @@ Result<void> open(Node& node, Options& options) {
   state->image =
       std::make_unique<qcow2::Image>(state->host_file, std::move(state->header), taken.image);
   BLOCK_TRY(state->image->load());
+  if (Result<void> counted = state->image->load_refcounts(); !counted && writable)
+    return std::move(counted).error().with_hint(
+        "Run 'dedup-img check -r all' on the image; it can still be opened read-only.");
   state->disk = std::make_unique<qcow2::Disk>(*state->image, node);
   BLOCK_TRY(state->disk->load());
   if (writable) {
+    if (state->mapping_incomplete) {
+      state->image->keep_unknown_clusters();
+      node.emit(block::NodeEvent::warning,
+                "the image was not closed cleanly, and not every L2 table can be read; until that "
+                "is repaired no space in it is used again");
+    }
     BLOCK_TRY(state->image->enter_all_metadata());
     if (lost_tail) BLOCK_TRY(accept_lost_tail(*state, HostOffset(length)));
     if (state->extension)

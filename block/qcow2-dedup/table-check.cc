@@ -16,6 +16,7 @@ Result<void> never_grows(HostOffset, std::uint32_t) {
   return {};
 }
 void no_index(HostCluster, const dedup::Fingerprint&) {}
+void no_blocks(std::uint64_t, const block::Error&) {}
 
 } // namespace
 
@@ -25,7 +26,7 @@ TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension e
       header_(header),
       cluster_size_(header.cluster_size()),
       extension_(extension),
-      table_(file, header.cluster_size(), 0, counters_, never_grows, no_index),
+      table_(file, header.cluster_size(), 0, counters_, never_grows, no_index, no_blocks),
       blocks_(file, hash_block_bytes),
       owners_bytes_(owners_bytes),
       deep_(deep),
@@ -136,7 +137,9 @@ std::uint64_t TableCheck::steps() const {
 // not exist.
 bool TableCheck::fits(HostCluster cluster, const Entry& entry,
                       const qcow2::References& references) const {
-  if (references.use(cluster) != qcow2::ClusterUse::data) return false;
+  qcow2::ClusterUse use = references.use(cluster);
+  if (!references.complete()) return use != qcow2::ClusterUse::metadata;
+  if (use != qcow2::ClusterUse::data) return false;
   if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return false;
   if (references.count(cluster) != 1) return true;
   std::optional<GuestCluster> owner = owners_.owner(cluster);

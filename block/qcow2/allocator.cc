@@ -140,12 +140,13 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
   std::uint64_t entries_per_cluster = cluster_size_.bytes() / table_entry_bytes;
   std::size_t old_entries = refcounts_.table_entries();
   HostOffset old_offset = refcounts_.table_offset();
-  HostCluster base(refcounts_.capacity());
+  HostCluster base(
+      std::max(refcounts_.capacity(), (kept_end_.value() + per_block - 1) / per_block * per_block));
 
   std::uint64_t blocks = 1, table_clusters = 0;
   while (true) {
     std::uint64_t entries = std::max<std::uint64_t>(
-        {old_entries * 2, min_clusters / per_block + 1, old_entries + blocks});
+        {old_entries * 2, min_clusters / per_block + 1, base.value() / per_block + blocks});
     table_clusters = (entries + entries_per_cluster - 1) / entries_per_cluster;
     std::uint64_t needed = (blocks + table_clusters + per_block - 1) / per_block;
     if (needed <= blocks) break;
@@ -212,6 +213,9 @@ std::uint64_t Allocator::noted(HostCluster cluster) const {
 Result<std::uint64_t> Allocator::references(HostCluster cluster) {
   BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
   std::uint64_t gone = noted(cluster);
+  // Two at least: the one that asks, and one that nobody knows.
+  if (may_have_unknown_owners(cluster))
+    return std::max<std::uint64_t>(2, stored + 1 - std::min(gone, stored));
   return stored > gone ? stored - gone : 0;
 }
 
@@ -237,13 +241,18 @@ Result<std::uint64_t> Allocator::drop_reference(HostCluster cluster) {
 
 void Allocator::note_dropped(HostCluster cluster, std::uint64_t left) {
   ++dropped_[cluster];
-  if (left == 1) single_owners_.add(cluster, 1);
+  if (left == 1 && !may_have_unknown_owners(cluster)) single_owners_.add(cluster, 1);
 }
 
 Result<void> Allocator::drop_references(HostCluster first, std::uint64_t clusters) {
   for (std::uint64_t i = 0; i < clusters; ++i)
     BLOCK_TRY(drop_reference(first + i));
   return {};
+}
+
+void Allocator::keep_all_below(HostCluster end) {
+  kept_end_ = end;
+  single_cursor_ = multi_cursor_ = end;
 }
 
 void Allocator::note_free(HostCluster cluster) {
@@ -271,6 +280,7 @@ Result<void> Allocator::end_drop(bool durable, const std::function<void(HostClus
 
 Result<void> Allocator::lower(HostCluster cluster, std::uint64_t count,
                               const std::function<void(HostCluster)>& freed) {
+  if (may_have_unknown_owners(cluster)) return {};
   BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
   std::uint64_t left = stored > count ? stored - count : 0;
   BLOCK_TRY(refcounts_.set(cluster, left));

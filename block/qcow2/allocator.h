@@ -41,6 +41,12 @@ public:
   // anything is written there. Set it before the first allocation.
   using OnAllocated = std::function<void(HostCluster, std::uint64_t)>;
   void set_on_allocated(OnAllocated on_allocated) { on_allocated_ = std::move(on_allocated); }
+  // Clusters below that one may have owners that nobody has counted, because a part of the mapping
+  // could not be read. From now on each of them has one reference more than its refcount says, so
+  // it is neither freed nor written in place; new clusters come from `end` on. Before the first
+  // request.
+  void keep_all_below(HostCluster end);
+  bool may_have_unknown_owners(HostCluster cluster) const { return cluster < kept_end_; }
   // Error: corrupt, if the cluster holds metadata, so that an L2 entry must not name it.
   Result<void> check_data_place(HostCluster cluster) const;
   struct Run {
@@ -111,6 +117,7 @@ private:
   HostCluster multi_cursor_;
   ClusterSet metadata_;
   ClusterSet single_owners_;
+  HostCluster kept_end_; // see keep_all_below()
   DroppedReferences dropped_;
   DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
 };

@@ -64,6 +64,10 @@ HostOffset MappingWalk::table_offset(std::size_t l1_index) const {
   return HostOffset(l1_[l1_index] & offset_mask);
 }
 
+GuestOffset MappingWalk::guest_start(std::size_t l1_index) const {
+  return cluster_size_.start(GuestCluster(l1_index * (cluster_size_.bytes() / table_entry_bytes)));
+}
+
 Result<void>
 MappingWalk::for_each_table(const CheckStep& step,
                             const std::function<void(std::size_t l1_index)>& visit_entry,
@@ -96,9 +100,9 @@ void MappingWalk::check_l1_entry(std::size_t l1_index) {
   HostOffset table = table_offset(l1_index);
   if (table.value() == 0) return;
   references_.add(table, cluster_size_.bytes(), ClusterUse::metadata, 1, findings_);
-  if (table.value() >= references_.file_bytes()) incomplete_ = true;
+  if (table.value() >= references_.file_bytes()) references_.set_incomplete();
   if (!cluster_size_.aligned(table)) {
-    incomplete_ = true;
+    references_.set_incomplete();
     findings_.corruption(format_line("ERROR l2_offset=%" PRIx64
                                      ": Table is not cluster aligned; L1 entry corrupted",
                                      table.value()));
@@ -109,8 +113,8 @@ Result<void> MappingWalk::count(const CheckStep& step) {
   references_.add(header_.l1_offset, header_.l1_bytes(), ClusterUse::metadata, 1, findings_);
   return for_each_table(
       step, [&](std::size_t index) { check_l1_entry(index); },
-      [&](std::size_t, HostOffset table, std::uint64_t times) {
-        return count_table(table, times);
+      [&](std::size_t index, HostOffset table, std::uint64_t times) {
+        return count_table(index, table, times);
       });
 }
 
@@ -126,11 +130,14 @@ void MappingWalk::count_compressed(L2Entry entry, std::uint64_t times) {
   findings_.report().fragmented_clusters += times; // as its data begins anywhere
 }
 
-Result<void> MappingWalk::count_table(HostOffset table, std::uint64_t times) {
+Result<void> MappingWalk::count_table(std::size_t l1_index, HostOffset table, std::uint64_t times) {
   Result<std::span<std::byte>> read = reader_.read(table);
   if (!read) {
-    incomplete_ = true;
-    findings_.failure("ERROR: L2 table: " + read.error().message());
+    references_.set_incomplete();
+    findings_.failure(format_line("ERROR: L2 table of guest offset 0x%" PRIx64 ": %s; the %" PRIu64
+                                  " bytes from there on cannot be read",
+                                  guest_start(l1_index).value(), read.error().message().c_str(),
+                                  guest_start(1).value()));
     return {};
   }
   std::span<std::byte> bytes = read.value();
@@ -173,6 +180,9 @@ Result<void> MappingWalk::count_table(HostOffset table, std::uint64_t times) {
 
 Result<void> MappingWalk::check_copied(const StoredRefcounts& stored, bool repair,
                                        CheckClient* client, const CheckStep& step) {
+  // Refcounts of a dirty image that miss references do not say who may carry COPIED.
+  if (!references_.complete() && header_.dirty())
+    return client ? tell_references(*client) : Result<void>();
   const char* verb = repair ? "Repairing" : "ERROR";
   auto check_entry = [&](std::size_t index) {
     if (table_offset(index).value() == 0) return;
@@ -233,9 +243,8 @@ void MappingWalk::tell_reference(CheckClient& client, std::size_t l1_index, std:
                                  HostOffset host) {
   HostCluster cluster = cluster_size_.containing(host);
   if (!cluster_size_.aligned(host) || references_.use(cluster) != ClusterUse::data) return;
-  std::uint64_t per_table = cluster_size_.bytes() / table_entry_bytes;
-  GuestCluster guest(l1_index * per_table + at / table_entry_bytes);
-  client.data_reference(cluster_size_.start(guest), cluster, references_.count(cluster));
+  GuestOffset guest = guest_start(l1_index) + ((at / table_entry_bytes) << cluster_size_.bits());
+  client.data_reference(guest, cluster, references_.count(cluster));
 }
 
 Result<void> MappingWalk::tell_references(CheckClient& client) {

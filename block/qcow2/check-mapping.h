@@ -18,15 +18,13 @@ public:
   // Reads the L1 table.
   Result<void> load();
 
-  // First pass: counts every reference and checks that each entry is well-formed. `step` is called
-  // after each L1 entry, here and in the second pass.
+  // First pass: counts every reference and checks that each entry is well-formed. An L2 table that
+  // cannot be found or read is a finding, and the references are incomplete. `step` is called after
+  // each L1 entry, here and in the second pass.
   Result<void> count(const CheckStep& step);
 
-  // An L2 table could not be found or read, so that there may be references that nobody counted.
-  bool incomplete() const { return incomplete_; }
-
-  // Second pass: compares COPIED flags with refcounts, corrects them if `repair`, and tells the
-  // client, which may be null, of data references.
+  // Second pass: compares COPIED flags with refcounts, as far as these can be relied on, corrects
+  // them if `repair`, and tells the client, which may be null, of data references.
   Result<void> check_copied(const StoredRefcounts& stored, bool repair, CheckClient* client,
                             const CheckStep& step);
 
@@ -38,11 +36,13 @@ private:
       std::function<Result<void>(std::size_t l1_index, HostOffset table, std::uint64_t times)>;
 
   HostOffset table_offset(std::size_t l1_index) const;
+  // The first guest byte that the L1 entry maps.
+  GuestOffset guest_start(std::size_t l1_index) const;
   Result<void> for_each_table(const CheckStep& step,
                               const std::function<void(std::size_t l1_index)>& visit_entry,
                               const VisitTable& visit_table);
   void check_l1_entry(std::size_t l1_index);
-  Result<void> count_table(HostOffset table, std::uint64_t times);
+  Result<void> count_table(std::size_t l1_index, HostOffset table, std::uint64_t times);
   void count_compressed(L2Entry entry, std::uint64_t times);
   Result<void> check_table_copied(std::size_t l1_index, HostOffset table,
                                   const StoredRefcounts& stored, bool repair, CheckClient* client);
@@ -57,7 +57,6 @@ private:
   TableReader reader_;
   std::vector<std::uint64_t> l1_;
   std::vector<bool> changed_l1_pages_; // pages of l1_page_entries entries
-  bool incomplete_ = false;
 };
 
 } // namespace qcow2

@@ -23,17 +23,23 @@ StoredRefcounts::StoredRefcounts(HostFile& file, const Header& header, Reference
       clusters_per_block_(cluster_size_.bytes() * 8 / header.refcount_bits()),
       reader_(file, cluster_size_.bytes()) {}
 
-Result<void> StoredRefcounts::load() {
-  std::uint64_t bytes = std::uint64_t{header_.refcount_table_clusters} << header_.cluster_bits;
-  std::vector<std::uint64_t> table(bytes / table_entry_bytes);
-  auto raw = std::as_writable_bytes(std::span(table));
-  if (Result<void> done = file_.read(header_.refcount_table_offset, raw); !done)
-    return std::move(done).error().context("refcount table");
-  for (std::uint64_t& entry : table)
-    entry = block::load_big_endian<std::uint64_t>(reinterpret_cast<const std::byte*>(&entry));
-  table_ = std::move(table);
+void StoredRefcounts::load() {
+  table_.resize(header_.refcount_table_bytes() / table_entry_bytes);
   states_.assign(table_.size(), BlockState::none);
-  return {};
+  auto raw = std::as_writable_bytes(std::span(table_));
+  Result<void> done = check_refcount_table_place(header_, references_.file_bytes());
+  if (done) done = file_.read(header_.refcount_table_offset, raw);
+  if (!done) {
+    // Nothing is known of any refcount.
+    std::fill(table_.begin(), table_.end(), 0);
+    states_.assign(table_.size(), BlockState::rejected);
+    damaged_ = true;
+    ++corruptions_;
+    findings_.corruption("ERROR refcount table: " + done.error().message());
+    return;
+  }
+  for (std::uint64_t& entry : table_)
+    entry = block::load_big_endian<std::uint64_t>(reinterpret_cast<const std::byte*>(&entry));
 }
 
 HostOffset StoredRefcounts::block_offset(std::size_t index) const {
@@ -52,8 +58,11 @@ void StoredRefcounts::damage(std::size_t index, BlockState state, const std::str
 }
 
 void StoredRefcounts::count_structure() {
-  references_.add(header_.refcount_table_offset, table_.size() * table_entry_bytes,
-                  ClusterUse::metadata, 1, findings_);
+  // One outside the file is a finding of load(), and holds no cluster.
+  table_counted_ = check_refcount_table_place(header_, references_.file_bytes()).ok();
+  if (table_counted_)
+    references_.add(header_.refcount_table_offset, header_.refcount_table_bytes(),
+                    ClusterUse::metadata, 1, findings_);
   ClusterCounts named; // clusters that an earlier entry names
   for (std::size_t index = 0; index < table_.size(); ++index) {
     if (table_[index] == 0) continue;
@@ -251,7 +260,7 @@ Result<void> StoredRefcounts::collect_higher(ClusterCounts& higher) {
 
 void StoredRefcounts::release_structure(const VisitReleased& visit) {
   std::vector<HostCluster> clusters;
-  for (std::uint64_t i = 0; i < header_.refcount_table_clusters; ++i)
+  for (std::uint64_t i = 0; table_counted_ && i < header_.refcount_table_clusters; ++i)
     clusters.push_back(cluster_size_.containing(header_.refcount_table_offset) + i);
   for (std::size_t index = 0; index < table_.size(); ++index)
     if (counted(states_[index])) clusters.push_back(cluster_size_.containing(block_offset(index)));

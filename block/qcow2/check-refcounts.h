@@ -16,8 +16,8 @@ public:
   StoredRefcounts(HostFile& file, const Header& header, References& references,
                   CheckFindings& findings);
 
-  // Reads the refcount table.
-  Result<void> load();
+  // Reads the refcount table. One that cannot be read is a finding.
+  void load();
   std::uint64_t table_entries() const { return table_.size(); }
 
   // Counts the references to the table and to its blocks; a block that cannot be what it is named
@@ -101,6 +101,7 @@ private:
   std::uint64_t corruptions_ = 0; // findings of this object
   std::uint64_t leaks_ = 0;
   bool damaged_ = false;
+  bool table_counted_ = false; // the table lies where clusters are counted
   bool has_zero_refcounts_ = false;
 };
 

@@ -46,10 +46,15 @@ public:
   // One beyond the last cluster that is in the file or referenced.
   HostCluster end() const;
 
+  // Part of the mapping could not be read: any cluster may have references that are not counted.
+  void set_incomplete() { complete_ = false; }
+  bool complete() const { return complete_; }
+
 private:
   ClusterSize cluster_size_;
   std::uint64_t max_count_; // of a refcount field
   std::uint64_t file_bytes_;
+  bool complete_ = true;
   ClusterCounts counts_;
   ClusterCounts metadata_; // of counts_, references that are metadata
   ClusterCounts dangling_;

@@ -66,7 +66,7 @@ void Check::step() {
 
 Result<CheckReport> Check::run() {
   BLOCK_TRY(mapping_.load());
-  BLOCK_TRY(stored_.load());
+  stored_.load();
   if (findings_.repairs()) BLOCK_TRY(clear_foreign_autoclear_features());
   total_steps_ = 2 * std::uint64_t{header_.l1_entries} + stored_.table_entries();
   if (client_) total_steps_ += client_->steps();
@@ -114,7 +114,7 @@ Result<void> Check::store_features(std::uint64_t place, std::uint64_t features) 
 
 Result<void> Check::repair_refcounts() {
   // What could not be followed may name clusters that look unused.
-  bool lower = request_.repair_leaks && !mapping_.incomplete();
+  bool lower = request_.repair_leaks && references_.complete();
   bool rebuild = stored_.damaged() ||
                  (stored_.has_zero_refcounts() && zero_refcounts_ == ZeroRefcounts::rebuild);
   if (request_.repair_leaks && !lower && stored_.leaks() > 0)

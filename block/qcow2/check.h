@@ -44,7 +44,7 @@ public:
 
 // Examines the image; repairs it as far as `request` says. Finding lines and counters are those of
 // qemu-img check. `header` is what the file says and has passed check_supported() and
-// check_table_places(); with repair it is changed along with the file (place of the refcount table,
+// check_l1_place(); with repair it is changed along with the file (place of the refcount table,
 // features). `client` may be null.
 //
 // Guest data is never written. Repair writes refcounts and tables first, makes them durable, and

@@ -23,6 +23,7 @@ Result<void> create_empty(block::Node& file, Header header) {
 
   Image image(host, header, {});
   BLOCK_TRY(image.load());
+  BLOCK_TRY(image.load_refcounts());
   {
     block::MutexGuard hold(image.metadata_mutex);
     for (std::uint64_t cluster = 0; cluster < 3; ++cluster)

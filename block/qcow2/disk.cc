@@ -42,10 +42,13 @@ Result<void> Disk::settle_copied_flags() {
     if (!beyond_disk) count = std::min(count, clusters - first);
     BLOCK_TRY(image.begin_change());
     MutexGuard hold(image.metadata_mutex);
-    // No guest needs what is there, so what is wrong with it is a matter for a check.
-    if (Result<void> settled = settle_copied_flags(GuestCluster(first), count);
-        !settled && !beyond_disk)
-      return settled;
+    Result<void> settled = settle_copied_flags(GuestCluster(first), count);
+    // No guest needs what is beyond the disk, so what is wrong there is a matter for a check. An
+    // owner in a table that cannot be read now is one for the next opener.
+    if (!settled && !beyond_disk) {
+      if (settled.error().kind() == ErrorKind::corrupt) return settled;
+      image.leave_dirty();
+    }
     image.trim_caches();
     first += count;
   }

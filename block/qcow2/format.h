@@ -36,8 +36,9 @@ inline constexpr std::uint8_t zlib = 0;
 inline constexpr std::uint8_t zstd = 1;
 } // namespace compression
 
-// Byte positions of the fields that are rewritten alone. Each lies within one 512-byte sector, so a
-// torn write leaves the old or the new value.
+// Byte positions of the fields that are read or rewritten alone. Each lies within one 512-byte
+// sector, so a torn write leaves the old or the new value.
+inline constexpr std::uint64_t header_cluster_bits_field = 20;   // 32 bit
 inline constexpr std::uint64_t header_size_field = 24;           // 64 bit: guest bytes
 inline constexpr std::uint64_t header_l1_field = 36;             // 32 bit entries, 64 bit offset
 inline constexpr std::uint64_t header_refcount_table_field = 48; // 64 bit offset, 32 bit clusters

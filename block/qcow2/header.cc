@@ -23,6 +23,13 @@ Error corrupt(std::string message) {
   return Error(ErrorKind::corrupt, std::move(message));
 }
 
+Result<void> check_inside(HostOffset offset, std::uint64_t bytes, std::uint64_t file_length,
+                          const char* what) {
+  if (offset.value() != 0 && offset.value() <= file_length && bytes <= file_length - offset.value())
+    return {};
+  return corrupt(std::string(what) + " lies outside the image file");
+}
+
 // What the standard says of the extensions that it knows.
 Result<void> check_extension(const Header& header, const Extension& found) {
   std::size_t length = found.data.size();
@@ -194,19 +201,14 @@ Result<void> check_supported(const Header& header, std::uint64_t known_incompati
   return {};
 }
 
-Result<void> check_table_places(const Header& header, std::uint64_t file_length) {
-  auto inside = [&](HostOffset offset, std::uint64_t bytes) {
-    return offset.value() <= file_length && bytes <= file_length - offset.value();
-  };
-  std::uint64_t refcount_table_bytes = std::uint64_t{header.refcount_table_clusters}
-                                       << header.cluster_bits;
-  if (header.refcount_table_offset.value() == 0 ||
-      !inside(header.refcount_table_offset, refcount_table_bytes))
-    return corrupt("Reference count table lies outside the image file");
-  if (header.l1_entries > 0 &&
-      (header.l1_offset.value() == 0 || !inside(header.l1_offset, header.l1_bytes())))
-    return corrupt("Active L1 table lies outside the image file");
-  return {};
+Result<void> check_l1_place(const Header& header, std::uint64_t file_length) {
+  if (header.l1_entries == 0) return {};
+  return check_inside(header.l1_offset, header.l1_bytes(), file_length, "Active L1 table");
+}
+
+Result<void> check_refcount_table_place(const Header& header, std::uint64_t file_length) {
+  return check_inside(header.refcount_table_offset, header.refcount_table_bytes(), file_length,
+                      "Reference count table");
 }
 
 const Extension* Header::find_extension(std::uint32_t type) const {

@@ -59,6 +59,9 @@ struct Header {
   bool corrupt() const { return incompatible_features & bit(incompatible::corrupt_bit); }
   bool lazy_refcounts() const { return compatible_features & bit(compatible::lazy_refcounts_bit); }
   std::uint64_t l1_bytes() const { return std::uint64_t{l1_entries} * table_entry_bytes; }
+  std::uint64_t refcount_table_bytes() const {
+    return std::uint64_t{refcount_table_clusters} << cluster_bits;
+  }
 
   const Extension* find_extension(std::uint32_t type) const; // null if absent; owned by the header
   // Replaces the extension of that type in its place, or appends it.
@@ -92,8 +95,10 @@ Result<Header> decode_header(std::span<const std::byte> first_bytes);
 // standard ones.
 Result<void> check_supported(const Header& header, std::uint64_t known_incompatible);
 
-// Checks that the tables the header names lie within the file. `file_length` in bytes.
-Result<void> check_table_places(const Header& header, std::uint64_t file_length);
+// Check that a table which the header names lies within the file. `file_length` in bytes. Reading
+// needs the L1 table only.
+Result<void> check_l1_place(const Header& header, std::uint64_t file_length);
+Result<void> check_refcount_table_place(const Header& header, std::uint64_t file_length);
 
 // The feature name table extension. What is cut off or of an unknown kind is ignored.
 std::vector<FeatureName> decode_feature_names(std::span<const std::byte> data);

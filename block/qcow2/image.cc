@@ -13,21 +13,32 @@ struct Image::Changes {
   std::vector<TableWrite> refcount_blocks;
   std::vector<TableWrite> refcount_table;
   std::vector<TableWrite> client_tables;
+  std::vector<std::pair<const TableWrite*, Error>> lost; // of client_tables
   std::vector<TableWrite> l2_tables;
   std::vector<std::pair<Mapping*, std::vector<TableWrite>>> l1_tables;
 };
 
+// The header has one cluster. Headers are short and clusters rarely longer than 64 KiB: so much is
+// read at once, and if that fails, no more than the cluster, because what follows is not the
+// header's matter.
 Result<Header> read_header(HostFile& file) {
-  std::size_t bytes = std::min<std::uint64_t>(file.end().value(), bit(max_cluster_bits));
-  // Headers are short and clusters rarely longer than 64 KiB: read more only for larger ones.
-  std::size_t first_read = std::min<std::size_t>(bytes, 64 * 1024);
-  block::AlignedBuffer memory(std::max<std::size_t>(bytes, 1));
-  if (first_read > 0) BLOCK_TRY(file.read(HostOffset(0), memory.span().first(first_read)));
-  if (first_read < bytes && has_magic(memory.span()) &&
-      block::load_big_endian<std::uint32_t>(memory.data() + 20) > 16)
-    BLOCK_TRY(file.read(HostOffset(first_read), memory.span().subspan(first_read)));
-  else
-    bytes = first_read;
+  constexpr std::size_t usual = 64 * 1024;
+  std::size_t available = std::min<std::uint64_t>(file.end().value(), bit(max_cluster_bits));
+  block::AlignedBuffer memory(std::max<std::size_t>(available, 1));
+  std::size_t bytes = std::min(available, usual);
+  if (bytes > 0 && !file.read(HostOffset(0), memory.span().first(bytes))) {
+    bytes = std::min<std::size_t>(available, bit(min_cluster_bits));
+    BLOCK_TRY(file.read(HostOffset(0), memory.span().first(bytes)));
+  }
+  if (bytes < available && has_magic(memory.span())) {
+    auto bits = block::load_big_endian<std::uint32_t>(memory.data() + header_cluster_bits_field);
+    std::size_t wanted =
+        bits <= max_cluster_bits ? std::min<std::size_t>(available, bit(bits)) : bytes;
+    if (wanted > bytes) {
+      BLOCK_TRY(file.read(HostOffset(bytes), memory.span().subspan(bytes, wanted - bytes)));
+      bytes = wanted;
+    }
+  }
   return decode_header(memory.span().first(bytes));
 }
 
@@ -61,7 +72,11 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
 Result<void> Image::load() {
   MutexGuard hold(metadata_mutex);
   stored_header_.resize(cluster_size_.bytes());
-  BLOCK_TRY(file_.read(HostOffset(0), std::span(stored_header_)));
+  return file_.read(HostOffset(0), std::span(stored_header_));
+}
+
+Result<void> Image::load_refcounts() {
+  MutexGuard hold(metadata_mutex);
   return refcounts_.load(header_);
 }
 
@@ -74,7 +89,11 @@ void Image::add_mapping(Mapping* mapping) {
 Result<void> Image::enter_metadata(HostOffset offset, std::uint64_t bytes) {
   if (bytes == 0) return {};
   HostCluster first = cluster_size_.containing(offset);
-  if (allocator_.metadata().add(first, cluster_size_.clusters_for(bytes))) return {};
+  std::uint64_t clusters = cluster_size_.clusters_for(bytes);
+  if (!allocator_.metadata().contains_any(first, clusters)) {
+    allocator_.metadata().add(first, clusters);
+    return {};
+  }
   return Error(ErrorKind::corrupt, "metadata overlaps at or after host cluster " +
                                        std::to_string(first.value()) +
                                        "; the image cannot be written to")
@@ -96,6 +115,12 @@ Result<void> Image::enter_all_metadata() {
       BLOCK_TRY(enter_metadata(table, cluster));
   }
   return {};
+}
+
+void Image::keep_unknown_clusters() {
+  MutexGuard hold(metadata_mutex);
+  leave_dirty();
+  allocator_.keep_all_below(HostCluster(cluster_size_.clusters_for(file_.end().value())));
 }
 
 Result<void> Image::store_header() {
@@ -222,6 +247,8 @@ Result<void> Image::write_back(Scope scope) {
   bool durable = written.ok();
   refcounts_.blocks().end_write_back(changes.refcount_blocks, durable);
   refcounts_.end_table_write_back(changes.refcount_table, durable);
+  for (const auto& [write, why] : changes.lost)
+    client_->table_lost(*write, why);
   if (client_) client_->end_write_back(changes.client_tables, durable);
   l2_tables_.end_write_back(changes.l2_tables, durable);
   for (auto& [mapping, writes] : changes.l1_tables)
@@ -245,9 +272,9 @@ Result<void> Image::write_back(Scope scope) {
 // 2. The refcount table, after the blocks that it points to.
 // 3. L2 and L1 entries. A new L2 table was written as zeros before step 1, so L1 may become durable
 // before it. Only after that end_drop() lowers refcounts.
-Result<void> Image::write_changes(const Changes& changes) {
+Result<void> Image::write_changes(Changes& changes) {
   BLOCK_TRY(write_tables(file_, DebugEvent::refblock_update_part, changes.refcount_blocks));
-  BLOCK_TRY(write_tables(file_, DebugEvent::dedup_block_update, changes.client_tables));
+  BLOCK_TRY(write_client_tables(changes));
   BLOCK_TRY(file_.barrier());
   if (!changes.refcount_table.empty()) {
     BLOCK_TRY(write_tables(file_, DebugEvent::refblock_alloc_hookup, changes.refcount_table));
@@ -257,6 +284,17 @@ Result<void> Image::write_changes(const Changes& changes) {
   for (const auto& [mapping, writes] : changes.l1_tables)
     BLOCK_TRY(write_tables(file_, DebugEvent::l1_update, writes));
   return file_.barrier();
+}
+
+// They only hold hints, so what cannot be written is lost and the rest goes on. A full disk is no
+// bad sector: there the write-back fails, and is tried again when there is room.
+Result<void> Image::write_client_tables(Changes& changes) {
+  Result<void> all = write_tables(file_, DebugEvent::dedup_block_update, changes.client_tables);
+  if (all || all.error().kind() == ErrorKind::no_space) return all;
+  for (const TableWrite& write : changes.client_tables)
+    if (Result<void> one = write_tables(file_, DebugEvent::dedup_block_update, {write}); !one)
+      changes.lost.emplace_back(&write, std::move(one).error());
+  return {};
 }
 
 // Under the metadata lock, so that nobody is given a cluster that is just being punched. A failure
@@ -288,7 +326,7 @@ Result<void> Image::close() {
   MutexGuard hold(metadata_mutex);
   if (client_) client_->at_clean_close(header_);
   // What the client could not store contradicts the file: the next opener has to repair it.
-  if (waiting == 0) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
+  if (waiting == 0 && !stays_dirty_) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
   return store_header();
 }
 

@@ -43,6 +43,8 @@ public:
   virtual std::size_t waiting_changes() const = 0;
   virtual std::vector<TableWrite> begin_write_back() = 0;
   virtual void end_write_back(const std::vector<TableWrite>& writes, bool written) = 0;
+  // Before end_write_back(): this piece cannot be written, which fails nothing else.
+  virtual void table_lost(const TableWrite& write, const block::Error& why) = 0;
   // The image is closed cleanly and all tables are durable: take back what before_first_change()
   // marked.
   virtual void at_clean_close(Header& header) = 0;
@@ -70,13 +72,20 @@ public:
   // `file` outlives the image. The header has been decoded and found supported.
   Image(HostFile& file, Header header, ImageSettings settings);
 
-  // Reads the refcount table.
+  // Reads what the header cluster holds.
   Result<void> load() EXCLUDES(metadata_mutex);
+  // Reads the refcount table, without which the image can be read and nothing more.
+  Result<void> load_refcounts() EXCLUDES(metadata_mutex);
   // Before writing, with all mappings added: enters all metadata of the standard in the allocator's
   // places. Error: corrupt, if metadata overlaps.
   Result<void> enter_all_metadata() EXCLUDES(metadata_mutex);
-  // Enters further metadata; same error.
+  // Enters further metadata; same error, and nothing is entered then.
   Result<void> enter_metadata(HostOffset offset, std::uint64_t bytes) REQUIRES(metadata_mutex);
+  // Part of the mapping could not be read when the image was repaired. Whatever the file holds now
+  // stays as it is, and so does the dirty bit: the next opener repairs again.
+  void keep_unknown_clusters() EXCLUDES(metadata_mutex);
+  // The next opener has to repair the image: a clean close keeps the dirty bit, if it is set.
+  void leave_dirty() REQUIRES(metadata_mutex) { stays_dirty_ = true; }
   // Whoever sits on top; before the first request. Not owned.
   void set_client(ImageClient* client) { client_ = client; }
   ImageClient* client() const { return client_; }
@@ -126,7 +135,8 @@ private:
   struct Changes;
 
   Result<void> write_back(Scope scope) REQUIRES(write_back_mutex_) EXCLUDES(metadata_mutex);
-  Result<void> write_changes(const Changes& changes);
+  Result<void> write_changes(Changes& changes);
+  Result<void> write_client_tables(Changes& changes);
   Result<void> refuse_if_corrupt() const;
   Result<void> mark_missing_copied() REQUIRES(metadata_mutex);
   Result<void> mark_changed() EXCLUDES(metadata_mutex);
@@ -147,6 +157,7 @@ private:
       0;                             // of flushes_asked_, those that a write-back covered
   std::atomic<bool> changed_{false}; // since open; set once, under write_back_mutex_
   std::atomic<bool> corrupt_{false};
+  bool stays_dirty_ GUARDED_BY(metadata_mutex) = false;
 
   Header header_ GUARDED_BY(metadata_mutex);
   std::vector<std::byte> stored_header_ GUARDED_BY(metadata_mutex);

@@ -124,6 +124,9 @@ Result<L2Entry> Mapping::entry(GuestCluster cluster) {
   if (!table) return L2Entry();
   L2Entry found(table->entry(l2_index(cluster)));
   BLOCK_TRY(check_entry(cluster, found));
+  std::optional<HostOffset> host = found.host_offset();
+  if (host && allocator_.may_have_unknown_owners(cluster_size_.containing(*host)))
+    return found.with_copied(false);
   return found;
 }
 

@@ -71,15 +71,14 @@ Result<void> Refcounts::load(const Header& header) {
   if (Result<void> read = file_.read(table_offset_, memory.span()); !read)
     return std::move(read).error().context("refcount table");
   table_.resize(bytes / table_entry_bytes);
-  for (std::size_t i = 0; i < table_.size(); ++i) {
-    auto offset = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
-    if ((offset & refcount_table_reserved_mask) != 0 ||
-        !cluster_size_.aligned(HostOffset(offset)) || offset >= file_.end().value())
-      return Error(ErrorKind::corrupt, "Refcount table entry " + std::to_string(i) +
-                                           " does not name a cluster of the image file");
-    table_[i] = offset;
-  }
+  for (std::size_t i = 0; i < table_.size(); ++i)
+    table_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
   return {};
+}
+
+bool Refcounts::names_a_cluster(std::uint64_t table_entry) const {
+  return (table_entry & refcount_table_reserved_mask) == 0 &&
+         cluster_size_.aligned(HostOffset(table_entry)) && table_entry < file_.end().value();
 }
 
 bool Refcounts::has_block(HostCluster cluster) const {
@@ -91,11 +90,20 @@ bool Refcounts::has_block(HostCluster cluster) const {
 // block outlives the function that asked for it.
 Result<Table*> Refcounts::block_for(HostCluster cluster) {
   blocks_.trim();
-  HostOffset place(table_[block_index(cluster)]);
-  // The counts that are missing read as zeros, and their clusters would be given away.
-  if (!blocks_.find(place) && place + cluster_size_.bytes() > file_.end())
-    return Error(ErrorKind::corrupt, "a refcount block is cut short by the end of the image file")
+  std::size_t index = block_index(cluster);
+  HostOffset place(table_[index]);
+  // A new block is in the cache before the file reaches to its place.
+  if (Table* cached = blocks_.find(place)) return cached;
+  auto corrupt = [](const std::string& what) {
+    return Error(ErrorKind::corrupt, what)
         .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
+  };
+  if (!names_a_cluster(table_[index]))
+    return corrupt("Refcount table entry " + std::to_string(index) +
+                   " does not name a cluster of the image file");
+  // The counts that are missing read as zeros, and their clusters would be given away.
+  if (place + cluster_size_.bytes() > file_.end())
+    return corrupt("a refcount block is cut short by the end of the image file");
   auto block = blocks_.get(place);
   if (!block) return std::move(block).error().context("refcount block");
   return block;
@@ -189,7 +197,7 @@ void Refcounts::remove_block(HostCluster cluster) {
 std::vector<HostOffset> Refcounts::block_places() const {
   std::vector<HostOffset> places;
   for (std::uint64_t offset : table_)
-    if (offset != 0) places.push_back(HostOffset(offset));
+    if (offset != 0 && names_a_cluster(offset)) places.push_back(HostOffset(offset));
   return places;
 }
 

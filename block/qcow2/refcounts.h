@@ -13,11 +13,12 @@ class Refcounts {
 public:
   Refcounts(HostFile& file, std::size_t cache_bytes, const Header& header);
 
-  // Reads the refcount table that the header names. Errors: corrupt (an entry that is unaligned or
-  // outside the file).
+  // Reads the refcount table that the header names. Errors: those of the read. What an entry says
+  // matters when its block is needed: then one that is unaligned or outside the file is the error
+  // corrupt.
   Result<void> load(const Header& header);
 
-  // How many references the file counts for a cluster; 0 beyond the table.
+  // How many references the file counts for a cluster; 0 beyond the table, and if none is loaded.
   Result<std::uint64_t> get(HostCluster cluster);
   // The cluster's block must exist, and the value fit: see has_block() and max().
   Result<void> set(HostCluster cluster, std::uint64_t refcount);
@@ -58,13 +59,14 @@ public:
   std::vector<TableWrite> begin_table_write_back();
   void end_table_write_back(const std::vector<TableWrite>& writes, bool written);
 
-  // Places of all refcount blocks.
+  // Places of all refcount blocks, without the entries that cannot be right.
   std::vector<HostOffset> block_places() const;
 
   TableCache& blocks() { return blocks_; }
 
 private:
   Result<Table*> block_for(HostCluster cluster);
+  bool names_a_cluster(std::uint64_t table_entry) const;
   std::size_t block_index(HostCluster cluster) const { return cluster.value() >> block_bits_; }
   std::size_t within_block(HostCluster cluster) const {
     return cluster.value() & (clusters_per_block() - 1);

@@ -342,7 +342,8 @@ TEST_F(HeaderTest, AnyBytesAreRefusedOrCanBeStoredAgain) {
     if (!found) continue;
     ++accepted;
     (void)message_of(check_supported(*found, 0));
-    (void)message_of(check_table_places(*found, 1 << 20));
+    (void)message_of(check_l1_place(*found, 1 << 20));
+    (void)message_of(check_refcount_table_place(*found, 1 << 20));
     // What nothing changed stays as it is, to the byte.
     Result<std::vector<std::byte>> again = found->encode_over(bytes);
     if (again) {
@@ -354,13 +355,14 @@ TEST_F(HeaderTest, AnyBytesAreRefusedOrCanBeStoredAgain) {
 }
 
 TEST_F(HeaderTest, TablesOutsideTheFileAreRefused) {
-  EXPECT_TRUE(succeeded(check_table_places(header, 0x3008)));
-  EXPECT_EQ(message_of(check_table_places(header, 0x3007)),
+  EXPECT_TRUE(succeeded(check_l1_place(header, 0x3008)));
+  EXPECT_EQ(message_of(check_l1_place(header, 0x3007)),
             "Active L1 table lies outside the image file");
-  EXPECT_EQ(message_of(check_table_places(header, 0x1fff)),
+  EXPECT_TRUE(succeeded(check_refcount_table_place(header, 0x2000)));
+  EXPECT_EQ(message_of(check_refcount_table_place(header, 0x1fff)),
             "Reference count table lies outside the image file");
   header.refcount_table_offset = HostOffset(0);
-  EXPECT_FALSE(check_table_places(header, 1 << 20).ok());
+  EXPECT_FALSE(check_refcount_table_place(header, 1 << 20).ok());
 }
 
 } // namespace

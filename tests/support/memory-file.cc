@@ -139,12 +139,18 @@ void MemoryFile::fail_always(MemoryOperation operation, int errno_value) {
 
 void MemoryFile::fail_reads_of(std::uint64_t offset) {
   std::lock_guard hold(mutex_);
-  bad_byte_ = offset;
+  unreadable_byte_ = offset;
+}
+
+void MemoryFile::fail_writes_of(std::uint64_t offset) {
+  std::lock_guard hold(mutex_);
+  unwritable_byte_ = offset;
 }
 
 void MemoryFile::heal() {
   std::lock_guard hold(mutex_);
-  bad_byte_.reset();
+  unreadable_byte_.reset();
+  unwritable_byte_.reset();
   faults_ = {};
 }
 
@@ -221,10 +227,17 @@ void MemoryFile::make_durable(std::size_t changes) {
   ever_flushed_ += changes;
 }
 
+namespace {
+
+bool touches(std::optional<std::uint64_t> byte, std::uint64_t offset, std::uint64_t bytes) {
+  return byte && offset <= *byte && *byte - offset < bytes;
+}
+
+} // namespace
+
 Result<void> MemoryFile::read_from(const std::vector<std::byte>& content, std::uint64_t offset,
                                    const IoVector& vector) {
-  if (bad_byte_ && offset <= *bad_byte_ && *bad_byte_ - offset < vector.size())
-    return Error::from_errno(EIO, "bad sector");
+  if (touches(unreadable_byte_, offset, vector.size())) return Error::from_errno(EIO, "bad sector");
   vector.fill(0, vector.size(), std::byte{0});
   if (offset < content.size()) {
     const std::uint64_t bytes = std::min<std::uint64_t>(vector.size(), content.size() - offset);
@@ -251,6 +264,7 @@ Result<void> MemoryFile::driver_write(std::uint64_t offset, const IoVector& vect
   std::vector<std::byte> data(vector.size());
   vector.copy_to(0, data);
   std::lock_guard hold(mutex_);
+  if (touches(unwritable_byte_, offset, data.size())) return Error::from_errno(EIO, "bad sector");
   BLOCK_TRY(reserve(offset + data.size()));
   if (fua) ++fua_writes_;
   if (write_observer_) write_observer_(offset, data);

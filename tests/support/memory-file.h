@@ -74,8 +74,10 @@ public:
   void fail(MemoryOperation operation, std::uint64_t nth, int errno_value);
   // Every such operation fails until heal().
   void fail_always(MemoryOperation operation, int errno_value);
-  // Reads that touch that byte of the file fail with EIO until heal(), as over a bad sector.
+  // Reads, or writes, that touch that byte of the file fail with EIO until heal(), as over a bad
+  // sector. A write that fails changes nothing.
   void fail_reads_of(std::uint64_t offset);
+  void fail_writes_of(std::uint64_t offset);
   void heal();
   // As after a write-back that failed: reads go on to show the content, but the medium holds `held`
   // from `offset` on, until that is written again.
@@ -131,7 +133,7 @@ private:
   std::uint64_t fua_writes_ = 0;
   std::set<DebugEvent> events_;
   std::array<Faults, operations> faults_;
-  std::optional<std::uint64_t> bad_byte_;
+  std::optional<std::uint64_t> unreadable_byte_, unwritable_byte_;
   std::uint64_t capacity_ = UINT64_MAX;
   Hook hook_;
   WriteObserver write_observer_;
