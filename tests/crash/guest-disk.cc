@@ -63,8 +63,9 @@ Result<std::vector<Tag>> GuestDisk::read_all() {
   return tags_in(bytes);
 }
 
-Result<block::CheckReport> check(Options options, Repair repair, std::string& lines) {
+Result<block::CheckReport> check(Options options, Repair repair, std::string& lines, bool deep) {
   block::CheckRequest request;
+  request.deep = deep;
   request.repair_leaks = repair != Repair::none;
   request.repair_errors = repair == Repair::all;
   request.report = [&, left = 10](const std::string& line) mutable {

@@ -45,7 +45,8 @@ private:
 
 // Opens the node to be checked, checks it and closes it. The first lines of its report are added to
 // `lines`.
-Result<block::CheckReport> check(Options options, Repair repair, std::string& lines);
+Result<block::CheckReport> check(Options options, Repair repair, std::string& lines,
+                                 bool deep = false);
 
 } // namespace crash
 

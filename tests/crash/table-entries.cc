@@ -38,6 +38,24 @@ bool says_table_is_trusted(const Bytes& image) {
          (load<std::uint8_t>(image, *found + 13) & in_use) == 0;
 }
 
+bool tables_differ(const Bytes& a, const Bytes& b) {
+  auto table = [](const Bytes& image, std::uint64_t offset_field, std::uint64_t bytes) {
+    const auto offset = load<std::uint64_t>(image, offset_field);
+    Bytes content(image.begin() + static_cast<std::ptrdiff_t>(std::min(offset, image.size())),
+                  image.begin() +
+                      static_cast<std::ptrdiff_t>(std::min(offset + bytes, image.size())));
+    return std::pair(offset, std::move(content));
+  };
+  auto l1 = [&](const Bytes& image) {
+    return table(image, 40, std::uint64_t{load<std::uint32_t>(image, 36)} * 8);
+  };
+  auto refcounts = [&](const Bytes& image) {
+    return table(image, 48,
+                 std::uint64_t{load<std::uint32_t>(image, 56)} << load<std::uint32_t>(image, 20));
+  };
+  return l1(a) != l1(b) || refcounts(a) != refcounts(b);
+}
+
 std::vector<std::uint64_t> clusters_with_entry(const Bytes& image) {
   constexpr std::uint64_t entry_bytes = 40, entries = 65536 / entry_bytes;
   const std::optional<std::uint64_t> found = extension(image);

@@ -10,6 +10,10 @@ namespace crash {
 // nor "dirty" is.
 bool says_table_is_trusted(const Bytes& image);
 
+// Whether the L1 table or the refcount table is another one, which the witness of the format
+// notices.
+bool tables_differ(const Bytes& a, const Bytes& b);
+
 // The host clusters that have an entry in the table, ascending.
 std::vector<std::uint64_t> clusters_with_entry(const Bytes& image);
 
