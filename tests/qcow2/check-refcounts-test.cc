@@ -95,7 +95,8 @@ TEST(CheckRefcounts, RaisesRefcountsInPlaceAfterACrash) {
   EXPECT_LE(image.stock_check(), 0);
 }
 
-// They would come to light as leaks when the file has grown, and no opener would clear them any more.
+// They would come to light as leaks when the file has grown, and no opener would clear them any
+// more.
 TEST(CheckRefcounts, ClearsRefcountsBeyondTheFileOfADirtyImage) {
   for (bool dirty : {false, true})
     for (bool all : {false, true}) {
