@@ -67,11 +67,19 @@ void GuestCopy::write_and_compare(block::Node& node) {
   if (node.co_pdiscard(at(1), cluster)) content_.replace(at(1), cluster, stored(1).size(), '\0');
   require_same(node, "what was discarded is zeros, and the rest as before");
   (void)node.co_flush().ok();
-  const std::string owner = stored(4);
+
+  // In the end every owner is overwritten, those of a cluster that is shared now one by one.
+  const std::string shared = stored(4);
   for (std::size_t number = 7; number < 11; ++number)
-    write(node, at(number), owner);
-  write(node, at(4), content_of(cluster, 78));
-  require_same(node, "the other owners of an overwritten cluster keep it");
+    write(node, at(number), shared);
+  unsigned seed = 78;
+  for (std::size_t number : {4, 8, 10, 7, 9}) {
+    write(node, at(number), content_of(cluster, seed++));
+    require_same(node, "the other owners of an overwritten cluster keep it");
+  }
+  for (std::size_t number = 0; number < std::min<std::size_t>(clusters, 64); ++number)
+    write(node, at(number), content_of(cluster, seed++));
+  require_same(node, "every cluster holds what it was overwritten with");
 }
 
 void GuestCopy::share_and_overwrite(block::Node& node) {
