@@ -97,7 +97,6 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state) {
     return Error(ErrorKind::corrupt,
                  "the image was not closed cleanly and cannot be repaired by itself")
         .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
-  state.host_file.end_restoring_lost_writes();
   if (table) state.extension = table->extension();
   state.mapping_incomplete = report.check_errors > 0;
   return {};

@@ -81,6 +81,8 @@ Result<CheckReport> Check::run() {
   image_end_ = stored_.end();
   if (findings_.repairs()) BLOCK_TRY(repair_refcounts());
 
+  // Every table has been read by now, but the client's, which hold hints.
+  file_.end_restoring_lost_writes();
   const CheckReport& report = findings_.report();
   bool clean = report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0;
   bool repair_copied = request_.repair_errors || (request_.repair_leaks && clean);
