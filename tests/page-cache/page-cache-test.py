@@ -82,8 +82,8 @@ class PageCacheTest(unittest.TestCase):
         self.assertTrue(read.good, read.text)
 
 
-class Deduplicated(PageCacheTest):
-    """A flush fails, the program ends, the disk recovers, the program starts again."""
+class ThinImage(PageCacheTest):
+    """A deduplicated image on such a disk."""
 
     def make_image(self, *commands):
         self.thin_disk()
@@ -107,6 +107,10 @@ class Deduplicated(PageCacheTest):
         self.thin.make_unwritable("i", [unwritable])
         self.fails(IMAGE, write, "flush")
         self.thin.recover()
+
+
+class Deduplicated(ThinImage):
+    """A flush fails, the program ends, the disk recovers, the program starts again."""
 
     def test_the_same_content_at_the_same_place_is_written(self):
         self.make_image()
@@ -140,6 +144,30 @@ class Deduplicated(PageCacheTest):
         self.lose_the_write(self.l2_table(), "write -P 0x44 8k 4k")
         self.succeeds(IMAGE, "write -P 0x44 8k 4k", "flush")
         self.disk_holds(IMAGE, (0x43, 0), (0x44, 8 << 10))
+
+
+class EveryBlock(ThinImage):
+    """Each block of the image in turn is the one that the disk fails to write."""
+
+    SESSION = ("write -P 0x44 0 4k", "write -P 0x44 8k 4k", "write -P 0x45 3M 4k", "flush")
+
+    def test_what_is_flushed_in_the_next_session_is_on_the_disk(self):
+        self.make_image("write -P 0x41 16k 4k", "write -P 0x41 20k 4k")
+        shutil.copyfile(IMAGE, "template")
+        lost = 0
+        for block in range((os.path.getsize("template") + CLUSTER - 1) // CLUSTER):
+            with self.subTest(block=block):
+                shutil.copyfile("template", IMAGE)
+                self.thin.make_unwritable("i", [block * CLUSTER])
+                failed = not Session(IMAGE, *self.SESSION).good
+                self.thin.recover()
+                if failed:  # else the disk has lost what nobody wrote
+                    lost += 1
+                    self.succeeds(IMAGE, *self.SESSION)
+                    self.disk_holds(IMAGE, (0x44, 0), (0x44, 8 << 10), (0x45, 3 << 20), (0x41, 16 << 10), (0x41, 20 << 10))
+                    check = subprocess.run(["qemu-img", "check", IMAGE], capture_output=True, text=True, check=False)
+                    self.assertNotIn("ERROR", check.stdout + check.stderr)
+        self.assertGreater(lost, 3)
 
 
 class AfterAKill(PageCacheTest):

@@ -13,7 +13,7 @@ import subprocess
 
 BLOCK = 4096
 DISK_BYTES = 32 << 20
-PROGRAMS = ("losetup", "mkfs.ext4", "mount", "umount", "filefrag")
+PROGRAMS = ("losetup", "mkfs.ext4", "mount", "umount", "filefrag", "fallocate", "qemu-img", "qemu-io")
 
 
 def run(*command):
