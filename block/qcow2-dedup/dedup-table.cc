@@ -138,7 +138,7 @@ Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
   return entry;
 }
 
-Result<Entry> DedupTable::get(HostCluster cluster) {
+Entry DedupTable::get(HostCluster cluster) {
   if (const Entry* entry = waiting_.find(cluster)) return *entry;
   if (forgotten_.contains(cluster)) return Entry{};
   const Table* table = block_for(block_index_of(cluster));

@@ -47,7 +47,7 @@ public:
 
   // The entry of a cluster; reads its hash block if that is not cached. An entry that contradicts
   // the format is empty. A hash block that cannot be read is replaced by an empty one.
-  Result<Entry> get(HostCluster cluster);
+  Entry get(HostCluster cluster);
   // The same without I/O: nothing if memory does not know the entry.
   std::optional<Entry> peek(HostCluster cluster);
   // Stores an entry, which may be empty, without I/O. Returns the former entry as far as memory

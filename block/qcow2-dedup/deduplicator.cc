@@ -126,14 +126,13 @@ void Deduplicator::set_scan_mark(std::optional<std::uint64_t> position) {
   scan_mark_ = position;
 }
 
-Result<bool> Deduplicator::holds(HostCluster cluster, dedup::Lookups::Lookup content) {
+bool Deduplicator::holds(HostCluster cluster, dedup::Lookups::Lookup content) {
   const Fingerprint& fingerprint = content.fingerprint();
   if (std::optional<Entry> known = table_.peek(cluster)) return known->fingerprint == fingerprint;
   // The index before the file: it answers most questions without reading a hash block.
   const dedup::Candidates& candidates = content.candidates();
   if (std::find(candidates.begin(), candidates.end(), cluster) == candidates.end()) return false;
-  BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
-  return entry.fingerprint == fingerprint;
+  return table_.get(cluster).fingerprint == fingerprint;
 }
 
 Result<std::optional<HostCluster>> Deduplicator::share(dedup::Lookups::Lookup content,
@@ -145,7 +144,7 @@ Result<std::optional<HostCluster>> Deduplicator::share(dedup::Lookups::Lookup co
     if (taken) return likely;
   }
   for (HostCluster candidate : content.candidates()) {
-    BLOCK_TRY_ASSIGN(Entry entry, table_.get(candidate));
+    Entry entry = table_.get(candidate);
     if (entry.fingerprint != fingerprint) {
       // Another content with the same short fingerprint, or the index is behind the table.
       if (entry.fingerprint.prefix48() != fingerprint.prefix48())
@@ -204,7 +203,7 @@ bool Deduplicator::clear_copied(HostCluster candidate, const Entry& entry,
 }
 
 Result<bool> Deduplicator::lacks_fingerprint(HostCluster cluster) {
-  BLOCK_TRY_ASSIGN(Entry entry, table_.get(cluster));
+  Entry entry = table_.get(cluster);
   if (!entry.empty()) return false;
   // One that reached the threshold lost its fingerprint for good; one that is not counted is
   // damage.
@@ -267,21 +266,19 @@ void Deduplicator::content_unreadable(HostCluster first, std::uint64_t clusters)
 void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {
   disk.image.metadata_mutex.assert_held();
   if (left == 0) return forget_deleted(host);
-  Result<Entry> entry = table_.get(host);
-  if (!entry)
-    forget(host); // unreadable, so nobody can say whether its first owner is still right
-  else if (entry->first_owner == disk.image.cluster_size().start(guest))
-    table_.replace(host, Entry{entry->fingerprint, std::nullopt});
+  Entry entry = table_.get(host);
+  if (entry.first_owner == disk.image.cluster_size().start(guest))
+    table_.replace(host, Entry{entry.fingerprint, std::nullopt});
 }
 
 void Deduplicator::became_only_owner(GuestCluster guest, HostCluster host) {
   disk.image.metadata_mutex.assert_held();
-  Result<Entry> entry = table_.get(host);
+  Entry entry = table_.get(host);
   // An entry of the table cannot name an owner beyond the disk's end.
-  if (!entry || guest.value() >= disk.mapping().guest_clusters())
+  if (guest.value() >= disk.mapping().guest_clusters())
     forget(host);
-  else if (!entry->empty())
-    table_.replace(host, Entry{entry->fingerprint, disk.image.cluster_size().start(guest)});
+  else if (!entry.empty())
+    table_.replace(host, Entry{entry.fingerprint, disk.image.cluster_size().start(guest)});
 }
 
 Result<void> Deduplicator::before_first_change(qcow2::Header& header) {

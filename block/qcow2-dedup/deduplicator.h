@@ -65,7 +65,7 @@ public:
                                            std::optional<HostCluster> likely)
       REQUIRES(disk.image.metadata_mutex);
   // Whether the table says that the cluster holds that content.
-  Result<bool> holds(HostCluster cluster, dedup::Lookups::Lookup content)
+  bool holds(HostCluster cluster, dedup::Lookups::Lookup content)
       REQUIRES(disk.image.metadata_mutex);
   // The cluster's content is written and linked. `owner` names it, with COPIED if nobody else does.
   void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint, GuestCluster owner)

@@ -172,8 +172,7 @@ Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup conte
   if (old.is_data()) old_host = image_.cluster_size().containing(*old.host_offset());
   if (!slot.lonely) {
     if (old_host) {
-      BLOCK_TRY_ASSIGN(bool same, dedup_.holds(*old_host, content));
-      if (same) {
+      if (dedup_.holds(*old_host, content)) {
         slot.state = State::same;
         slot.host = *old_host;
         return {};
