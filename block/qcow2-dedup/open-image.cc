@@ -230,8 +230,8 @@ Result<void> open(Node& node, Options& options) {
     if (state->mapping_incomplete) {
       state->image->keep_unknown_clusters();
       node.emit(block::NodeEvent::warning,
-                "the image was not closed cleanly, and not every L2 table can be read; until that "
-                "is repaired no space in it is used again");
+                "the image was not closed cleanly, and not every L2 table can be read or repaired; "
+                "until that is possible no space in it is used again");
     }
     BLOCK_TRY(state->image->enter_all_metadata());
     if (lost_tail) BLOCK_TRY(accept_lost_tail(*state, HostOffset(length)));

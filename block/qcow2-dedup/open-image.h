@@ -17,7 +17,7 @@ struct OpenImage {
   // What the header says of deduplication, until `dedup` takes it over; nothing for a plain image,
   // or one whose extension cannot be used.
   std::optional<Extension> extension;
-  // After a repair that could not read all of the mapping.
+  // After a repair that could not read, or not correct, all of the mapping.
   bool mapping_incomplete = false;
   // Absent for a node that was opened only to be checked.
   std::unique_ptr<qcow2::Image> image;

@@ -236,7 +236,11 @@ Result<void> MappingWalk::check_table_copied(std::size_t l1_index, HostOffset ta
     if (client) tell_reference(*client, l1_index, at, *host);
   }
   if (changed_end == 0) return {};
-  return reader_.store(changed_begin, changed_end);
+  // The other tables can be repaired all the same.
+  if (Result<void> done = reader_.store(changed_begin, changed_end); !done)
+    findings_.failure(format_line("ERROR: L2 table of guest offset 0x%" PRIx64 ": %s",
+                                  guest_start(l1_index).value(), done.error().message().c_str()));
+  return {};
 }
 
 void MappingWalk::tell_reference(CheckClient& client, std::size_t l1_index, std::size_t at,
