@@ -152,6 +152,8 @@ Result<Header> take_create_options(Options& options) {
   BLOCK_TRY(take_fixed(options, "compression_type", "zlib"));
   header.backing_file = options.take("backing_file").value_or("");
   std::optional<std::string> backing_format = options.take("backing_fmt");
+  if (backing_format && header.backing_file.empty())
+    return invalid("Backing format cannot be used without backing file");
   if (header.backing_file.size() > qcow2::max_backing_name)
     return invalid("Backing file name is longer than 1023 bytes");
   if (qcow2::l1_entries_for(header.guest_size, header.cluster_size()) * qcow2::table_entry_bytes >

@@ -4,6 +4,7 @@
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
 #include "block/tools/common/sizes.h"
+#include "block/tools/img/backing.h"
 #include "block/tools/img/command.h"
 #include "block/tools/img/convert-job.h"
 #include "block/tools/img/create-options.h"
@@ -155,6 +156,9 @@ Result<NewImage> create_output(const ConvertRequest& request, CreateOptions& opt
   options.set("size", std::to_string(size));
   BLOCK_TRY(options.check());
   BLOCK_TRY(check_protocol(request.output.name));
+  if (options.has("backing_file"))
+    BLOCK_TRY(examine_backing(request.output.name, options.value("backing_file"),
+                              options.value("backing_fmt")));
   Result<NewImage> made = NewImage::make(format, request.output.name, options.given());
   if (!made)
     return std::move(made).error().context(request.output.name + ": error while converting " +

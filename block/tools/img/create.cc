@@ -4,6 +4,7 @@
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
 #include "block/tools/common/sizes.h"
+#include "block/tools/img/backing.h"
 #include "block/tools/img/command.h"
 #include "block/tools/img/create-options.h"
 #include "block/tools/img/new-image.h"
@@ -25,24 +26,6 @@ struct CreateRequest {
   bool quiet = false;
 };
 
-// The length of the backing file, which must open and, if we were not told, have a format that is
-// written down in the image.
-Result<std::uint64_t> examine_backing(const CreateRequest& request) {
-  std::string backing = request.options.value("backing_file");
-  std::string format = request.options.value("backing_fmt");
-  ImageName name{backing, format, false};
-  if (!is_json_name(backing) && block::protocol_of(backing).empty()) {
-    BLOCK_TRY_ASSIGN(name.name, block::resolve_backing_filename(request.filename, backing));
-  }
-  block::Graph graph;
-  auto image = open_image(graph, name, ImageUse{});
-  if (!image) return std::move(image).error().with_hint("Could not open backing image.");
-  if (format.empty())
-    return Error(ErrorKind::invalid_argument, "Backing file specified without backing format")
-        .with_hint(std::string("Detected format of ") + (*image)->driver().format_name + ".");
-  return (*image)->co_get_length();
-}
-
 Result<void> settle_backing(CreateRequest& request) {
   CreateOptions& options = request.options;
   std::string format = options.format().format_name;
@@ -56,23 +39,21 @@ Result<void> settle_backing(CreateRequest& request) {
   if (!named) return {};
   if (options.value("backing_file").empty())
     return Error(ErrorKind::invalid_argument, "Expected backing file name, got empty string");
-  if (options.value("backing_file") == request.filename)
-    return Error(ErrorKind::invalid_argument,
-                 "Error: Trying to create an image with the same filename as the backing file");
+  if (options.value("backing_file") == request.filename) return image_is_its_backing();
   if (request.backing_unchecked) {
     if (!options.has("backing_fmt"))
       return Error(ErrorKind::invalid_argument, "Backing file specified without backing format");
     return {};
   }
-  BLOCK_TRY_ASSIGN(std::uint64_t length, examine_backing(request));
+  BLOCK_TRY_ASSIGN(std::uint64_t length,
+                   examine_backing(request.filename, options.value("backing_file"),
+                                   options.value("backing_fmt")));
   if (!options.has("size")) options.set("size", std::to_string(length));
   return {};
 }
 
 // The backing format that goes into the image, where nobody has opened the backing file with it.
 Result<void> check_backing_format(const CreateOptions& options) {
-  if (!options.has("backing_file"))
-    return Error(ErrorKind::invalid_argument, "Backing format cannot be used without backing file");
   std::string format = options.value("backing_fmt");
   if (block::DriverRegistry::instance().find(format)) return {};
   return Error(ErrorKind::invalid_argument,
@@ -95,7 +76,8 @@ Result<void> create(CreateRequest& request) {
                 options.format().format_name, options.summary().c_str());
     std::fflush(stdout); // it announces the work, so it comes before any error of it
   }
-  if (options.has("backing_fmt")) BLOCK_TRY(check_backing_format(options));
+  if (options.has("backing_file") && options.has("backing_fmt"))
+    BLOCK_TRY(check_backing_format(options));
   BLOCK_TRY_ASSIGN(NewImage image,
                    NewImage::make(options.format().format_name, request.filename, options.given()));
   image.keep();
