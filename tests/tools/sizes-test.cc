@@ -17,8 +17,24 @@ TEST(Sizes, ANumberThatIsTooLargeIsToldFromOneThatIsNone) {
   EXPECT_EQ(fault_of("8192P"), SizeFault::out_of_range);
   EXPECT_EQ(fault_of("18446744073709551616"), SizeFault::out_of_range);
   EXPECT_EQ(fault_of("0x10000000000000000"), SizeFault::out_of_range);
-  for (const char* text : {"", "x", "1Mx", "-1", "+1", "0x", "1.5", "k"})
+  for (const char* text :
+       {"", " ", "+", "x", "1Mx", "-1", "+-1", "++1", "+ 1", "1 ", "0x", "1.5", "k"})
     EXPECT_EQ(fault_of(text), SizeFault::malformed) << text;
+}
+
+TEST(Sizes, BlanksAndAPlusSignMayStandInFront) {
+  for (const char* text : {"+1k", " 1k", "\t +1k"}) {
+    std::uint64_t bytes = 0;
+    EXPECT_EQ(read_size(text, bytes), SizeFault::none) << text;
+    EXPECT_EQ(bytes, 1024u);
+  }
+}
+
+TEST(Sizes, TheCallerMaySayHowLargeOneMayBe) {
+  std::uint64_t bytes = 0;
+  EXPECT_EQ(read_size("9E", bytes, UINT64_MAX), SizeFault::none);
+  EXPECT_EQ(read_size("16E", bytes, UINT64_MAX), SizeFault::out_of_range);
+  EXPECT_EQ(read_size("513", bytes, 512), SizeFault::out_of_range);
 }
 
 TEST(Sizes, ShortFormHasThreeDigitsAndTakesTheNextUnitFromAThousandOn) {

@@ -4,6 +4,7 @@
 #include "block/options.h"
 #include "block/tools/common/program.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -26,6 +27,9 @@ bool looks_like_a_size(std::string_view text) {
 } // namespace
 
 SizeFault read_size(std::string_view text, std::uint64_t& bytes, std::uint64_t largest) {
+  // As strtoull takes numbers, and so stock QEMU's tools.
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
+  if (text.starts_with('+')) text.remove_prefix(1);
   block::Result<std::uint64_t> parsed = block::parse_size(text);
   if (!parsed) return looks_like_a_size(text) ? SizeFault::out_of_range : SizeFault::malformed;
   if (*parsed > largest) return SizeFault::out_of_range;

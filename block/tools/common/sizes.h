@@ -11,8 +11,8 @@ namespace tools {
 // Why a size could not be read; programs word the two differently.
 enum class SizeFault { none, malformed, out_of_range };
 
-// A size as block::parse_size takes it, up to `largest` bytes. By default that is what a file
-// offset holds. `bytes` is set only when the answer is none.
+// A size as block::parse_size takes it, blanks and a plus sign in front allowed, up to `largest`
+// bytes. By default that is what a file offset holds. `bytes` is set only when the answer is none.
 SizeFault read_size(std::string_view text, std::uint64_t& bytes, std::uint64_t largest = INT64_MAX);
 
 // A size option of a subcommand; a text that is none is reported on stderr ("Invalid WHAT
