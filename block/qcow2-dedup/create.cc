@@ -79,7 +79,7 @@ Result<dedup::HashAlgorithm> algorithm_for_option(const std::string& value) {
   Result<dedup::HashAlgorithm> algorithm = dedup::algorithm_named(value);
   if (algorithm) return algorithm;
   std::string hint =
-      algorithm.error().hint() + " With the usual one: on. Without deduplication: off.";
+      algorithm.error().hint() + " on means sha256, off means without deduplication.";
   return std::move(algorithm).error().context("Option 'dedup'").with_hint(std::move(hint));
 }
 
