@@ -134,19 +134,19 @@ TEST_P(Contract, TruncationGrowsWithZerosAndShrinks) {
   }
   const std::string data = pattern(1000);
   EXPECT_TRUE(succeeded(write(*node, disk_bytes - 1000, data)));
-  EXPECT_TRUE(succeeded(node->co_truncate(disk_bytes + 100000)));
-  EXPECT_EQ(*node->co_get_length(), disk_bytes + 100000);
-  EXPECT_EQ(read(*node, disk_bytes - 1000, 101000), data + zeros(100000));
+  EXPECT_TRUE(succeeded(node->co_truncate(disk_bytes + 102400)));
+  EXPECT_EQ(*node->co_get_length(), disk_bytes + 102400);
+  EXPECT_EQ(read(*node, disk_bytes - 1000, 103400), data + zeros(102400));
   EXPECT_TRUE(succeeded(write(*node, disk_bytes + 50000, "abc")));
   reopen();
-  EXPECT_EQ(*node->co_get_length(), disk_bytes + 100000);
+  EXPECT_EQ(*node->co_get_length(), disk_bytes + 102400);
   EXPECT_EQ(read(*node, disk_bytes + 50000, 3), "abc");
-  Result<void> shrunk = node->co_truncate(disk_bytes - 500);
+  Result<void> shrunk = node->co_truncate(disk_bytes - 512);
   if (!shrunk && shrunk.error().kind() == ErrorKind::unsupported) return;
   ASSERT_TRUE(succeeded(shrunk));
-  EXPECT_EQ(read(*node, disk_bytes - 1000, 500), data.substr(0, 500));
+  EXPECT_EQ(read(*node, disk_bytes - 1000, 488), data.substr(0, 488));
   EXPECT_TRUE(succeeded(node->co_truncate(disk_bytes)));
-  EXPECT_EQ(read(*node, disk_bytes - 500, 500), zeros(500)) << "old data came back";
+  EXPECT_EQ(read(*node, disk_bytes - 512, 512), zeros(512)) << "old data came back";
 }
 
 TEST_P(Contract, StatusCoversTheDiskAndTellsZerosTruly) {

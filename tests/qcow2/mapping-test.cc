@@ -134,11 +134,22 @@ TEST_F(MappingTest, COPIEDDoesNotEndARunOfData) {
 TEST_F(MappingTest, ARunOfZerosEndsWhereNothingIsAllocatedAndTheOtherWayRound) {
   for (std::uint64_t guest : {3, 4, 5})
     set(guest, L2Entry::zeros());
-  set(4, L2Entry(host(20).value() | zero_flag)); // reads as zeros, keeps its cluster
   EXPECT_EQ(run(0, 100).clusters, 3u);
   EXPECT_TRUE(run(0, 100).first.unallocated());
   EXPECT_EQ(run(3, 100).clusters, 3u);
   EXPECT_TRUE(run(3, 100).first.reads_as_zeros());
+}
+
+TEST_F(MappingTest, ARunOfZerosThatKeepTheirPlaceEndsWithTheirNeighbourhood) {
+  auto kept = [](HostOffset place) { return L2Entry(place.value() | zero_flag); };
+  set(0, L2Entry::zeros());
+  set(1, kept(host(20)));
+  set(2, kept(host(21)));
+  set(3, kept(host(30)));
+  set(4, L2Entry::data(host(31), true));
+  EXPECT_EQ(run(0, 100).clusters, 1u);
+  EXPECT_EQ(run(1, 100).clusters, 2u);
+  EXPECT_EQ(run(3, 100).clusters, 1u) << "what follows is data";
 }
 
 TEST_F(MappingTest, ARunEndsBeforeAnEntryThatLies) {
