@@ -38,11 +38,28 @@ Result<std::string> device_create(const std::string& filename, Options& options)
   return file_driver.create_file(path, options);
 }
 
+const std::vector<CreateOption>& device_create_options() {
+  static const std::vector<CreateOption> options = {
+      {"size", CreateOption::Type::size, "Virtual disk size", ""},
+  };
+  return options;
+}
+
+// The device as it is; an error if it is too small.
+Result<void> device_write_image(Node& device, Options& options) {
+  BLOCK_TRY_ASSIGN(const std::uint64_t size, options.take_size("size", 0));
+  BLOCK_TRY_ASSIGN(const std::uint64_t length, device.co_get_length());
+  if (size <= length) return {};
+  return Error(ErrorKind::no_space, "The device has only " + std::to_string(length) + " bytes");
+}
+
 BlockDriver driver_for_devices() {
   BlockDriver driver = file_driver;
   driver.format_name = "host_device";
   driver.grows_on_write = false;
+  driver.create_options = device_create_options;
   driver.create_file = device_create;
+  driver.create = device_write_image;
   driver.open = device_open;
   return driver;
 }

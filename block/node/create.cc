@@ -39,7 +39,9 @@ Result<ImageCreation> ImageCreation::begin(const std::string& format, const std:
     BLOCK_TRY(checked.expect_empty("Block format '" + format + "'"));
   }
 
-  creation.file_options_ = options_for_filename(filename, "").take_children("file");
+  creation.file_options_ = creation.format_->is_protocol
+                               ? options_for_filename(filename, format)
+                               : options_for_filename(filename, "").take_children("file");
   const std::string protocol_name = creation.file_options_.entries().at("driver");
   BLOCK_TRY_ASSIGN(const BlockDriver* protocol, registry.find(protocol_name));
   if (!protocol->create_file)

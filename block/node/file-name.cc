@@ -23,6 +23,11 @@ std::string protocol_of(const std::string& filename) {
 Options options_for_filename(const std::string& filename, const std::string& format) {
   Options options;
   if (!format.empty()) options.set("driver", format);
+  // A protocol in the place of a format: its bytes are the disk's.
+  if (auto driver = DriverRegistry::instance().find(format); driver && (*driver)->is_protocol) {
+    options.set("filename", filename);
+    return options;
+  }
   const std::string protocol = protocol_of(filename);
   options.set("file.driver", protocol.empty() ? "file" : protocol);
   options.set("file.filename", filename);
