@@ -326,5 +326,25 @@ TEST_P(ContradictoryImage, GetsAnErrorOrARepairSoonAndInLittleMemory) {
 INSTANTIATE_TEST_SUITE_P(Generated, ContradictoryImage, testing::ValuesIn(cases),
                          [](const auto& one) { return std::string(one.param.name); });
 
+// The only allocation of the session is that of the dedup table, at the close.
+TEST(RefcountsThatLie, NoDedupTableIsPlacedOverAnL2Table) {
+  Qcow2Disk disk({.dedup = false});
+  disk.write(0, disk.pattern(1));
+  block::Options options{{"dedup", "sha256"}};
+  ASSERT_TRUE(succeeded(disk.node().amend(options)));
+  ASSERT_TRUE(succeeded(disk.close()));
+  const std::uint64_t l2 = disk.file64(disk.header().l1_offset.value()) & qcow2::offset_mask;
+  const std::uint64_t block = disk.file64(disk.header().refcount_table_offset.value());
+  std::vector<std::byte> content = disk.file->content();
+  block::store_big_endian<std::uint16_t>(&content[block + l2 / disk.cluster_bytes() * 2], 0);
+  disk.file->set_content(std::move(content));
+  const std::uint64_t entry = disk.l2_entry(0);
+  disk.open();
+  disk.wait_for_scan();
+  EXPECT_EQ(kind_of(disk.close()), block::ErrorKind::corrupt);
+  EXPECT_TRUE(disk.header().corrupt());
+  EXPECT_EQ(disk.l2_entry(0), entry);
+}
+
 } // namespace
 } // namespace qcow2_dedup
