@@ -94,8 +94,10 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
   repairs_ = findings.repairs();
   BLOCK_TRY(check_file(references, findings));
   if (repairs_ && header_.dirty()) {
-    // Once the image is marked clean, nothing else says that nobody knows what was stored last.
+    // Once the image is marked clean, nothing else says that nobody knows what was stored last, and
+    // what the last clean end said of the file is older than that.
     extension_.set_scan_mark(0);
+    clear_witness(extension_);
     BLOCK_TRY(store_header(file_, header_, extension_));
   }
   if (extension_.table_offset == HostOffset()) return {};
