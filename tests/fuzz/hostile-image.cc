@@ -5,7 +5,9 @@
 #include "tests/fuzz/overlaps.h"
 
 #include "block/qcow2-dedup/driver.h"
+#include "block/qcow2-dedup/extension.h"
 #include "block/qcow2/format.h"
+#include "block/util/big-endian.h"
 
 #include <algorithm>
 #include <chrono>
@@ -186,6 +188,21 @@ bool leaks_lie_beyond(const std::string& lines, std::uint64_t end_cluster) {
   return true;
 }
 
+// Without the witness's digest of the tables: a repair, which may change them, drops it first.
+Bytes without_digest(Bytes image) {
+  constexpr std::size_t digest_within = 30, digest_bytes = 8;
+  auto load = [&](std::size_t at) {
+    return at + 4 <= image.size() ? block::load_big_endian<std::uint32_t>(&image[at]) : 0;
+  };
+  std::size_t at = load(100); // the header's length
+  while (load(at) != 0 && load(at) != qcow2_dedup::extension_magic)
+    at += 8 + (std::size_t{load(at + 4)} + 7) / 8 * 8;
+  const std::size_t begin = at + 8 + digest_within;
+  if (load(at) != 0 && begin + digest_bytes <= image.size())
+    std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(begin), digest_bytes, std::byte{0});
+  return image;
+}
+
 } // namespace
 
 void check_and_repair(HostileImage& image) {
@@ -205,13 +222,16 @@ void check_and_repair(HostileImage& image) {
   if (found.clean() && !only_for_reading) {
     require(repaired.clean(),
             "nothing is found in a clean image: " + repaired.error + "\n" + repaired.lines);
-    // But for the bits that it was not closed cleanly, or was found corrupt, and for old entries of
-    // a dedup table that nobody trusts.
+    // But for the bits that it was not closed cleanly, or was found corrupt, for old entries of a
+    // dedup table that nobody trusts, and for hash blocks that are none.
     constexpr std::size_t low_features = qcow2::header_features_field + 7;
     const bool has_bits = (before[low_features] & std::byte{3}) != std::byte{0};
-    const bool has_stale_table = found.lines.find("the table is not trusted") != std::string::npos;
-    if (!has_bits && !has_stale_table)
-      require(image.holds(before), "a repair leaves a clean image alone");
+    const bool has_stale_hints =
+        found.lines.find("the table is not trusted") != std::string::npos ||
+        found.lines.find("which costs no data") != std::string::npos;
+    if (!has_bits && !has_stale_hints)
+      require(without_digest(image.content()) == without_digest(before),
+              "a repair leaves a clean image alone");
   }
   CheckOutcome again = image.check(false);
   if (repaired.repaired()) {
