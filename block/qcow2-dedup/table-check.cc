@@ -66,10 +66,12 @@ Result<void> TableCheck::check_file(const qcow2::References& references,
     acceptable = !cut_in_two && references.dangling().end() == HostCluster(0);
     trusted_ = false;
     extension_.set(in_use, true);
-    if (acceptable && accepts)
+    if (acceptable && accepts) {
       extension_.file_end = file_bytes;
-    else
+      extension_.lost_from = 0; // an earlier loss is accepted with this one
+    } else {
       extension_.note_lost(file_bytes);
+    }
   } else if (extension_.lost_from != 0) {
     what = "the image file once ended at offset " + std::to_string(extension_.lost_from) +
            "; data that was stored beyond reads as zeros";
