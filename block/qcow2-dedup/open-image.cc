@@ -33,7 +33,9 @@ Result<OpenOptions> take_options(Options& options, const Node& node) {
                    options.take_size("l2-cache-size", taken.image.l2_cache_bytes));
   BLOCK_TRY_ASSIGN(taken.image.refcount_cache_bytes,
                    options.take_size("refcount-cache-size", taken.image.refcount_cache_bytes));
-  BLOCK_TRY_ASSIGN(taken.image.punch_freed, options.take_bool("pass-discard-other", false));
+  qcow2::ReturnedSpace& returned = taken.image.returned_space;
+  BLOCK_TRY_ASSIGN(returned.of_requests, options.take_bool("pass-discard-request", node.unmaps()));
+  BLOCK_TRY_ASSIGN(returned.of_others, options.take_bool("pass-discard-other", node.unmaps()));
   BLOCK_TRY_ASSIGN(taken.dedup.cache_bytes,
                    options.take_size("dedup-cache-size", taken.dedup.cache_bytes));
   BLOCK_TRY_ASSIGN(taken.dedup.index_bytes, options.take_size("dedup-index-size", 0));

@@ -38,7 +38,8 @@ public:
   // the last barrier.
   Result<void> barrier();
 
-  // Gives the space back to the file system; the content is undefined afterwards.
+  // Gives the space of a range back to the file system, as far as the file reaches; the content is
+  // undefined afterwards.
   Result<void> punch(HostOffset offset, std::uint64_t bytes);
 
   // Gives back what was reserved beyond end(). While nobody writes.

@@ -63,7 +63,7 @@ Result<void> change_clusters(Disk& disk, GuestCluster first, std::uint64_t clust
       BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(first + done));
       BLOCK_TRY_ASSIGN(L2Entry now, change(old));
       if (now == old) continue;
-      BLOCK_TRY(replace_entry(disk, first + done, now));
+      BLOCK_TRY(replace_entry(disk, first + done, now, DropCause::request));
     }
     disk.image.trim_caches();
   }
