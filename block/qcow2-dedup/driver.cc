@@ -244,6 +244,7 @@ const block::BlockDriver driver = {
     .co_block_status = co_block_status,
     .get_info = get_info,
     .check = check,
+    .trim = trim,
     .pause_dedup = pause_dedup,
     .resume_dedup = resume_dedup,
     .query_dedup = query_dedup,

@@ -108,4 +108,10 @@ Result<void> HostFile::punch(HostOffset offset, std::uint64_t bytes) {
   return file_.co_pdiscard(first, last - first);
 }
 
+Result<void> HostFile::cut(HostOffset end) {
+  BLOCK_TRY(file_.co_truncate(end.value(), block::Preallocation::off));
+  end_ = end.value();
+  return {};
+}
+
 } // namespace qcow2

@@ -42,6 +42,9 @@ public:
   // undefined afterwards.
   Result<void> punch(HostOffset offset, std::uint64_t bytes);
 
+  // Makes the file end there. While nobody uses it.
+  Result<void> cut(HostOffset end);
+
   // Gives back what was reserved beyond end(). While nobody writes.
   Result<void> release_reserved();
 

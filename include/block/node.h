@@ -92,6 +92,8 @@ public:
 
   Result<DriverInfo> get_info();
   Result<CheckReport> check(const CheckRequest& request);
+  // Errors also: unsupported, permission (read-only).
+  Result<std::uint64_t> trim(const Progress& progress);
   Result<void> pause_dedup();
   Result<void> resume_dedup(const ResumeDedup& how = {});
   Result<DedupInfo> query_dedup();
