@@ -67,7 +67,10 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
                    unknown_table->message());
   BLOCK_TRY_ASSIGN(block::CheckReport report,
                    qcow2::check(state.host_file, state.header, request, table ? &*table : nullptr));
-  if (table) state.extension = table->extension();
+  if (table) {
+    state.extension = table->extension();
+    report.data = table->data_figures(report);
+  }
   if (unknown_table) ++report.check_errors;
   if (repaired) ++report.corruptions_fixed;
   return report;

@@ -80,6 +80,8 @@ public:
     std::uint64_t bytes;
   };
   std::vector<Place> places() const;
+  // Host clusters of these.
+  std::uint64_t clusters() const;
 
 private:
   Result<void> merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,

@@ -1,6 +1,7 @@
 // Deduplicator: sharing, remembering, forgetting, and what the header says about it.
 #include "block/qcow2-dedup/deduplicator.h"
 
+#include "block/qcow2-dedup/data-figures.h"
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/witness.h"
 
@@ -10,6 +11,15 @@ namespace qcow2_dedup {
 
 using block::MutexGuard;
 using dedup::Fingerprint;
+
+namespace {
+
+// The file may have told too few.
+void count_down(std::uint64_t& clusters) {
+  if (clusters > 0) --clusters;
+}
+
+} // namespace
 
 Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup::Hasher hasher,
                            DedupSettings settings, bool trusted)
@@ -50,8 +60,18 @@ Result<void> Deduplicator::load() {
   return {};
 }
 
+std::optional<block::DataFigures> Deduplicator::data_figures() {
+  MutexGuard hold(disk.image.metadata_mutex);
+  if (!extension_.data) return std::nullopt;
+  block::ClusterSize size = disk.image.cluster_size();
+  return qcow2_dedup::data_figures(*extension_.data, size,
+                                   size.clusters_for(disk.image.file().end().value()),
+                                   disk.image.metadata_clusters() + table_.clusters());
+}
+
 block::DedupInfo Deduplicator::info() {
   block::DedupInfo info;
+  info.data = data_figures();
   counters_.fill(info);
   info.algorithm = dedup::name_of(hasher_.algorithm());
   info.verify = settings_.verify || hasher_.collides();
@@ -207,6 +227,7 @@ void Deduplicator::refute(HostCluster cluster) {
 }
 
 void Deduplicator::forget_deleted(HostCluster cluster) {
+  if (extension_.data) count_down(extension_.data->stored);
   counters_.deleted_clusters.add();
   forget(cluster);
 }
@@ -223,8 +244,16 @@ void Deduplicator::clusters_allocated(HostCluster first, std::uint64_t clusters)
   table_.clear_free(first, clusters);
 }
 
+void Deduplicator::reference_added(HostCluster, bool first) {
+  disk.image.metadata_mutex.assert_held();
+  if (!extension_.data) return;
+  ++extension_.data->named;
+  if (first) ++extension_.data->stored;
+}
+
 void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {
   disk.image.metadata_mutex.assert_held();
+  if (extension_.data) count_down(extension_.data->named);
   if (left == 0) return forget_deleted(host);
   Result<Entry> entry = table_.get(host);
   if (!entry)

@@ -63,6 +63,17 @@ Result<std::optional<Extension>> find_extension(const Header& header, bool writa
       .with_hint("The image can still be opened read-only.");
 }
 
+// Once, for an image whose data no program has counted so far, as one that is deduplicated since an
+// amend. What is wrong with it is another matter.
+Result<void> count_data(OpenImage& state) {
+  if (!state.extension || state.extension->data) return {};
+  TableCheck table(state.host_file, state.header, *state.extension);
+  Result<block::CheckReport> report = qcow2::check(state.host_file, state.header, {}, &table);
+  if (!report) return {};
+  state.extension->data = table.data_clusters(*report);
+  return store_header(state.host_file, state.header, state.extension);
+}
+
 // Brings the file to a state from which it can be written: metadata consistent, no feature bit that
 // would lie.
 Result<void> prepare_for_writing(OpenImage& state) {
@@ -81,7 +92,7 @@ Result<void> prepare_for_writing(OpenImage& state) {
   }
   header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
   BLOCK_TRY(store_header(state.host_file, header, state.extension));
-  if (!header.dirty() && !abandoned_table) return {};
+  if (!header.dirty() && !abandoned_table) return count_data(state);
 
   std::optional<TableCheck> table;
   if (state.extension) table.emplace(state.host_file, header, *state.extension);
@@ -91,8 +102,11 @@ Result<void> prepare_for_writing(OpenImage& state) {
     return Error(ErrorKind::corrupt,
                  "the image was not closed cleanly and cannot be repaired by itself")
         .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
-  if (table) state.extension = table->extension();
-  return {};
+  if (table) {
+    state.extension = table->extension();
+    state.extension->data = table->data_clusters(report);
+  }
+  return store_header(state.host_file, header, state.extension);
 }
 
 Result<void> open_backing(Node& node, const Header& header) {

@@ -112,6 +112,15 @@ Result<void> Image::enter_all_metadata() {
   return {};
 }
 
+std::uint64_t Image::metadata_clusters() {
+  std::uint64_t clusters = 1 + header_.refcount_table_clusters + refcounts_.block_places().size();
+  for (Mapping* mapping : mappings_)
+    clusters +=
+        cluster_size_.clusters_for(std::uint64_t{mapping->l1_entries()} * table_entry_bytes) +
+        mapping->l2_tables().size();
+  return clusters;
+}
+
 Result<void> Image::store_header() {
   BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header_.encode_over(stored_header_));
   constexpr std::size_t sector = 512;

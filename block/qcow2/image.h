@@ -24,6 +24,8 @@ public:
   virtual void clusters_allocated(HostCluster first, std::uint64_t clusters) = 0;
   // Data is about to be stored, or has just been, of which the client knows nothing else.
   virtual void data_written() = 0;
+  // An L2 entry names the host cluster now. `first`: no other one does.
+  virtual void reference_added(HostCluster host, bool first) = 0;
   // The guest cluster no longer refers to the host cluster, which has `left` references now. With
   // none left it may be used for something else after the next write-back.
   virtual void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) = 0;
@@ -75,6 +77,8 @@ public:
   Result<void> enter_all_metadata() EXCLUDES(metadata_mutex);
   // Enters further metadata; same error.
   Result<void> enter_metadata(HostOffset offset, std::uint64_t bytes) REQUIRES(metadata_mutex);
+  // Host clusters that hold metadata of the standard.
+  std::uint64_t metadata_clusters() REQUIRES(metadata_mutex);
   // Whoever sits on top; before the first request. Not owned.
   void set_client(ImageClient* client) { client_ = client; }
   ImageClient* client() const { return client_; }

@@ -139,10 +139,12 @@ Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry, DropCa
           .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
   }
   BLOCK_TRY(disk.mapping().set_entry(guest, entry));
+  ImageClient* client = disk.image.client();
+  if (client && entry.host_offset())
+    client->reference_added(disk.cluster_size().containing(*entry.host_offset()), entry.copied());
   if (!dropped) return {};
   allocator.note_dropped(*dropped, references - 1, cause);
-  if (ImageClient* client = disk.image.client())
-    client->reference_dropped(guest, *dropped, references - 1);
+  if (client) client->reference_dropped(guest, *dropped, references - 1);
   return {};
 }
 

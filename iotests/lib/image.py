@@ -101,7 +101,7 @@ class Image:
             if kind == DEDUP_EXTENSION:
                 offset, size, algorithm, strategies = struct.unpack(">QIBB", data[:14])
                 return {"length": len(data), "l1_offset": offset, "l1_size": size, "algorithm": algorithm,
-                        "strategies": strategies, "reserved_zero": not any(data[14:])}
+                        "strategies": strategies, "reserved_zero": not any(data[46:54])}
         return None
 
     def hash_blocks(self):

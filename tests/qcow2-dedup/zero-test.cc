@@ -167,7 +167,7 @@ TEST(ZerosOverADedupBackingFile, AFirstPartialWriteThatLeavesOnlyZerosMakesAZero
   EXPECT_FALSE(top.host_of(3));
   EXPECT_TRUE(top.status(3).allocated);
   EXPECT_EQ(top.counters().zero_clusters, 1u);
-  EXPECT_EQ(top.counters().stored_bytes, 0u);
+  EXPECT_EQ(top.counters().file_written_bytes, 0u);
 }
 
 // --- Runs. ---
