@@ -357,7 +357,7 @@ TEST_F(GivenUp, WhatThereWasNoTimeForIsPunchedOnceTheImageIsClosed) {
   for (std::uint64_t hole = 0; hole < holes; ++hole)
     disk.discard(2 * hole);
   watch(disk, [&] {
-    if (punched.size() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (punched.size() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(400));
   });
   disk.flush();
   EXPECT_GT(punched.size(), 0u);
