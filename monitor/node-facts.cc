@@ -64,13 +64,15 @@ block::Result<std::optional<qapi::DedupInfo>> dedup_facts(block::Node& node) {
   to.verify = from.verify;
   to.table_trusted = from.table_trusted;
   to.cluster_size = from.cluster_size;
+  if (from.data) {
+    to.data_bytes = from.data->data_bytes;
+    to.stored_bytes = from.data->stored_bytes;
+    to.saved_bytes = from.data->saved_bytes();
+    to.ratio = from.data->ratio();
+    to.free_bytes = from.data->free_bytes;
+  }
   to.written_bytes = from.written_bytes;
-  to.stored_bytes = from.stored_bytes;
-  to.saved_bytes =
-      from.written_bytes > from.stored_bytes ? from.written_bytes - from.stored_bytes : 0;
-  to.ratio = from.stored_bytes == 0
-                 ? 0
-                 : static_cast<double>(from.written_bytes) / static_cast<double>(from.stored_bytes);
+  to.file_written_bytes = from.file_written_bytes;
   to.deduplicated_clusters = from.deduplicated_clusters;
   to.undeduplicated_clusters = from.undeduplicated_clusters;
   to.zero_clusters = from.zero_clusters;

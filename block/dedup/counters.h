@@ -22,7 +22,7 @@ private:
 // Since open. No lock needed; figures read together may differ by the requests under way.
 struct Counters {
   Counter written_bytes;              // guest bytes that a write request covered
-  Counter stored_bytes;               // bytes of data clusters written to the file
+  Counter file_written_bytes;         // bytes of data clusters written to the file
   Counter deduplicated_clusters;      // a write was linked to content that is stored already
   Counter undeduplicated_clusters;    // a write found no such content and stored its own
   Counter zero_clusters;              // a write of zeros became a zero mapping
@@ -41,7 +41,7 @@ struct Counters {
   // Fills in the fields of the same names; leaves the rest of `info` as it is.
   void fill(block::DedupInfo& info) const {
     info.written_bytes = written_bytes.value();
-    info.stored_bytes = stored_bytes.value();
+    info.file_written_bytes = file_written_bytes.value();
     info.deduplicated_clusters = deduplicated_clusters.value();
     info.undeduplicated_clusters = undeduplicated_clusters.value();
     info.zero_clusters = zero_clusters.value();

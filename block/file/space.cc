@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace block {
@@ -39,6 +41,14 @@ int try_mode(FileState& file, std::atomic<bool>& can, int mode, std::uint64_t of
   if (!means_unsupported(failed)) return failed;
   can.store(false, std::memory_order_relaxed);
   return EOPNOTSUPP;
+}
+
+// 0, an errno value, or EOPNOTSUPP. Devices that discard need not be able to punch: a hole must
+// read as zeros.
+int discard_blocks(int descriptor, std::uint64_t offset, std::uint64_t bytes) {
+  std::uint64_t range[2] = {offset, bytes};
+  if (ioctl(descriptor, BLKDISCARD, range) == 0) return 0;
+  return errno == EINVAL || means_unsupported(errno) || errno == ENOTTY ? EOPNOTSUPP : errno;
 }
 
 // Makes the file reach to `end` if it does not yet. Writing the range's own last byte cannot undo
@@ -110,7 +120,8 @@ Result<void> file_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t 
 Result<void> file_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
   FileState& file = file_state(node);
   constexpr int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  const int failed = try_mode(file, file.can_punch_holes, punch, offset, bytes);
+  const int failed = file.is_device ? discard_blocks(file.descriptor.get(), offset, bytes)
+                                    : try_mode(file, file.can_punch_holes, punch, offset, bytes);
   // A discard is a wish: where it cannot be granted, nothing is lost.
   if (failed == 0 || failed == EOPNOTSUPP) return {};
   return Error::from_errno(failed, "discard failed");

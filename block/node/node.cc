@@ -93,6 +93,16 @@ Result<CheckReport> Node::check(const CheckRequest& request) {
   return driver_->check(*this, request);
 }
 
+Result<std::uint64_t> Node::trim(const Progress& progress) {
+  std::lock_guard hold(control_mutex_);
+  BLOCK_TRY(check_open());
+  if (!driver_->trim)
+    return Error(ErrorKind::unsupported, "Format driver '" + std::string(driver_->format_name) +
+                                             "' does not support trimming");
+  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+  return driver_->trim(*this, progress);
+}
+
 namespace {
 
 Error not_dedup(const Node& node) {

@@ -21,6 +21,9 @@ namespace {
 constexpr std::uint64_t batch_bytes = 512 * 1024;
 // How many entries one step looks at, which bounds how long it holds the metadata lock.
 constexpr std::uint64_t looks_per_step = 2048;
+// For holes in the file where clusters became free.
+constexpr std::chrono::milliseconds most_punching_in_a_step{2};
+constexpr std::chrono::milliseconds most_punching_at_end{1000};
 
 } // namespace
 
@@ -140,12 +143,17 @@ Result<BackgroundScan::Batch> BackgroundScan::find_batch(GuestCluster first) {
 Result<dedup::ScanWork::Step> BackgroundScan::step(std::uint64_t position) {
   qcow2::Image& image = dedup_.disk.image;
   BLOCK_TRY_ASSIGN(Batch batch, watched(node_, image, find_batch(GuestCluster(position))));
-  if (batch.clusters.empty()) return Step{batch.next.value(), 0};
-  block::RangeLock::Guard taken(dedup_.disk.requests, batch.clusters.front().value(),
-                                batch.clusters.back().value() + 1,
-                                block::RangeLock::Mode::exclusive);
-  BLOCK_TRY_ASSIGN(std::uint64_t bytes,
-                   watched(node_, image, WriteRequest(dedup_).rescan(batch.clusters)));
+  std::uint64_t bytes = 0;
+  if (!batch.clusters.empty()) {
+    block::RangeLock::Guard taken(dedup_.disk.requests, batch.clusters.front().value(),
+                                  batch.clusters.back().value() + 1,
+                                  block::RangeLock::Mode::exclusive);
+    BLOCK_TRY_ASSIGN(bytes, watched(node_, image, WriteRequest(dedup_).rescan(batch.clusters)));
+  }
+  // What lost its last reference is free only after a write-back, which might come much later.
+  const bool last = batch.next.value() >= end();
+  if (last) BLOCK_TRY(watched(node_, image, image.flush()));
+  image.return_space(last ? most_punching_at_end : most_punching_in_a_step);
   return Step{batch.next.value(), bytes};
 }
 

@@ -6,6 +6,7 @@
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/table-check.h"
 #include "block/qcow2/check.h"
+#include "block/qcow2/trim.h"
 
 namespace qcow2_dedup {
 
@@ -73,10 +74,28 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
                    unknown_table->message());
   BLOCK_TRY_ASSIGN(block::CheckReport report,
                    qcow2::check(state.host_file, state.header, request, table ? &*table : nullptr));
-  if (table) state.extension = table->extension();
+  if (table) {
+    state.extension = table->extension();
+    report.data = table->data_figures(report);
+  }
   if (unknown_table) ++report.check_errors;
   if (repaired) ++report.corruptions_fixed;
   return report;
+}
+
+Result<std::uint64_t> trim(Node& node, const block::Progress& progress) {
+  OpenImage& state = node.state<OpenImage>();
+  if (state.header.corrupt() || state.header.dirty())
+    return Error(ErrorKind::corrupt, state.header.corrupt() ? "the image is marked corrupt"
+                                                            : "the image was not closed cleanly")
+        .with_hint("Run 'dedup-img check -r all' on it first.");
+  block::CheckRequest request;
+  request.progress = progress;
+  BLOCK_TRY_ASSIGN(block::CheckReport report, check(node, request));
+  if (report.corruptions > 0 || report.check_errors > 0)
+    return Error(ErrorKind::corrupt, "the image is damaged, so what it uses is not sure")
+        .with_hint("Run 'dedup-img check' on it to see what is wrong.");
+  return qcow2::trim(state.host_file, state.header);
 }
 
 } // namespace qcow2_dedup

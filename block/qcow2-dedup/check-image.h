@@ -1,4 +1,4 @@
-// Checking an image, for the BlockDriver table; contract there.
+// Checking and trimming an image, for the BlockDriver table; contract there.
 #ifndef BLOCK_QCOW2_DEDUP_CHECK_IMAGE_H
 #define BLOCK_QCOW2_DEDUP_CHECK_IMAGE_H
 
@@ -10,6 +10,8 @@ namespace qcow2_dedup {
 std::optional<block::Error> unusable_extension(OpenImage& state);
 
 Result<block::CheckReport> check(block::Node& node, const block::CheckRequest& request);
+
+Result<std::uint64_t> trim(block::Node& node, const block::Progress& progress);
 
 } // namespace qcow2_dedup
 

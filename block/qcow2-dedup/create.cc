@@ -89,6 +89,7 @@ Result<void> add_dedup(Header& header, const std::string& algorithm_name, bool e
   BLOCK_TRY_ASSIGN(extension.algorithm, algorithm_for_option(algorithm_name));
   BLOCK_TRY(dedup::check_usable(extension.algorithm));
   extension.set_scan_mark(scan_from);
+  if (!scan_from) extension.data = DataClusters(); // a new image has none
   auto bytes = encode_extension(extension);
   // In the file's first sector, so that it changes there at one stroke.
   header.extensions.insert(header.extensions.begin(),

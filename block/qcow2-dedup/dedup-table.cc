@@ -373,4 +373,11 @@ std::vector<DedupTable::Place> DedupTable::places() const {
   return all;
 }
 
+std::uint64_t DedupTable::clusters() const {
+  std::uint64_t count = 0;
+  for (const Place& place : places())
+    count += cluster_size_.clusters_for(place.bytes);
+  return count;
+}
+
 } // namespace qcow2_dedup

@@ -91,6 +91,8 @@ public:
     std::uint64_t bytes;
   };
   std::vector<Place> places() const;
+  // Host clusters of these.
+  std::uint64_t clusters() const;
 
 private:
   Result<void> load_l1(const Extension& extension);

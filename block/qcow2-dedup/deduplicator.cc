@@ -1,6 +1,7 @@
 // Deduplicator: sharing, remembering, forgetting, and what the header says about it.
 #include "block/qcow2-dedup/deduplicator.h"
 
+#include "block/qcow2-dedup/data-figures.h"
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/witness.h"
 
@@ -10,6 +11,15 @@ namespace qcow2_dedup {
 
 using block::MutexGuard;
 using dedup::Fingerprint;
+
+namespace {
+
+// The file may have told too few.
+void count_down(std::uint64_t& clusters) {
+  if (clusters > 0) --clusters;
+}
+
+} // namespace
 
 Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup::Hasher hasher,
                            DedupSettings settings, bool trusted, OnLoss on_loss)
@@ -89,8 +99,18 @@ void Deduplicator::tell_of_loss(const std::string& what, const block::Error& why
            " is lost, so less is shared; no data is lost: " + why.message());
 }
 
+std::optional<block::DataFigures> Deduplicator::data_figures() {
+  MutexGuard hold(disk.image.metadata_mutex);
+  if (!extension_.data) return std::nullopt;
+  block::ClusterSize size = disk.image.cluster_size();
+  return qcow2_dedup::data_figures(*extension_.data, size,
+                                   size.clusters_for(disk.image.file().end().value()),
+                                   disk.image.metadata_clusters() + table_.clusters());
+}
+
 block::DedupInfo Deduplicator::info() {
   block::DedupInfo info;
+  info.data = data_figures();
   counters_.fill(info);
   info.algorithm = dedup::name_of(hasher_.algorithm());
   info.verify = settings_.verify || hasher_.collides();
@@ -241,6 +261,7 @@ void Deduplicator::unshare(HostCluster cluster) {
 }
 
 void Deduplicator::forget_deleted(HostCluster cluster) {
+  if (extension_.data) count_down(extension_.data->stored);
   counters_.deleted_clusters.add();
   forget(cluster);
 }
@@ -263,8 +284,16 @@ void Deduplicator::content_unreadable(HostCluster first, std::uint64_t clusters)
     forget(first + i);
 }
 
+void Deduplicator::reference_added(HostCluster, bool first) {
+  disk.image.metadata_mutex.assert_held();
+  if (!extension_.data) return;
+  ++extension_.data->named;
+  if (first) ++extension_.data->stored;
+}
+
 void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {
   disk.image.metadata_mutex.assert_held();
+  if (extension_.data) count_down(extension_.data->named);
   if (left == 0) return forget_deleted(host);
   Entry entry = table_.get(host);
   if (entry.first_owner == disk.image.cluster_size().start(guest))

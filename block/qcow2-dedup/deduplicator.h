@@ -50,6 +50,8 @@ public:
   // any.
   void set_scan_mark(std::optional<std::uint64_t> position) EXCLUDES(disk.image.metadata_mutex);
   block::DedupInfo info() EXCLUDES(disk.image.metadata_mutex);
+  // Nothing if the clusters could not be counted when the image was opened.
+  std::optional<block::DataFigures> data_figures() EXCLUDES(disk.image.metadata_mutex);
   // Whether the file says what is so now: paused or not, and where the scan is.
   bool status_is_stored() EXCLUDES(disk.image.metadata_mutex);
   // What the header's extension says, with the status as a close would store it, if the scan has
@@ -85,7 +87,7 @@ public:
   dedup::Counters& counters() { return counters_; }
   // So many data clusters were written to the file.
   void count_stored(std::uint64_t clusters) {
-    counters_.stored_bytes.add(clusters << disk.image.cluster_size().bits());
+    counters_.file_written_bytes.add(clusters << disk.image.cluster_size().bits());
   }
   bool detects_zeroes() const { return settings_.detect_zeroes; }
   // Whether a match must be confirmed by comparing bytes.
@@ -101,6 +103,7 @@ public:
   void clusters_allocated(HostCluster first, std::uint64_t clusters) override;
   void content_unreadable(HostCluster first, std::uint64_t clusters) override;
   void data_written() override { plain_writes_.fetch_add(1); }
+  void reference_added(HostCluster host, bool first) override;
   void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) override;
   void became_only_owner(GuestCluster guest, HostCluster host) override;
   Result<void> before_first_change(qcow2::Header& header) override;
@@ -146,6 +149,7 @@ private:
   std::atomic<std::uint64_t> plain_writes_{0};
   dedup::Counters counters_;
 
+  // Its `data` counts on while the image is open.
   Extension extension_ GUARDED_BY(disk.image.metadata_mutex);
   std::optional<std::uint64_t> scan_mark_ GUARDED_BY(disk.image.metadata_mutex);
   std::unique_ptr<dedup::Index> index_ GUARDED_BY(disk.image.metadata_mutex);

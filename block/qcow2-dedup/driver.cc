@@ -5,6 +5,7 @@
 #include "block/qcow2-dedup/check-image.h"
 #include "block/qcow2-dedup/corruption.h"
 #include "block/qcow2-dedup/create.h"
+#include "block/qcow2-dedup/data-figures.h"
 #include "block/qcow2-dedup/open-image.h"
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/write.h"
@@ -161,8 +162,17 @@ Result<block::DriverInfo> get_info(Node& node) {
       {"corrupt", {info.corrupt}},
       {"extended-l2", {false}},
   };
-  if (std::optional<Extension> extension = state.current_extension())
-    info.format_specific.push_back({"dedup", {dedup_facts(*extension, header)}});
+  if (std::optional<Extension> extension = state.current_extension()) {
+    InfoFields facts = dedup_facts(*extension, header);
+    if (std::optional<block::DataFigures> data = data_figures(state)) {
+      facts.push_back({"data-bytes", {data->data_bytes}});
+      facts.push_back({"stored-bytes", {data->stored_bytes}});
+      facts.push_back({"saved-bytes", {data->saved_bytes()}});
+      facts.push_back({"ratio", {data->ratio()}});
+      facts.push_back({"free-bytes", {data->free_bytes}});
+    }
+    info.format_specific.push_back({"dedup", {std::move(facts)}});
+  }
   if (std::optional<Error> why = unusable_extension(state))
     info.format_specific.push_back({"dedup", {InfoFields{{"unusable", {why->message()}}}}});
   return info;
@@ -220,6 +230,7 @@ Result<block::DedupInfo> query_dedup(Node& node) {
   info.algorithm = dedup::name_of(state.extension->algorithm);
   info.table_trusted = !state.extension->has(in_use);
   info.cluster_size = state.current_header().cluster_size().bytes();
+  info.data = data_figures(state);
   return info;
 }
 
@@ -248,6 +259,7 @@ const block::BlockDriver driver = {
     .co_block_status = co_block_status,
     .get_info = get_info,
     .check = check,
+    .trim = trim,
     .pause_dedup = pause_dedup,
     .resume_dedup = resume_dedup,
     .query_dedup = query_dedup,

@@ -9,7 +9,9 @@ namespace qcow2_dedup {
 // Node options beside the generic ones; docs/options.md says when to change them:
 //   l2-cache-size        bytes of L2 tables kept in memory, default 32M
 //   refcount-cache-size  bytes of refcount blocks kept in memory, default 8M
-//   pass-discard-other   on|off: give freed clusters back to the file system, default off
+//   pass-discard-request on|off: give the space of what the guest discards or zeroes back to the
+//                        file system; default: on with discard=unmap
+//   pass-discard-other   on|off: the same for clusters freed by overwriting and deduplication
 //   dedup-cache-size     bytes of hash blocks kept in memory, default 64M
 //   dedup-index-size     bytes of memory for the index, default 0: no limit. Beyond, a new hash
 //                        takes the place of another one, whose duplicates are stored again

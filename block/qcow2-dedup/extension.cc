@@ -19,7 +19,10 @@ constexpr std::size_t at_file_end = 22;
 constexpr std::size_t at_tables_digest = 30;
 constexpr std::size_t at_lost_from = 38;
 constexpr std::size_t at_reserved = 46;
-static_assert(at_reserved + sizeof(Extension::reserved) == extension_bytes);
+constexpr std::size_t at_named_clusters = 54; // plus one; 0 = not counted
+constexpr std::size_t at_stored_clusters = 62;
+static_assert(at_reserved + sizeof(Extension::reserved) == at_named_clusters);
+static_assert(at_stored_clusters + sizeof(std::uint64_t) == extension_bytes);
 
 constexpr std::uint8_t known_strategies =
     lookup_in_ram | lookup_on_disk | dedup_running | in_use | scan_pending;
@@ -77,6 +80,9 @@ block::Result<Extension> decode_extension(std::span<const std::byte> data,
   extension.tables_digest = block::load_big_endian<std::uint64_t>(&data[at_tables_digest]);
   extension.lost_from = block::load_big_endian<std::uint64_t>(&data[at_lost_from]);
   std::memcpy(extension.reserved.data(), &data[at_reserved], extension.reserved.size());
+  if (auto counted = block::load_big_endian<std::uint64_t>(&data[at_named_clusters]))
+    extension.data = {counted - 1,
+                      block::load_big_endian<std::uint64_t>(&data[at_stored_clusters])};
   BLOCK_TRY(check_table(extension, cluster_size));
   BLOCK_TRY(check_supported(extension));
   return extension;
@@ -93,6 +99,10 @@ std::array<std::byte, extension_bytes> encode_extension(const Extension& extensi
   block::store_big_endian(&data[at_tables_digest], extension.tables_digest);
   block::store_big_endian(&data[at_lost_from], extension.lost_from);
   std::memcpy(&data[at_reserved], extension.reserved.data(), extension.reserved.size());
+  if (extension.data) {
+    block::store_big_endian(&data[at_named_clusters], extension.data->named + 1);
+    block::store_big_endian(&data[at_stored_clusters], extension.data->stored);
+  }
   return data;
 }
 

@@ -39,6 +39,14 @@ enum Strategy : std::uint8_t {
   scan_pending = 1 << 4,  // data may be stored that was never looked at for duplicates
 };
 
+// Data of an image, in clusters.
+struct DataClusters {
+  std::uint64_t named = 0;  // L2 entries that name a host cluster
+  std::uint64_t stored = 0; // host clusters that they name, each counted once
+
+  bool operator==(const DataClusters&) const = default;
+};
+
 struct Extension {
   block::HostOffset table_offset;  // of the table's L1; 0 = there is none yet
   std::uint32_t table_entries = 0; // 64-bit pointers in that L1
@@ -52,7 +60,9 @@ struct Extension {
   std::uint64_t tables_digest = 0;
   // Not 0: the file was found to end here, before file_end, and what was stored beyond is lost.
   std::uint64_t lost_from = 0;
-  std::array<std::byte, 24> reserved{}; // written back as found: a later version's, perhaps
+  std::array<std::byte, 8> reserved{}; // written back as found: a later version's, perhaps
+  // As of the last clean close; nothing if no program has counted yet.
+  std::optional<DataClusters> data;
 
   bool operator==(const Extension&) const = default;
   bool has(Strategy strategy) const { return (strategies & strategy) != 0; }

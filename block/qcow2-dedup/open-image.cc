@@ -33,7 +33,9 @@ Result<OpenOptions> take_options(Options& options, const Node& node) {
                    options.take_size("l2-cache-size", taken.image.l2_cache_bytes));
   BLOCK_TRY_ASSIGN(taken.image.refcount_cache_bytes,
                    options.take_size("refcount-cache-size", taken.image.refcount_cache_bytes));
-  BLOCK_TRY_ASSIGN(taken.image.punch_freed, options.take_bool("pass-discard-other", false));
+  qcow2::ReturnedSpace& returned = taken.image.returned_space;
+  BLOCK_TRY_ASSIGN(returned.of_requests, options.take_bool("pass-discard-request", node.unmaps()));
+  BLOCK_TRY_ASSIGN(returned.of_others, options.take_bool("pass-discard-other", node.unmaps()));
   BLOCK_TRY_ASSIGN(taken.dedup.cache_bytes,
                    options.take_size("dedup-cache-size", taken.dedup.cache_bytes));
   BLOCK_TRY_ASSIGN(taken.dedup.index_bytes, options.take_size("dedup-index-size", 0));
@@ -61,6 +63,17 @@ Result<std::optional<Extension>> find_extension(const Header& header, bool writa
       .with_hint("The image can still be opened read-only.");
 }
 
+// Once, for an image whose data no program has counted so far, as one that is deduplicated since an
+// amend. What is wrong with it is another matter.
+Result<void> count_data(OpenImage& state) {
+  if (!state.extension || state.extension->data) return {};
+  TableCheck table(state.host_file, state.header, *state.extension);
+  Result<block::CheckReport> report = qcow2::check(state.host_file, state.header, {}, &table);
+  if (!report) return {};
+  state.extension->data = table.data_clusters(*report);
+  return store_header(state.host_file, state.header, state.extension);
+}
+
 // Brings the file to a state from which it can be written: metadata consistent, no feature bit that
 // would lie.
 Result<void> prepare_for_writing(Node& node, OpenImage& state) {
@@ -83,7 +96,7 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state) {
   if (!closed_cleanly) BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
   header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
   BLOCK_TRY(store_header(state.host_file, header, state.extension));
-  if (closed_cleanly) return {};
+  if (closed_cleanly) return count_data(state);
 
   std::optional<TableCheck> table;
   if (state.extension) table.emplace(state.host_file, header, *state.extension);
@@ -97,9 +110,13 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state) {
     return Error(ErrorKind::corrupt,
                  "the image was not closed cleanly and cannot be repaired by itself")
         .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
-  if (table) state.extension = table->extension();
   state.mapping_incomplete = report.check_errors > 0;
-  return {};
+  if (table) {
+    state.extension = table->extension();
+    state.extension->data.reset();
+    if (!state.mapping_incomplete) state.extension->data = table->data_clusters(report);
+  }
+  return store_header(state.host_file, header, state.extension);
 }
 
 Result<void> open_backing(Node& node, const Header& header) {

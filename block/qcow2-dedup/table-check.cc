@@ -1,6 +1,7 @@
 // TableCheck: the table's clusters, first owners, and entries of clusters that hold no data.
 #include "block/qcow2-dedup/table-check.h"
 
+#include "block/qcow2-dedup/data-figures.h"
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/witness.h"
 
@@ -197,6 +198,16 @@ Result<void> TableCheck::lose_block(std::uint64_t index, const block::Error& why
   return {};
 }
 
+DataClusters TableCheck::data_clusters(const block::CheckReport& report) const {
+  return {report.allocated_clusters - report.compressed_clusters, stored_clusters_};
+}
+
+block::DataFigures TableCheck::data_figures(const block::CheckReport& report) const {
+  return qcow2_dedup::data_figures(data_clusters(report), cluster_size_,
+                                   cluster_size_.clusters_for(file_.end().value()),
+                                   metadata_clusters_);
+}
+
 void TableCheck::report(const std::string& what, bool repaired, qcow2::CheckFindings& findings,
                         qcow2::CheckFindings::About about) const {
   if (!trusted_)
@@ -226,6 +237,8 @@ Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
 
 Result<bool> TableCheck::finish(const qcow2::References& references, qcow2::CheckFindings& findings,
                                 const qcow2::CheckStep& step) {
+  stored_clusters_ = references.data_clusters();
+  metadata_clusters_ = references.used_clusters() - stored_clusters_;
   std::optional<DeepCheck> deep;
   if (usable_ && deep_) {
     BLOCK_TRY_ASSIGN(DeepCheck made, deep_check(findings));

@@ -35,6 +35,10 @@ public:
                       const qcow2::CheckStep& step) override;
   std::uint64_t steps() const override;
 
+  // What the walk counted, with the report of the check.
+  DataClusters data_clusters(const block::CheckReport& report) const;
+  block::DataFigures data_figures(const block::CheckReport& report) const;
+
   // What the header's extension must say now.
   const Extension& extension() const { return extension_; }
 
@@ -75,6 +79,8 @@ private:
   bool trusted_; // without, wrong entries are to be expected, and nobody believes any
   bool usable_ = false;
   bool repairs_ = false;
+  std::uint64_t stored_clusters_ = 0; // of data
+  std::uint64_t metadata_clusters_ = 0;
   std::uint64_t wrong_entries_ = 0;
 };
 

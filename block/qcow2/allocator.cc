@@ -8,11 +8,12 @@ namespace qcow2 {
 using block::DebugEvent;
 
 Allocator::Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size,
-                     StoreTable store_table)
+                     StoreTable store_table, ReturnedSpace returned)
     : file_(file),
       refcounts_(refcounts),
       cluster_size_(cluster_size),
-      store_table_(std::move(store_table)) {}
+      store_table_(std::move(store_table)),
+      returned_(returned) {}
 
 Result<HostCluster> Allocator::allocate(std::uint64_t clusters) {
   file_.event(DebugEvent::cluster_alloc);
@@ -30,9 +31,13 @@ Result<HostCluster> Allocator::allocate(std::uint64_t clusters) {
 }
 
 Result<HostCluster> Allocator::find_free(HostCluster from, std::uint64_t clusters) {
-  BLOCK_TRY_ASSIGN(HostCluster first, refcounts_.find_free(from, clusters));
-  BLOCK_TRY(refuse_metadata(first, clusters));
-  return first;
+  while (true) {
+    BLOCK_TRY_ASSIGN(HostCluster first, refcounts_.find_free(from, clusters));
+    BLOCK_TRY(refuse_metadata(first, clusters));
+    std::optional<HostRun> held = freed_space_.held_in(first, clusters);
+    if (!held) return first;
+    from = held->first + held->clusters;
+  }
 }
 
 Result<void> Allocator::refuse_metadata(HostCluster first, std::uint64_t clusters) const {
@@ -66,6 +71,8 @@ Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
   // Not beyond what blocks count now: the next block goes there.
   while (more > 0 && !refcounts_.has_block(first + (least + more - 1)))
     --more;
+  if (std::optional<HostRun> held = freed_space_.held_in(first + least, more))
+    more = held->first - (first + least);
   while (more > 0 && metadata_.contains_any(first + least, more))
     --more;
   BLOCK_TRY(reserve(first + least, more));
@@ -74,6 +81,7 @@ Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
 }
 
 Result<void> Allocator::reserve(HostCluster first, std::uint64_t clusters) {
+  freed_space_.remove(first, clusters);
   for (std::uint64_t i = 0; i < clusters; ++i)
     BLOCK_TRY(refcounts_.set(first + i, 1));
   if (on_allocated_) on_allocated_(first, clusters);
@@ -204,9 +212,9 @@ Result<void> Allocator::release_unused(HostCluster first, std::uint64_t clusters
 
 std::uint64_t Allocator::noted(HostCluster cluster) const {
   std::uint64_t count = 0;
-  if (auto found = dropped_.find(cluster); found != dropped_.end()) count += found->second;
+  if (auto found = dropped_.find(cluster); found != dropped_.end()) count += found->second.count;
   if (auto found = being_dropped_.find(cluster); found != being_dropped_.end())
-    count += found->second;
+    count += found->second.count;
   return count;
 }
 
@@ -235,12 +243,13 @@ Result<std::uint64_t> Allocator::drop_reference(HostCluster cluster) {
     return Error(ErrorKind::corrupt, "host cluster " + std::to_string(cluster.value()) +
                                          " is in use but its refcount is 0")
         .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
-  note_dropped(cluster, left - 1);
+  note_dropped(cluster, left - 1, DropCause::other);
   return left - 1;
 }
 
-void Allocator::note_dropped(HostCluster cluster, std::uint64_t left) {
-  ++dropped_[cluster];
+void Allocator::note_dropped(HostCluster cluster, std::uint64_t left, DropCause cause) {
+  dropped_[cluster].add(
+      {1, cause == DropCause::request ? returned_.of_requests : returned_.of_others});
   if (left == 1 && !may_have_unknown_owners(cluster)) single_owners_.add(cluster, 1);
 }
 
@@ -264,32 +273,36 @@ void Allocator::begin_drop() {
   being_dropped_.swap(dropped_);
 }
 
-Result<void> Allocator::end_drop(bool durable, const std::function<void(HostCluster)>& freed) {
+Result<void> Allocator::end_drop(bool durable) {
   DroppedReferences taken;
   taken.swap(being_dropped_);
   if (durable && !taken.empty()) file_.event(DebugEvent::cluster_free);
   Result<void> first_error;
-  for (auto [cluster, count] : taken) {
+  for (const auto& [cluster, dropped] : taken) {
     Result<void> lowered;
-    if (durable) lowered = lower(cluster, count, freed);
-    if (!durable || !lowered) dropped_[cluster] += count; // still noted, for the next time
+    if (durable) lowered = lower(cluster, dropped);
+    if (!durable || !lowered) dropped_[cluster].add(dropped); // still noted, for the next time
     if (first_error) first_error = std::move(lowered);
   }
   return first_error;
 }
 
-Result<void> Allocator::lower(HostCluster cluster, std::uint64_t count,
-                              const std::function<void(HostCluster)>& freed) {
+Result<void> Allocator::lower(HostCluster cluster, const Dropped& dropped) {
   if (may_have_unknown_owners(cluster)) return {};
   BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
-  std::uint64_t left = stored > count ? stored - count : 0;
+  std::uint64_t left = stored > dropped.count ? stored - dropped.count : 0;
   BLOCK_TRY(refcounts_.set(cluster, left));
   if (left > 0) return {};
   note_free(cluster);
   metadata_.remove(cluster);
   single_owners_.remove(cluster);
-  if (freed) freed(cluster);
+  if (dropped.returns_space) freed_space_.add(cluster);
   return {};
+}
+
+void Allocator::release_punched() {
+  // Allocations may have passed them by.
+  if (std::optional<HostCluster> first = freed_space_.release_held()) note_free(*first);
 }
 
 } // namespace qcow2

@@ -9,6 +9,7 @@
 #define BLOCK_QCOW2_ALLOCATOR_H
 
 #include "block/qcow2/cluster-set.h"
+#include "block/qcow2/freed-space.h"
 #include "block/qcow2/refcounts.h"
 
 #include <algorithm>
@@ -17,8 +18,15 @@
 
 namespace qcow2 {
 
-// References that went away, by host cluster.
-using DroppedReferences = std::unordered_map<HostCluster, std::uint64_t>;
+// Why a cluster lost a reference: the guest asked for it by a discard or by writing zeros, or
+// anything else.
+enum class DropCause { request, other };
+
+// For which causes the space of clusters that became free is given back to the file system.
+struct ReturnedSpace {
+  bool of_requests = false;
+  bool of_others = false;
+};
 
 // Not synchronised: the image's metadata lock guards it.
 class Allocator {
@@ -26,7 +34,8 @@ public:
   // `store_table` stores the header that names a grown table, which is in the file already, and
   // marks the image dirty in the same sector: (offset, clusters).
   using StoreTable = std::function<Result<void>(HostOffset, std::uint32_t)>;
-  Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size, StoreTable store_table);
+  Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size, StoreTable store_table,
+            ReturnedSpace returned = {});
 
   // That many neighbouring clusters with one reference each, at the lowest place where they are
   // free. Their content is whatever the file holds there. Errors: no_space (beyond what qcow2 can
@@ -49,10 +58,7 @@ public:
   bool may_have_unknown_owners(HostCluster cluster) const { return cluster < kept_end_; }
   // Error: corrupt, if the cluster holds metadata, so that an L2 entry must not name it.
   Result<void> check_data_place(HostCluster cluster) const;
-  struct Run {
-    HostCluster first;
-    std::uint64_t clusters;
-  };
+  using Run = HostRun;
   // At least one and at most `clusters` neighbouring clusters: takes a hole only if it holds a good
   // part of the wish.
   Result<Run> allocate_up_to(std::uint64_t clusters);
@@ -68,7 +74,7 @@ public:
   // Notes that one reference went away; returns how many are left.
   Result<std::uint64_t> drop_reference(HostCluster cluster);
   // The same, for a caller that has just asked references() and got one more than `left`.
-  void note_dropped(HostCluster cluster, std::uint64_t left);
+  void note_dropped(HostCluster cluster, std::uint64_t left, DropCause cause);
   // Data clusters that were shared and have one reference left. COPIED was cleared when they were
   // shared, and no L2 entry carries it: whoever sets it removes the cluster here.
   ClusterSet& single_owners() { return single_owners_; }
@@ -76,10 +82,9 @@ public:
 
   // For the write-back: takes the noted references out; end_drop() lowers their refcounts if the L2
   // updates that dropped them are durable, or else notes them again; so it does with those whose
-  // refcount cannot be changed, and returns the first such error. Clusters that become free are
-  // passed to `freed`, if set.
+  // refcount cannot be changed, and returns the first such error.
   void begin_drop();
-  Result<void> end_drop(bool durable, const std::function<void(HostCluster)>& freed);
+  Result<void> end_drop(bool durable);
   bool has_dropped() const { return !dropped_.empty(); }
   // True when so many references wait for a write-back that the next request should begin one: no
   // cluster that becomes free is used again before, so the file grows meanwhile.
@@ -87,11 +92,29 @@ public:
     return dropped_.size() >= std::max(min_dropped, max_dropped_bytes >> cluster_size_.bits());
   }
 
+  // Free clusters to be punched: holds some of them, which nobody is given until release_punched().
+  std::vector<HostRun> hold_for_punching(std::size_t most_runs) {
+    return freed_space_.hold_some(most_runs);
+  }
+  void release_punched();
+
 private:
+  // References of one cluster that went away.
+  struct Dropped {
+    std::uint64_t count = 0;
+    bool returns_space = false;
+
+    void add(const Dropped& more) {
+      count += more.count;
+      returns_space |= more.returns_space;
+    }
+  };
+  using DroppedReferences = std::unordered_map<HostCluster, Dropped>;
+
   static constexpr std::uint64_t min_dropped = 64;
   static constexpr std::uint64_t max_dropped_bytes = 64u << 20;
 
-  // The first place at or after `from` that is free and holds no known metadata.
+  // The first place at or after `from` that is free, not held, and holds no known metadata.
   Result<HostCluster> find_free(HostCluster from, std::uint64_t clusters);
   // Refcounts that call metadata free are wrong; what else they say cannot be believed either.
   Result<void> refuse_metadata(HostCluster first, std::uint64_t clusters) const;
@@ -102,14 +125,14 @@ private:
   Result<void> grow_table(std::uint64_t min_clusters);
   Result<void> store_grown_table(HostCluster first_block, std::uint64_t blocks);
   void note_free(HostCluster cluster);
-  Result<void> lower(HostCluster cluster, std::uint64_t count,
-                     const std::function<void(HostCluster)>& freed);
+  Result<void> lower(HostCluster cluster, const Dropped& dropped);
   std::uint64_t noted(HostCluster cluster) const;
 
   HostFile& file_;
   Refcounts& refcounts_;
   ClusterSize cluster_size_;
   StoreTable store_table_;
+  const ReturnedSpace returned_;
   OnAllocated on_allocated_;
   // No cluster below is free. Two, so that a wish for many clusters, which skips small holes, does
   // not make later wishes for one cluster skip them too, nor search them again itself.
@@ -118,6 +141,7 @@ private:
   ClusterSet metadata_;
   ClusterSet single_owners_;
   HostCluster kept_end_; // see keep_all_below()
+  FreedSpace freed_space_;
   DroppedReferences dropped_;
   DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
 };

@@ -36,6 +36,7 @@ bool References::claim(HostOffset offset, std::uint64_t bytes) {
   for (HostCluster cluster = first; cluster <= last; ++cluster) {
     counts_.add(cluster);
     metadata_.add(cluster);
+    ++used_clusters_;
   }
   return true;
 }
@@ -59,6 +60,8 @@ void References::add(HostOffset offset, std::uint64_t bytes, ClusterUse use, std
   for (HostCluster cluster = first; cluster <= last; ++cluster) {
     std::uint64_t before = counts_.get(cluster);
     counts_.add(cluster, times);
+    if (before == 0) ++used_clusters_;
+    if (before == 0 && use == ClusterUse::data) ++data_clusters_;
     if (before <= max_count_ && times > max_count_ - before)
       findings.corruption(format_line("ERROR: overflow cluster offset=0x%" PRIx64,
                                       cluster_size_.start(cluster).value()));
@@ -77,6 +80,7 @@ void References::file_grows_to(std::uint64_t bytes) {
 
 void References::remove_metadata(HostCluster cluster) {
   counts_.set(cluster, counts_.get(cluster) - 1);
+  if (counts_.get(cluster) == 0) --used_clusters_;
   metadata_.set(cluster, metadata_.get(cluster) - 1);
 }
 

@@ -37,6 +37,10 @@ public:
 
   // All references, also those that a refcount has no room for.
   const ClusterCounts& counts() const { return counts_; }
+  // Clusters with a reference, and of these those with one that is not metadata's. A cluster that
+  // holds both counts as what was added first.
+  std::uint64_t used_clusters() const { return used_clusters_; }
+  std::uint64_t data_clusters() const { return data_clusters_; }
   // References to clusters beyond the file. Nothing may be put there: it would become what those
   // entries say.
   const ClusterCounts& dangling() const { return dangling_; }
@@ -55,6 +59,8 @@ private:
   std::uint64_t max_count_; // of a refcount field
   std::uint64_t file_bytes_;
   bool complete_ = true;
+  std::uint64_t used_clusters_ = 0;
+  std::uint64_t data_clusters_ = 0;
   ClusterCounts counts_;
   ClusterCounts metadata_; // of counts_, references that are metadata
   ClusterCounts dangling_;

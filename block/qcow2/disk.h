@@ -94,9 +94,10 @@ Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector);
 Result<void> write_taken(Disk& disk, GuestOffset offset, const IoVector& vector);
 Result<void> write_zeroes_taken(Disk& disk, GuestOffset offset, std::uint64_t bytes, bool unmap);
 // Stores the entry of a guest cluster and drops the reference that its former entry held. After an
-// error nothing has changed.
-Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry)
-    REQUIRES(disk.image.metadata_mutex);
+// error nothing has changed. Errors also: corrupt (the former entry names metadata, or a cluster
+// that is not in use).
+Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry,
+                           DropCause cause = DropCause::other) REQUIRES(disk.image.metadata_mutex);
 // Makes zero entries of taken whole clusters.
 Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters, bool unmap)
     EXCLUDES(disk.image.metadata_mutex);

@@ -142,8 +142,19 @@ bool HostFile::flushes_nothing() const {
   return false;
 }
 
+// The file system gives back whole blocks only; for a part of one it would have to write zeros.
 Result<void> HostFile::punch(HostOffset offset, std::uint64_t bytes) {
-  return file_.co_pdiscard(offset.value(), bytes);
+  const std::uint64_t block = file_.limits().opt_transfer;
+  const std::uint64_t first = (offset.value() + block - 1) / block * block;
+  const std::uint64_t last = std::min(offset + bytes, end()).value() / block * block;
+  if (first >= last) return {};
+  return file_.co_pdiscard(first, last - first);
+}
+
+Result<void> HostFile::cut(HostOffset end) {
+  BLOCK_TRY(file_.co_truncate(end.value(), block::Preallocation::off));
+  end_ = end.value();
+  return {};
 }
 
 } // namespace qcow2

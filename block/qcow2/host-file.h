@@ -50,8 +50,12 @@ public:
   // processes left in the page cache. Costs nothing if nothing was written since the last barrier.
   Result<void> barrier();
 
-  // Gives the space back to the file system; the content is undefined afterwards.
+  // Gives the space of a range back to the file system, as far as the file reaches; the content is
+  // undefined afterwards.
   Result<void> punch(HostOffset offset, std::uint64_t bytes);
+
+  // Makes the file end there. While nobody uses it.
+  Result<void> cut(HostOffset end);
 
   // Gives back what was reserved beyond end(). While nobody writes.
   Result<void> release_reserved();

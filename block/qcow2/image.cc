@@ -2,11 +2,30 @@
 #include "block/qcow2/image.h"
 
 #include <algorithm>
+#include <ctime>
 
 namespace qcow2 {
 
 using block::DebugEvent;
 using block::MutexGuard;
+
+namespace {
+
+// One part in so many of the time of flushes and write-backs goes to the punching of holes. The
+// file system then needs about as long again to allocate anew what it was given back.
+constexpr unsigned punching_part = 40;
+constexpr std::chrono::milliseconds most_punching_saved_up{50};
+// Some 250,000 holes.
+constexpr std::chrono::seconds longest_punching_at_close{5};
+
+// What this thread has had so far.
+std::chrono::nanoseconds processor_time() {
+  timespec time{};
+  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+} // namespace
 
 // Everything that one write-back writes, copied out under the metadata lock.
 struct Image::Changes {
@@ -48,21 +67,24 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
       settings_(settings),
       max_refcount_(header.max_refcount()),
       header_(std::move(header)),
+      punching_(punching_part, most_punching_saved_up),
       refcounts_(file, settings.refcount_cache_bytes, header_),
-      allocator_(file, refcounts_, cluster_size_,
-                 [this](HostOffset offset, std::uint32_t clusters) {
-                   metadata_mutex.assert_held(); // whoever allocates holds it
-                   Header former = header_;
-                   header_.refcount_table_offset = offset;
-                   header_.refcount_table_clusters = clusters;
-                   // The new table names blocks whose own refcounts may only be in memory, and
-                   // after a crash would be given away; so whoever opens the image then rebuilds
-                   // all refcounts. That is rare enough to leave the bit until the close.
-                   header_.incompatible_features |= bit(incompatible::dirty_bit);
-                   Result<void> stored = store_header();
-                   if (!stored) header_ = std::move(former);
-                   return stored;
-                 }),
+      allocator_(
+          file, refcounts_, cluster_size_,
+          [this](HostOffset offset, std::uint32_t clusters) {
+            metadata_mutex.assert_held(); // whoever allocates holds it
+            Header former = header_;
+            header_.refcount_table_offset = offset;
+            header_.refcount_table_clusters = clusters;
+            // The new table names blocks whose own refcounts may only be in memory, and
+            // after a crash would be given away; so whoever opens the image then rebuilds
+            // all refcounts. That is rare enough to leave the bit until the close.
+            header_.incompatible_features |= bit(incompatible::dirty_bit);
+            Result<void> stored = store_header();
+            if (!stored) header_ = std::move(former);
+            return stored;
+          },
+          settings.returned_space),
       l2_tables_(file, cluster_size_.bytes(), settings.l2_cache_bytes, DebugEvent::l2_load) {
   allocator_.set_on_allocated([this](HostCluster first, std::uint64_t clusters) {
     if (client_) client_->clusters_allocated(first, clusters);
@@ -123,6 +145,15 @@ void Image::keep_unknown_clusters() {
   allocator_.keep_all_below(HostCluster(cluster_size_.clusters_for(file_.end().value())));
 }
 
+std::uint64_t Image::metadata_clusters() {
+  std::uint64_t clusters = 1 + header_.refcount_table_clusters + refcounts_.block_places().size();
+  for (Mapping* mapping : mappings_)
+    clusters +=
+        cluster_size_.clusters_for(std::uint64_t{mapping->l1_entries()} * table_entry_bytes) +
+        mapping->l2_tables().size();
+  return clusters;
+}
+
 Result<void> Image::store_header() {
   BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header_.encode_over(stored_header_));
   constexpr std::size_t sector = 512;
@@ -161,11 +192,15 @@ Result<void> Image::begin_change() {
   if (!changed_.load(std::memory_order_acquire)) BLOCK_TRY(mark_changed());
   BLOCK_TRY_ASSIGN(bool wanted, wants_write_back());
   if (!wanted) return {};
-  MutexGuard serial(write_back_mutex_);
-  BLOCK_TRY(refuse_if_corrupt()); // it may have been found while this waited
-  BLOCK_TRY_ASSIGN(wanted, wants_write_back());
-  if (!wanted) return {}; // another request has just done it
-  return write_back(Scope::everything);
+  {
+    MutexGuard serial(write_back_mutex_);
+    BLOCK_TRY(refuse_if_corrupt()); // it may have been found while this waited
+    BLOCK_TRY_ASSIGN(wanted, wants_write_back());
+    if (!wanted) return {}; // another request has just done it
+    BLOCK_TRY(write_back(Scope::everything));
+  }
+  return_some_space();
+  return {};
 }
 
 bool Image::mark_corrupt(bool in_file) {
@@ -212,12 +247,15 @@ Result<void> Image::mark_missing_copied() {
 Result<void> Image::flush() {
   // A write-back that begins after this line covers everything that was linked before it.
   std::uint64_t asked = flushes_asked_.fetch_add(1) + 1;
-  MutexGuard serial(write_back_mutex_);
-  if (flushes_done_ >= asked) return {};
-  if (changed_.load()) BLOCK_TRY(refuse_if_corrupt());
-  std::uint64_t covered = flushes_asked_.load();
-  BLOCK_TRY(write_back(Scope::needed_for_flush));
-  flushes_done_ = covered;
+  {
+    MutexGuard serial(write_back_mutex_);
+    if (flushes_done_ >= asked) return {};
+    if (changed_.load()) BLOCK_TRY(refuse_if_corrupt());
+    std::uint64_t covered = flushes_asked_.load();
+    BLOCK_TRY(write_back(Scope::needed_for_flush));
+    flushes_done_ = covered;
+  }
+  return_some_space();
   return {};
 }
 
@@ -253,12 +291,8 @@ Result<void> Image::write_back(Scope scope) {
   l2_tables_.end_write_back(changes.l2_tables, durable);
   for (auto& [mapping, writes] : changes.l1_tables)
     mapping->end_l1_write_back(writes, durable);
-  std::vector<HostCluster> freed;
-  Result<void> dropped = allocator_.end_drop(durable, [&](HostCluster cluster) {
-    if (settings_.punch_freed) freed.push_back(cluster);
-  });
+  Result<void> dropped = allocator_.end_drop(durable);
   trim_caches();
-  punch(std::move(freed));
   if (!written) return written;
   // A refcount that stays too high for now is no request's matter: a later write-back lowers it.
   bool matters =
@@ -297,17 +331,39 @@ Result<void> Image::write_client_tables(Changes& changes) {
   return {};
 }
 
-// Under the metadata lock, so that nobody is given a cluster that is just being punched. A failure
-// costs space only.
-void Image::punch(std::vector<HostCluster> freed) {
-  std::sort(freed.begin(), freed.end());
-  for (std::size_t first = 0; first < freed.size();) {
-    std::size_t next = first + 1;
-    while (next < freed.size() && freed[next] == freed[first] + (next - first))
-      ++next;
-    (void)file_.punch(cluster_size_.start(freed[first]), (next - first) << cluster_size_.bits());
-    first = next;
+// The metadata lock is not held while a hole is punched, so the allocator holds these clusters back
+// meanwhile. Refcounts of a corrupt image do not tell what is free.
+void Image::return_space(TimeShare::Clock::duration at_most) {
+  constexpr std::size_t runs_at_once = 32;
+  const TimeShare::Clock::time_point begun = TimeShare::Clock::now();
+  const std::chrono::nanoseconds processor_begun = processor_time();
+  TimeShare::Clock::duration took{};
+  while (took < at_most && !corrupt()) {
+    std::vector<HostRun> runs;
+    {
+      MutexGuard hold(metadata_mutex);
+      runs = allocator_.hold_for_punching(runs_at_once);
+    }
+    if (runs.empty()) break;
+    for (const HostRun& run : runs)
+      (void)file_.punch(cluster_size_.start(run.first), run.clusters << cluster_size_.bits());
+    MutexGuard hold(metadata_mutex);
+    allocator_.release_punched();
+    // Where other programs keep the processors busy, most of the time that passes is not ours.
+    took = std::max<TimeShare::Clock::duration>(processor_time() - processor_begun,
+                                                (TimeShare::Clock::now() - begun) / 4);
   }
+  MutexGuard hold(metadata_mutex);
+  punching_.spend(took);
+}
+
+void Image::return_some_space() {
+  TimeShare::Clock::duration at_most;
+  {
+    MutexGuard hold(metadata_mutex);
+    at_most = punching_.left();
+  }
+  if (at_most > TimeShare::Clock::duration::zero()) return_space(at_most);
 }
 
 Result<void> Image::close() {
@@ -323,10 +379,18 @@ Result<void> Image::close() {
     BLOCK_TRY(write_back(Scope::for_close));
   }
   BLOCK_TRY(write_back(Scope::for_close));
+  BLOCK_TRY(mark_clean(waiting == 0));
+  // Last, because it may take long, and whoever ends it by force leaves a clean image.
+  return_space(longest_punching_at_close);
+  return {};
+}
+
+Result<void> Image::mark_clean(bool all_is_stored) {
   MutexGuard hold(metadata_mutex);
   if (client_) client_->at_clean_close(header_);
   // What the client could not store contradicts the file: the next opener has to repair it.
-  if (waiting == 0 && !stays_dirty_) header_.incompatible_features &= ~bit(incompatible::dirty_bit);
+  if (all_is_stored && !stays_dirty_)
+    header_.incompatible_features &= ~bit(incompatible::dirty_bit);
   return store_header();
 }
 

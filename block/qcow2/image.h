@@ -4,6 +4,7 @@
 #define BLOCK_QCOW2_IMAGE_H
 
 #include "block/qcow2/mapping.h"
+#include "block/qcow2/time-share.h"
 #include "block/util/mutex.h"
 
 #include <atomic>
@@ -25,6 +26,8 @@ public:
   virtual void data_written() = 0;
   // The content of so many clusters could not be read.
   virtual void content_unreadable(HostCluster first, std::uint64_t clusters) = 0;
+  // An L2 entry names the host cluster now. `first`: no other one does.
+  virtual void reference_added(HostCluster host, bool first) = 0;
   // The guest cluster no longer refers to the host cluster, which has `left` references now. With
   // none left it may be used for something else after the next write-back.
   virtual void reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) = 0;
@@ -58,8 +61,7 @@ struct ImageSettings {
   // Refcounts are not kept up to date in the file; the dirty bit tells the next opener to rebuild
   // them.
   bool lazy_refcounts = false;
-  // Give freed clusters back to the file system.
-  bool punch_freed = false;
+  ReturnedSpace returned_space = {};
 };
 
 // Locks, in the order in which they may be taken:
@@ -86,6 +88,8 @@ public:
   void keep_unknown_clusters() EXCLUDES(metadata_mutex);
   // The next opener has to repair the image: a clean close keeps the dirty bit, if it is set.
   void leave_dirty() REQUIRES(metadata_mutex) { stays_dirty_ = true; }
+  // Host clusters that hold metadata of the standard.
+  std::uint64_t metadata_clusters() REQUIRES(metadata_mutex);
   // Whoever sits on top; before the first request. Not owned.
   void set_client(ImageClient* client) { client_ = client; }
   ImageClient* client() const { return client_; }
@@ -102,6 +106,12 @@ public:
   // Writes everything back and marks the image clean. After an error the image stays dirty, if it
   // was.
   Result<void> close() EXCLUDES(metadata_mutex);
+
+  // Gives the space of free clusters back to the file system, as far as settings ask for it and
+  // that is done after `at_most`, and unless another thread is just doing so. Flushes and
+  // write-backs do it as well, for a small part of the time. Never fails: space that is not given
+  // back is used again, or lost at worst.
+  void return_space(TimeShare::Clock::duration at_most) EXCLUDES(metadata_mutex);
 
   // The metadata was found to contradict itself. From now on changes and flushes are refused,
   // because they could make it worse; what was not flushed is lost. `in_file`: also marks the file,
@@ -140,10 +150,12 @@ private:
   Result<void> refuse_if_corrupt() const;
   Result<void> mark_missing_copied() REQUIRES(metadata_mutex);
   Result<void> mark_changed() EXCLUDES(metadata_mutex);
+  Result<void> mark_clean(bool all_is_stored) EXCLUDES(metadata_mutex);
   Result<bool> wants_write_back() EXCLUDES(metadata_mutex);
   // Lets the client bring into its tables all it can, and returns what still waits.
   Result<std::size_t> prepare_client() EXCLUDES(metadata_mutex);
-  void punch(std::vector<HostCluster> freed) REQUIRES(metadata_mutex);
+  // As much of it as the punching's share of the time allows now.
+  void return_some_space() EXCLUDES(metadata_mutex);
 
   HostFile& file_;
   const ClusterSize cluster_size_;
@@ -163,6 +175,7 @@ private:
   std::vector<std::byte> stored_header_ GUARDED_BY(metadata_mutex);
   // After a header write that failed: up to here the file may differ from stored_header_.
   std::size_t header_doubt_end_ GUARDED_BY(metadata_mutex) = 0;
+  TimeShare punching_ GUARDED_BY(metadata_mutex);
   Refcounts refcounts_ GUARDED_BY(metadata_mutex);
   Allocator allocator_ GUARDED_BY(metadata_mutex);
   TableCache l2_tables_ GUARDED_BY(metadata_mutex);

@@ -143,22 +143,26 @@ Result<std::uint64_t> Refcounts::count_free(HostCluster from, std::uint64_t at_m
   return free;
 }
 
+Result<std::uint64_t> Refcounts::count_used(HostCluster from, std::uint64_t at_most) {
+  std::uint64_t used = 0;
+  while (used < at_most && has_block(from + used)) {
+    BLOCK_TRY_ASSIGN(Table * block, block_for(from + used));
+    const std::byte* counts = block->bytes().data();
+    for (std::size_t index = within_block(from + used);
+         index < clusters_per_block() && used < at_most; ++index, ++used)
+      if (load_refcount(counts, order_, index) == 0) return used;
+  }
+  return used;
+}
+
 Result<HostCluster> Refcounts::find_free(HostCluster from, std::uint64_t clusters) {
   HostCluster candidate = from;
   while (true) {
     BLOCK_TRY_ASSIGN(std::uint64_t free, count_free(candidate, clusters));
     if (free == clusters) return candidate;
     candidate += free;
-    // Skip what is used, a block at a time.
-    while (has_block(candidate)) {
-      BLOCK_TRY_ASSIGN(Table * block, block_for(candidate));
-      const std::byte* counts = block->bytes().data();
-      std::size_t index = within_block(candidate);
-      while (index < clusters_per_block() && load_refcount(counts, order_, index) != 0)
-        ++index;
-      candidate += index - within_block(candidate);
-      if (index < clusters_per_block()) break;
-    }
+    BLOCK_TRY_ASSIGN(std::uint64_t used, count_used(candidate, UINT64_MAX));
+    candidate += used;
   }
 }
 

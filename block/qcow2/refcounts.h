@@ -31,6 +31,9 @@ public:
   // How many clusters from `from` on have refcount 0, counted up to `at_most`.
   Result<std::uint64_t> count_free(HostCluster from, std::uint64_t at_most);
 
+  // The same for those with another refcount.
+  Result<std::uint64_t> count_used(HostCluster from, std::uint64_t at_most);
+
   // The first cluster after all that are counted. Looks at so many blocks at most, and else at none
   // of those below: then it is an upper bound.
   Result<HostCluster> used_end();

@@ -121,23 +121,30 @@ Result<void> write_piece(Disk& disk, GuestOffset offset, const IoVector& vector)
 
 } // namespace
 
-Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry) {
+Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry, DropCause cause) {
   Allocator& allocator = disk.image.allocator();
   BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(guest));
-  if (!old.host_offset() || old.host_offset() == entry.host_offset())
-    return disk.mapping().set_entry(guest, entry);
-  HostCluster cluster = disk.cluster_size().containing(*old.host_offset());
-  // Everything that can fail comes before the entry changes, so that an error means: nothing has
-  // changed.
-  BLOCK_TRY_ASSIGN(std::uint64_t references, allocator.references(cluster));
-  if (references == 0)
-    return Error(ErrorKind::corrupt, "host cluster " + std::to_string(cluster.value()) +
-                                         " is in use but its refcount is 0")
-        .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
+  if (old.host_offset() == entry.host_offset()) return disk.mapping().set_entry(guest, entry);
+  std::optional<HostCluster> dropped;
+  std::uint64_t references = 0;
+  if (old.host_offset()) {
+    // Everything that can fail comes before the entry changes, so that an error means: nothing has
+    // changed.
+    dropped = disk.cluster_size().containing(*old.host_offset());
+    BLOCK_TRY(allocator.check_data_place(*dropped));
+    BLOCK_TRY_ASSIGN(references, allocator.references(*dropped));
+    if (references == 0)
+      return Error(ErrorKind::corrupt, "host cluster " + std::to_string(dropped->value()) +
+                                           " is in use but its refcount is 0")
+          .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
+  }
   BLOCK_TRY(disk.mapping().set_entry(guest, entry));
-  allocator.note_dropped(cluster, references - 1);
-  if (ImageClient* client = disk.image.client())
-    client->reference_dropped(guest, cluster, references - 1);
+  ImageClient* client = disk.image.client();
+  if (client && entry.host_offset())
+    client->reference_added(disk.cluster_size().containing(*entry.host_offset()), entry.copied());
+  if (!dropped) return {};
+  allocator.note_dropped(*dropped, references - 1, cause);
+  if (client) client->reference_dropped(guest, *dropped, references - 1);
   return {};
 }
 

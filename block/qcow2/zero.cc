@@ -1,4 +1,5 @@
 // Zero entries and discards: clusters that need no data.
+#include "block/util/zero.h"
 #include "block/qcow2/disk.h"
 
 #include <algorithm>
@@ -13,13 +14,34 @@ using block::RangeLock;
 // Clusters are changed in pieces of at most this many under one hold of the lock.
 constexpr std::uint64_t piece_clusters = 64 * 1024;
 
-// Writes zero bytes over a part of one cluster, unless it reads as zeros already.
+// Whether a cluster reads as zeros outside a range within it.
+Result<bool> rest_reads_as_zeros(Disk& disk, GuestCluster cluster, GuestOffset offset,
+                                 std::uint64_t bytes) {
+  GuestOffset begin = disk.cluster_size().start(cluster);
+  GuestOffset end = std::min(begin + disk.cluster_size().bytes(), GuestOffset(disk.guest_size()));
+  block::AlignedBuffer rest(disk.cluster_size().bytes());
+  for (auto [first, last] : {std::pair(begin, offset), std::pair(offset + bytes, end)}) {
+    if (first >= last) continue;
+    std::span<std::byte> part = rest.span().first(last - first);
+    BLOCK_TRY(read_taken(disk, first, IoVector(part.data(), part.size())));
+    if (!block::buffer_is_zero(part)) return false;
+  }
+  return true;
+}
+
+// Makes a part of one cluster read as zeros, with no data if the cluster has none so far.
 Result<void> zero_part(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
+  GuestCluster cluster = disk.cluster_size().containing(offset);
   BLOCK_TRY_ASSIGN(L2Entry entry, [&]() -> Result<L2Entry> {
     MutexGuard hold(disk.image.metadata_mutex);
-    return disk.mapping().entry(disk.cluster_size().containing(offset));
+    return disk.mapping().entry(cluster);
   }());
   if (entry.reads_as_zeros() || (entry.unallocated() && !disk.backing())) return {};
+  if (entry.unallocated()) {
+    // To store data the rest would have to be read from the backing file as well.
+    BLOCK_TRY_ASSIGN(bool zeros, rest_reads_as_zeros(disk, cluster, offset, bytes));
+    if (zeros) return zero_clusters(disk, cluster, 1, true);
+  }
   static const std::array<std::byte, 64 * 1024> zeros{};
   for (std::uint64_t done = 0; done < bytes;) {
     std::uint64_t piece = std::min<std::uint64_t>(zeros.size(), bytes - done);
@@ -41,7 +63,7 @@ Result<void> change_clusters(Disk& disk, GuestCluster first, std::uint64_t clust
       BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(first + done));
       BLOCK_TRY_ASSIGN(L2Entry now, change(old));
       if (now == old) continue;
-      BLOCK_TRY(replace_entry(disk, first + done, now));
+      BLOCK_TRY(replace_entry(disk, first + done, now, DropCause::request));
     }
     disk.image.trim_caches();
   }

@@ -193,6 +193,11 @@ struct BlockDriver {
   // node is not used by anyone else meanwhile.
   Result<CheckReport> (*check)(Node& node, const CheckRequest& request) = nullptr;
 
+  // Gives the host what the image does not use of its file. The node was opened to be checked, for
+  // writing. Returns how many bytes of the file were free, holes or not. Errors also: corrupt, if
+  // it is not sure what the image uses. Null: refused with ErrorKind::unsupported.
+  Result<std::uint64_t> (*trim)(Node& node, const Progress& progress) = nullptr;
+
   // Deduplication control; all null for a driver without it. They are called on the monitor's
   // thread while requests run, and return at once. A driver whose image is not deduplicated answers
   // ErrorKind::not_dedup.

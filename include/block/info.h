@@ -31,12 +31,30 @@ struct BlockStatus {
   std::uint64_t owners = 0;
 };
 
+// What an image holds and what that takes, counted from its references.
+struct DataFigures {
+  // Of guest clusters that name a host cluster: what the image would store without sharing.
+  std::uint64_t data_bytes = 0;
+  std::uint64_t stored_bytes = 0; // of the host clusters that they name, each counted once
+  std::uint64_t free_bytes = 0;   // within the file, for what is stored next
+
+  bool operator==(const DataFigures&) const = default;
+  std::uint64_t saved_bytes() const {
+    return data_bytes > stored_bytes ? data_bytes - stored_bytes : 0;
+  }
+  // Data to what is stored; 0 if nothing is stored.
+  double ratio() const {
+    return stored_bytes == 0 ? 0
+                             : static_cast<double>(data_bytes) / static_cast<double>(stored_bytes);
+  }
+};
+
 // A small tree of facts for `info`, printed in this order by people's tools and as an object in
 // JSON.
 struct InfoField;
 using InfoFields = std::vector<InfoField>;
 struct InfoValue {
-  std::variant<bool, std::uint64_t, std::string, InfoFields> value;
+  std::variant<bool, std::uint64_t, double, std::string, InfoFields> value;
 };
 // Not a std::pair: clang 14 cannot complete one that holds itself in a list.
 struct InfoField {
@@ -77,6 +95,7 @@ struct CheckReport {
   std::uint64_t allocated_clusters = 0;
   std::uint64_t fragmented_clusters = 0;
   std::uint64_t compressed_clusters = 0;
+  std::optional<DataFigures> data; // of a deduplicated image
 };
 
 // starting: the index is being loaded. resuming: new writes are deduplicated, and the scan works
@@ -103,9 +122,11 @@ struct DedupInfo {
   bool verify = false;   // every match is confirmed by comparing bytes
   bool table_trusted =
       true; // false after an unclean close: matches against old entries are confirmed
-  std::uint64_t cluster_size = 0;            // bytes
+  std::uint64_t cluster_size = 0; // bytes
+  // As of now, not since open. Nothing: the file does not tell, as while another program writes it.
+  std::optional<DataFigures> data;
   std::uint64_t written_bytes = 0;           // guest bytes that writes covered
-  std::uint64_t stored_bytes = 0;            // bytes of data clusters written to the file
+  std::uint64_t file_written_bytes = 0;      // bytes of data clusters written to the file
   std::uint64_t deduplicated_clusters = 0;   // clusters that a write linked to existing content
   std::uint64_t undeduplicated_clusters = 0; // clusters that a write stored as new content
   std::uint64_t zero_clusters = 0; // clusters that a write of zeros turned into zero mappings

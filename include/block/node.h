@@ -74,6 +74,8 @@ public:
   const BlockDriver& driver() const { return *driver_; }
   bool read_only() const { return read_only_; }
   DetectZeroes detect_zeroes() const { return detect_zeroes_; }
+  // discard=unmap: discards and may_unmap reach the driver, and space that it frees goes back.
+  bool unmaps() const { return discard_; }
   // Whether the host's page cache is bypassed, and whether flushes are left out (unsafe, fast). A
   // protocol driver obeys the first; the node layer sees to the second.
   bool cache_direct() const { return cache_direct_; }
@@ -114,6 +116,8 @@ public:
 
   Result<DriverInfo> get_info();
   Result<CheckReport> check(const CheckRequest& request);
+  // Errors also: unsupported, permission (read-only).
+  Result<std::uint64_t> trim(const Progress& progress);
   Result<void> pause_dedup();
   Result<void> resume_dedup(const ResumeDedup& how = {});
   Result<DedupInfo> query_dedup();
@@ -248,7 +252,7 @@ private:
   bool follow_image_backing_ = true;
   bool cache_direct_ = false;
   bool cache_no_flush_ = false;
-  bool discard_ = true; // discard=unmap: discards and may_unmap reach the driver
+  bool discard_ = true; // see unmaps()
   bool probed_as_raw_ = false;
   DetectZeroes detect_zeroes_ = DetectZeroes::unset;
   Limits limits_;

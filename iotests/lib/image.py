@@ -103,7 +103,7 @@ class Image:
                 file_end, digest = struct.unpack(">QQ", data[22:38])
                 return {"length": len(data), "l1_offset": offset, "l1_size": size, "algorithm": algorithm,
                         "strategies": strategies, "file_end": file_end, "tables_digest": digest,
-                        "reserved_zero": not any(data[14:22] + data[38:])}
+                        "reserved_zero": not any(data[38:54])}
         return None
 
     def hash_blocks(self):

@@ -50,11 +50,9 @@ Workload shared(std::string name, std::size_t cluster_bytes, bool lazy) {
           .rebuilds = lazy};
 }
 
-// Caches so small that write-backs happen between flushes, and holes punched where clusters become
-// free.
+// Caches so small that write-backs happen between flushes.
 Workload cramped(Workload workload) {
-  workload.open = {
-      {"l2-cache-size", "2k"}, {"refcount-cache-size", "2k"}, {"pass-discard-other", "on"}};
+  workload.open = {{"l2-cache-size", "2k"}, {"refcount-cache-size", "2k"}};
   if (workload.create.contains("dedup")) workload.open.set("dedup-cache-size", "256k");
   workload.clusters = 640; // ten L2 tables of 64 entries
   workload.filled = 64;

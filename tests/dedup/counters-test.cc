@@ -9,7 +9,7 @@ namespace {
 TEST(Counters, FillTheFieldsOfTheSameNames) {
   Counters counters;
   counters.written_bytes.add(1);
-  counters.stored_bytes.add(2);
+  counters.file_written_bytes.add(2);
   counters.deduplicated_clusters.add(3);
   counters.undeduplicated_clusters.add(4);
   counters.zero_clusters.add(5);
@@ -28,7 +28,7 @@ TEST(Counters, FillTheFieldsOfTheSameNames) {
   info.index_bytes = 99;
   counters.fill(info);
   EXPECT_EQ(info.written_bytes, 1u);
-  EXPECT_EQ(info.stored_bytes, 2u);
+  EXPECT_EQ(info.file_written_bytes, 2u);
   EXPECT_EQ(info.deduplicated_clusters, 3u);
   EXPECT_EQ(info.undeduplicated_clusters, 4u);
   EXPECT_EQ(info.zero_clusters, 5u);

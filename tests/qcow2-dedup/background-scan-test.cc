@@ -44,6 +44,7 @@ TEST_F(BackgroundScan, SharesWhatWasWrittenWhilePaused) {
   EXPECT_EQ(disk.counters().scanned_clusters, 5u);
   EXPECT_EQ(disk.counters().scan_deduplicated_clusters, 3u);
   EXPECT_EQ(disk.counters().deduplicated_clusters, 0u);
+  EXPECT_GT(disk.file->count(block::MemoryOperation::discard), 0u); // though nobody flushed
   disk.reopen();
   EXPECT_TRUE(disk.holds(0, a + a + b + b + disk.zeros() + c));
   EXPECT_TRUE(succeeded(disk.close()));

@@ -27,7 +27,7 @@ protected:
       if (now.*counter != before_.*counter) amounts[name] = now.*counter - before_.*counter;
     };
     add("written bytes", &DedupInfo::written_bytes);
-    add("stored bytes", &DedupInfo::stored_bytes);
+    add("file written bytes", &DedupInfo::file_written_bytes);
     add("deduplicated", &DedupInfo::deduplicated_clusters);
     add("undeduplicated", &DedupInfo::undeduplicated_clusters);
     add("zero", &DedupInfo::zero_clusters);
@@ -66,7 +66,7 @@ TEST_F(CountersTest, StandAtZeroAfterOpening) {
 TEST_F(CountersTest, NewContentIsWrittenStoredUndeduplicatedAndItsHashCreated) {
   disk.write(0, a + b + c);
   EXPECT_EQ(moved(), (Amounts{{"written bytes", 3 * bytes()},
-                              {"stored bytes", 3 * bytes()},
+                              {"file written bytes", 3 * bytes()},
                               {"undeduplicated", 3},
                               {"hashes created", 3}}));
 }
@@ -104,7 +104,7 @@ TEST_F(CountersTest, AnOverwriteInPlaceRemovesOneHashAndCreatesOne) {
   forget_counts();
   disk.write(0, b);
   EXPECT_EQ(moved(), (Amounts{{"written bytes", bytes()},
-                              {"stored bytes", bytes()},
+                              {"file written bytes", bytes()},
                               {"undeduplicated", 1},
                               {"hashes created", 1},
                               {"hashes removed", 1}}));
@@ -137,7 +137,7 @@ TEST_F(CountersTest, EachPartlyCoveredClusterIsOneReadOfMissingData) {
   Amounts amounts = moved();
   EXPECT_EQ(amounts["missing data reads"], 2u);
   EXPECT_EQ(amounts["written bytes"], 2 * bytes());
-  EXPECT_EQ(amounts["stored bytes"], 3 * bytes());
+  EXPECT_EQ(amounts["file written bytes"], 3 * bytes());
   disk.write_at(10 * bytes() + 5, "within one");
   EXPECT_EQ(moved()["missing data reads"], 1u);
   disk.write(20, a); // all of one
@@ -150,7 +150,7 @@ TEST_F(CountersTest, AStoreBeyondTheThresholdIsAnOverflowThatRemovesTheOldHash) 
   (void)moved(small);
   small.write(2, a);
   EXPECT_EQ(moved(small), (Amounts{{"written bytes", bytes()},
-                                   {"stored bytes", bytes()},
+                                   {"file written bytes", bytes()},
                                    {"undeduplicated", 1},
                                    {"refcount overflows", 1},
                                    {"hashes removed", 1},
@@ -186,7 +186,7 @@ TEST_F(CountersTest, AMatchOfOtherBytesIsOneVerifyMismatch) {
   EXPECT_EQ(opened["verify reads"], 0u);
   disk.write(5, a + b);
   EXPECT_EQ(moved(), (Amounts{{"written bytes", 2 * bytes()},
-                              {"stored bytes", bytes()},
+                              {"file written bytes", bytes()},
                               {"deduplicated", 1},
                               {"undeduplicated", 1},
                               {"hashes removed", 1},
@@ -230,7 +230,8 @@ TEST_F(CountersTest, ForgettingAHashReadsNoHashBlock) {
 TEST_F(CountersTest, APausedWriteIsWrittenAndStoredAndNothingElse) {
   ASSERT_TRUE(succeeded(disk.node().pause_dedup()));
   disk.write(0, a + a);
-  EXPECT_EQ(moved(), (Amounts{{"written bytes", 2 * bytes()}, {"stored bytes", 2 * bytes()}}));
+  EXPECT_EQ(moved(),
+            (Amounts{{"written bytes", 2 * bytes()}, {"file written bytes", 2 * bytes()}}));
 }
 
 TEST_F(CountersTest, AClusterIsScannedAndDeduplicatedIfItsContentIsElsewhereOrZero) {

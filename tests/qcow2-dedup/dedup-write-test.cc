@@ -49,7 +49,7 @@ TEST_F(DedupWrite, ADuplicateWritesNoDataAndTakesAReference) {
   DedupInfo info = disk.counters();
   EXPECT_EQ(info.deduplicated_clusters, 1u);
   EXPECT_EQ(info.undeduplicated_clusters, 1u);
-  EXPECT_EQ(info.stored_bytes, bytes());
+  EXPECT_EQ(info.file_written_bytes, bytes());
   EXPECT_EQ(info.written_bytes, 2 * bytes());
 }
 

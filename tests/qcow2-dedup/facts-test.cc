@@ -22,6 +22,8 @@ void add(Facts& facts, const std::string& prefix, const InfoFields& fields) {
       facts[name] = *flag ? "yes" : "no";
     else if (const auto* number = std::get_if<std::uint64_t>(&field.value.value))
       facts[name] = std::to_string(*number);
+    else if (const auto* fraction = std::get_if<double>(&field.value.value))
+      facts[name] = std::to_string(*fraction);
     else
       facts[name] = std::get<std::string>(field.value.value);
   }

@@ -188,10 +188,10 @@ TEST_F(OpenClose, AnImageThatIsOnlyReadKeepsEveryByte) {
 
 TEST_F(OpenClose, ReservedBytesOfTheExtensionOutliveWrites) {
   EXPECT_TRUE(succeeded(disk.close()));
-  constexpr std::size_t reserved = 46;
+  constexpr std::size_t reserved = 46, reserved_end = 54;
   qcow2::Header header = disk.header();
   std::vector<std::byte> extension = header.find_extension(extension_magic)->data;
-  for (std::size_t at = reserved; at < extension.size(); ++at)
+  for (std::size_t at = reserved; at < reserved_end; ++at)
     extension[at] = static_cast<std::byte>(at);
   header.set_extension(extension_magic, extension);
   std::vector<std::byte> content = disk.file->content();
@@ -205,7 +205,7 @@ TEST_F(OpenClose, ReservedBytesOfTheExtensionOutliveWrites) {
   std::vector<std::byte> after = disk.header().find_extension(extension_magic)->data;
   ASSERT_EQ(after.size(), extension.size());
   EXPECT_NE(disk.file64(112 + 8), 0u);
-  for (std::size_t at = reserved; at < after.size(); ++at)
+  for (std::size_t at = reserved; at < reserved_end; ++at)
     EXPECT_EQ(after[at], extension[at]) << at;
 }
 

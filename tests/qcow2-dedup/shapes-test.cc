@@ -97,7 +97,7 @@ protected:
 TEST_F(ManyClusters, OfZerosStoreNothing) {
   Qcow2Disk disk(shaped(9, clusters));
   fill(disk, disk.zeros());
-  EXPECT_EQ(disk.counters().stored_bytes, 0u);
+  EXPECT_EQ(disk.counters().file_written_bytes, 0u);
   EXPECT_EQ(disk.counters().zero_clusters, clusters);
   expect_clean_after_close(disk);
 }

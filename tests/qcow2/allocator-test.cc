@@ -26,8 +26,10 @@ protected:
   void free(std::uint64_t cluster, std::uint64_t clusters = 1) {
     EXPECT_TRUE(succeeded(image.allocator.drop_references(HostCluster(cluster), clusters)));
     image.allocator.begin_drop();
-    EXPECT_TRUE(succeeded(image.allocator.end_drop(true, {})));
+    EXPECT_TRUE(succeeded(image.allocator.end_drop(true)));
   }
+  using Runs = std::vector<HostRun>;
+  Runs hold(std::size_t most = 100) { return image.allocator.hold_for_punching(most); }
   std::uint64_t references(std::uint64_t cluster) {
     Result<std::uint64_t> count = image.allocator.references(HostCluster(cluster));
     EXPECT_TRUE(succeeded(count));
@@ -111,10 +113,10 @@ TEST_F(AllocatorTest, AReferenceThatWentAwayCountsNoMoreButIsStoredUntilItsDropI
   image.allocator.begin_drop();
   EXPECT_EQ(references(cluster), 0u); // neither in between
   EXPECT_EQ(image.stored(cluster), 2u);
-  std::vector<HostCluster> freed;
-  ASSERT_TRUE(
-      succeeded(image.allocator.end_drop(true, [&](HostCluster one) { freed.push_back(one); })));
-  EXPECT_EQ(freed, std::vector<HostCluster>{HostCluster(cluster)});
+  EXPECT_EQ(hold(), Runs()); // nor punched
+  ASSERT_TRUE(succeeded(image.allocator.end_drop(true)));
+  EXPECT_EQ(hold(), (Runs{{HostCluster(cluster), 1}}));
+  image.allocator.release_punched();
   EXPECT_EQ(image.stored(cluster), 0u);
   EXPECT_EQ(allocate(), cluster);
 }
@@ -124,9 +126,8 @@ TEST_F(AllocatorTest, ADropThatDidNotBecomeDurableIsNotedAgain) {
   ASSERT_TRUE(succeeded(image.allocator.drop_reference(HostCluster(cluster))));
   image.allocator.begin_drop();
   EXPECT_FALSE(image.allocator.has_dropped());
-  bool freed = false;
-  ASSERT_TRUE(succeeded(image.allocator.end_drop(false, [&](HostCluster) { freed = true; })));
-  EXPECT_FALSE(freed);
+  ASSERT_TRUE(succeeded(image.allocator.end_drop(false)));
+  EXPECT_EQ(hold(), Runs());
   EXPECT_TRUE(image.allocator.has_dropped());
   EXPECT_EQ(references(cluster), 0u);
   EXPECT_EQ(image.stored(cluster), 1u);
@@ -143,15 +144,68 @@ TEST_F(AllocatorTest, ADropWhoseRefcountCannotBeReadIsNotedAgainAndHindersNoOthe
   image.refcounts.blocks().end_write_back(counts, true);
   image.refcounts.blocks().forget(counts.at(0).table); // is not in memory any more
   image.host.memory->fail(MemoryOperation::read, 1, EIO);
-  std::size_t freed = 0;
-  EXPECT_FALSE(image.allocator.end_drop(true, [&](HostCluster) { ++freed; }));
-  EXPECT_EQ(freed, 1u);
+  EXPECT_FALSE(image.allocator.end_drop(true));
   EXPECT_EQ(references(first) + references(first + 1), 0u);
   EXPECT_EQ(image.stored(first) + image.stored(first + 1), 1u);
   image.allocator.begin_drop();
-  ASSERT_TRUE(succeeded(image.allocator.end_drop(true, [&](HostCluster) { ++freed; })));
-  EXPECT_EQ(freed, 2u);
+  ASSERT_TRUE(succeeded(image.allocator.end_drop(true)));
+  EXPECT_EQ(hold(), (Runs{{HostCluster(first), 2}}));
+  image.allocator.release_punched();
   EXPECT_EQ(allocate(2), first);
+}
+
+TEST_F(AllocatorTest, FreeClustersArePunchedInRunsFromTheEndOn) {
+  allocate(30);
+  free(first_free + 2);
+  free(first_free + 9);
+  free(first_free + 20, 2);
+  free(first_free + 8); // joins the other one
+  EXPECT_EQ(hold(), (Runs{{HostCluster(first_free + 2), 1},
+                          {HostCluster(first_free + 8), 2},
+                          {HostCluster(first_free + 20), 2}}));
+  image.allocator.release_punched();
+  EXPECT_EQ(hold(), Runs()); // once is enough
+}
+
+TEST_F(AllocatorTest, WhatIsUsedAgainIsNotPunched) {
+  allocate(30);
+  free(first_free + 2, 3);
+  EXPECT_EQ(allocate(), first_free + 2);
+  EXPECT_EQ(hold(), (Runs{{HostCluster(first_free + 3), 2}}));
+}
+
+TEST_F(AllocatorTest, NobodyIsGivenWhatIsJustBeingPunched) {
+  allocate(60);
+  free(first_free + 2, 3);
+  ASSERT_EQ(hold(), (Runs{{HostCluster(first_free + 2), 3}}));
+  free(first_free + 10);
+  EXPECT_EQ(allocate(), first_free + 10);
+  image.allocator.release_punched();
+  EXPECT_EQ(allocate(), first_free + 2);
+}
+
+TEST_F(AllocatorTest, ARunEndsWhereThatBeginsWhichIsBeingPunched) {
+  allocate(60);
+  free(first_free + 30, 10);
+  ASSERT_EQ(hold(), (Runs{{HostCluster(first_free + 30), 10}}));
+  free(first_free + 10, 20);
+  EXPECT_EQ(allocate_up_to(30), (HostRun{HostCluster(first_free + 10), 20}));
+  EXPECT_EQ(allocate(5), first_free + 60);
+  image.allocator.release_punched();
+  EXPECT_EQ(allocate(5), first_free + 30);
+}
+
+TEST_F(AllocatorTest, RunsThatAreLongerThanAChunkArePunchedInPieces) {
+  const std::uint64_t first = allocate(70000);
+  free(first, 70000);
+  std::uint64_t clusters = 0;
+  for (Runs runs = hold(1); !runs.empty(); runs = hold(1)) {
+    EXPECT_EQ(runs.size(), 1u);
+    clusters += runs[0].clusters;
+    image.allocator.release_punched();
+  }
+  EXPECT_EQ(clusters, 70000u);
+  EXPECT_EQ(allocate(70000), first);
 }
 
 TEST_F(AllocatorTest, AClusterWithoutReferencesCannotLoseOne) {
@@ -178,7 +232,7 @@ TEST_F(AllocatorTest, AReferenceMayBeAddedUpToTheLimitOfTheStoredCount) {
   ASSERT_TRUE(succeeded(image.allocator.drop_reference(cluster)));
   EXPECT_FALSE(*image.allocator.can_add_reference(cluster, 2));
   image.allocator.begin_drop();
-  ASSERT_TRUE(succeeded(image.allocator.end_drop(true, {})));
+  ASSERT_TRUE(succeeded(image.allocator.end_drop(true)));
   EXPECT_TRUE(*image.allocator.can_add_reference(cluster, 2));
 }
 
@@ -217,7 +271,7 @@ TEST(Allocator, ManyDroppedReferencesAskForAWriteBack) {
     HostCluster first = parts.allocator.allocate(1).value();
     std::uint64_t dropped = 0;
     for (; !parts.allocator.wants_write_back() && dropped < 100'000; ++dropped)
-      parts.allocator.note_dropped(first + dropped, 0);
+      parts.allocator.note_dropped(first + dropped, 0, DropCause::other);
     EXPECT_EQ(dropped, expected) << cluster_bits;
   }
 }
@@ -310,7 +364,7 @@ TEST_F(SmallBlocks, TheTableGrowsInAnotherPlaceAndItsOldOneIsFreedLater) {
   take(50);
   expect_every_count_is_one();
   small.allocator.begin_drop();
-  ASSERT_TRUE(succeeded(small.allocator.end_drop(true, {})));
+  ASSERT_TRUE(succeeded(small.allocator.end_drop(true)));
   EXPECT_EQ(take(1), 1u);
 }
 

@@ -19,11 +19,13 @@ public:
       : header(make_header(cluster_bits, refcount_order)),
         host("image-parts", make_file(header)),
         refcounts(host.file, 1 << 20, header),
-        allocator(host.file, refcounts, header.cluster_size(),
-                  [this](HostOffset offset, std::uint32_t clusters) {
-                    tables_stored.emplace_back(offset, clusters);
-                    return Result<void>();
-                  }),
+        allocator(
+            host.file, refcounts, header.cluster_size(),
+            [this](HostOffset offset, std::uint32_t clusters) {
+              tables_stored.emplace_back(offset, clusters);
+              return Result<void>();
+            },
+            ReturnedSpace{.of_requests = true, .of_others = true}),
         l2_tables(host.file, header.cluster_size().bytes(), 1 << 20, block::DebugEvent::l2_load),
         mapping(host.file, l2_tables, allocator, header.cluster_size(), l2_tables_at_once) {
     EXPECT_TRUE(succeeded(refcounts.load(header)));

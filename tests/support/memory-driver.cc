@@ -38,6 +38,7 @@ Result<void> memory_open(Node& node, Options& options) {
   BLOCK_TRY_ASSIGN(node.limits().max_transfer,
                    options.take_size("max-transfer", node.limits().max_transfer));
   node.limits().request_alignment = static_cast<std::uint32_t>(align);
+  node.limits().opt_transfer = node.limits().request_alignment;
   node.set_filename(name);
   node.set_state(std::move(state));
   return {};

@@ -2,6 +2,7 @@
 #include "block/tools/common/info-text.h"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace tools {
 namespace {
@@ -19,6 +20,11 @@ void append_field(std::string& text, const std::string& name, const block::InfoV
   if (const bool* flag = std::get_if<bool>(&value.value)) text += *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::uint64_t>(&value.value))
     text += std::to_string(*number);
+  if (const auto* fraction = std::get_if<double>(&value.value)) {
+    char shown[64];
+    std::snprintf(shown, sizeof shown, "%.2f", *fraction);
+    text += shown;
+  }
   if (const auto* word = std::get_if<std::string>(&value.value)) text += *word;
   text += "\n";
 }

@@ -3,6 +3,7 @@
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
 #include "block/tools/common/progress.h"
+#include "block/tools/common/sizes.h"
 #include "block/tools/img/command.h"
 
 #include <cinttypes>
@@ -48,6 +49,12 @@ void print_statistics(const CheckReport& report) {
                 percent(report.compressed_clusters, report.allocated_clusters));
   if (report.image_end_offset != 0)
     std::printf("Image end offset: %" PRIu64 "\n", report.image_end_offset);
+  if (report.data)
+    std::printf("Data: %s, stored: %s, saved: %s, ratio: %.2f, free in the file: %s\n",
+                format_size(report.data->data_bytes).c_str(),
+                format_size(report.data->stored_bytes).c_str(),
+                format_size(report.data->saved_bytes()).c_str(), report.data->ratio(),
+                format_size(report.data->free_bytes).c_str());
 }
 
 std::string report_as_json(const CheckReport& report, const std::string& filename,
@@ -66,6 +73,13 @@ std::string report_as_json(const CheckReport& report, const std::string& filenam
   add_unless_zero("allocated-clusters", report.allocated_clusters);
   add_unless_zero("fragmented-clusters", report.fragmented_clusters);
   add_unless_zero("compressed-clusters", report.compressed_clusters);
+  if (report.data) {
+    object["data-bytes"] = report.data->data_bytes;
+    object["stored-bytes"] = report.data->stored_bytes;
+    object["saved-bytes"] = report.data->saved_bytes();
+    object["ratio"] = report.data->ratio();
+    object["free-bytes"] = report.data->free_bytes;
+  }
   object["filename"] = filename;
   object["format"] = format;
   return json_text(object);

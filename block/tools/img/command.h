@@ -23,6 +23,7 @@ int resize_command(int argc, char** argv);
 int amend_command(int argc, char** argv);
 int dedup_command(int argc, char** argv);
 int stats_command(int argc, char** argv);
+int trim_command(int argc, char** argv);
 
 struct Command {
   const char* name;

@@ -43,6 +43,8 @@ constexpr std::array commands = {
             " FILE [+|-]SIZE",
             resize_command},
     Command{"stats", "[--watch[=SECONDS]] [--output=human|json] QMP-SOCKET", stats_command, true},
+    Command{"trim", "[-p] [-q] [-f FMT | --image-opts] [--output=human|json] FILE", trim_command,
+            true},
 };
 
 int print_usage() {

@@ -37,12 +37,9 @@ Result<void> check_deduplicated(block::Graph& graph, const DedupJob& job) {
   return graph.close(node_name);
 }
 
-// Clusters that lose their last owner leave the file at once.
 Result<Image> open_for_sharing(block::Graph& graph, const DedupJob& job) {
   BLOCK_TRY(check_deduplicated(graph, job));
-  BLOCK_TRY_ASSIGN(block::Options options, options_of(job.name));
-  options.set_default("pass-discard-other", "on");
-  return open_image(graph, std::move(options), {.write = true});
+  return open_image(graph, job.name, {.write = true});
 }
 
 // The driver scans in the background, as it does below a guest; this waits for it.

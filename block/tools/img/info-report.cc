@@ -23,6 +23,8 @@ Json fields_as_json(const block::InfoFields& fields) {
       object[name] = *flag;
     else if (const auto* number = std::get_if<std::uint64_t>(&value.value))
       object[name] = *number;
+    else if (const double* fraction = std::get_if<double>(&value.value))
+      object[name] = *fraction;
     else
       object[name] = std::get<std::string>(value.value);
   }

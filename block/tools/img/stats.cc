@@ -78,7 +78,7 @@ std::string scan_progress(const json& figures) {
 }
 
 std::string ratio(const json& figures) {
-  return quotient("%.2f", number(figures, "written-bytes"), number(figures, "stored-bytes"));
+  return quotient("%.2f", number(figures, "data-bytes"), number(figures, "stored-bytes"));
 }
 
 std::string bytes_per_entry(const json& figures) {
@@ -93,13 +93,16 @@ struct Row {
 constexpr Row rows[] = {
     {"status", [](const json& f) { return text(f, "status"); }},
     {"algorithm", [](const json& f) { return text(f, "algorithm"); }},
-    {"written", [](const json& f) { return size(f, "written-bytes"); }},
+    {"data", [](const json& f) { return size(f, "data-bytes"); }},
     {"stored", [](const json& f) { return size(f, "stored-bytes"); }},
-    {"ratio", ratio},
     {"saved", [](const json& f) { return size(f, "saved-bytes"); }},
-    {"duplicate clusters", [](const json& f) { return count(f, "deduplicated-clusters"); }},
-    {"new clusters", [](const json& f) { return count(f, "undeduplicated-clusters"); }},
-    {"zero clusters", [](const json& f) { return count(f, "zero-clusters"); }},
+    {"ratio", ratio},
+    {"free in the file", [](const json& f) { return size(f, "free-bytes"); }},
+    {"written", [](const json& f) { return size(f, "written-bytes"); }},
+    {"written to file", [](const json& f) { return size(f, "file-written-bytes"); }},
+    {"duplicates written", [](const json& f) { return count(f, "deduplicated-clusters"); }},
+    {"new clusters written", [](const json& f) { return count(f, "undeduplicated-clusters"); }},
+    {"zeros written", [](const json& f) { return count(f, "zero-clusters"); }},
     {"index entries", [](const json& f) { return count(f, "index-entries"); }},
     {"index RAM", [](const json& f) { return size(f, "index-bytes"); }},
     {"bytes per entry", bytes_per_entry},

@@ -1,0 +1,64 @@
+// FreedSpace: free host clusters whose space the file system has not got back yet.
+//
+// They are punched without the metadata lock. Clusters that are just being punched are held: the
+// allocator hands out none of them, because the hole would swallow what is written there.
+#ifndef BLOCK_QCOW2_FREED_SPACE_H
+#define BLOCK_QCOW2_FREED_SPACE_H
+
+#include "block/qcow2/format.h"
+
+#include <array>
+#include <map>
+#include <optional>
+#include <vector>
+
+namespace qcow2 {
+
+// Neighbouring host clusters.
+struct HostRun {
+  HostCluster first;
+  std::uint64_t clusters = 0;
+
+  bool operator==(const HostRun&) const = default;
+};
+
+// Not synchronised: the image's metadata lock guards it. Memory: a bit for each cluster where any
+// is free, 4 KiB at a time.
+class FreedSpace {
+public:
+  // A cluster became free, and the L2 update that dropped its last reference is durable.
+  void add(HostCluster cluster);
+  // These clusters are handed out.
+  void remove(HostCluster first, std::uint64_t clusters);
+  bool empty() const { return chunks_.empty(); }
+
+  // Takes up to `most` runs out, in ascending order, and holds them until release_held(). They come
+  // from the end of the file: the allocator uses free clusters again from the beginning on. Takes
+  // none while others are held.
+  std::vector<HostRun> hold_some(std::size_t most);
+  // Returns the first of them.
+  std::optional<HostCluster> release_held();
+  // The first held run that overlaps the clusters.
+  std::optional<HostRun> held_in(HostCluster first, std::uint64_t clusters) const;
+
+private:
+  static constexpr std::uint64_t word_bits = 64;
+  static constexpr std::uint64_t chunk_words = 512;
+  static constexpr std::uint64_t chunk_clusters = chunk_words * word_bits;
+  struct Chunk {
+    std::array<std::uint64_t, chunk_words> words{};
+    std::uint64_t count = 0; // of set bits, at least 1
+  };
+  using Chunks = std::map<std::uint64_t, Chunk>; // by cluster number / chunk_clusters
+
+  static bool clear(Chunk& chunk, std::uint64_t index);
+  // Moves runs of a chunk to held_.
+  void hold_from(Chunks::iterator chunk, std::size_t most);
+
+  Chunks chunks_;
+  std::vector<HostRun> held_;
+};
+
+} // namespace qcow2
+
+#endif

@@ -1,0 +1,36 @@
+// TimeShare: lets work that can wait take a part of the time, and no more.
+#ifndef BLOCK_QCOW2_TIME_SHARE_H
+#define BLOCK_QCOW2_TIME_SHARE_H
+
+#include <algorithm>
+#include <chrono>
+
+namespace qcow2 {
+
+// Time that passes is credit for the work, in the ratio of 1 to `part`; work that takes longer than
+// its credit has to wait the longer for the next one. Not synchronised.
+class TimeShare {
+public:
+  using Clock = std::chrono::steady_clock;
+
+  // `most`: credit at the beginning, and no more is saved up.
+  TimeShare(unsigned part, Clock::duration most) : part_(part), most_(most), credit_(most) {}
+
+  // How long the work may take now; 0 or less: it has to wait.
+  Clock::duration left(Clock::time_point now = Clock::now()) {
+    credit_ = std::min(most_, credit_ + (now - counted_until_) / part_);
+    counted_until_ = now;
+    return credit_;
+  }
+  void spend(Clock::duration took) { credit_ -= took; }
+
+private:
+  const unsigned part_;
+  const Clock::duration most_;
+  Clock::duration credit_;
+  Clock::time_point counted_until_ = Clock::now();
+};
+
+} // namespace qcow2
+
+#endif

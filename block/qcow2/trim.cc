@@ -1,0 +1,33 @@
+// Trimming: run by run, from the beginning of the file.
+#include "block/qcow2/trim.h"
+
+#include "block/qcow2/refcounts.h"
+
+#include <algorithm>
+
+namespace qcow2 {
+
+Result<std::uint64_t> trim(HostFile& file, const Header& header) {
+  constexpr std::size_t cache_bytes = 1u << 20; // blocks are read once, in order
+  ClusterSize size = header.cluster_size();
+  Refcounts refcounts(file, cache_bytes, header);
+  BLOCK_TRY(refcounts.load(header));
+  // A power cut must not undo an update that freed what is a hole by then.
+  BLOCK_TRY(file.node().co_flush());
+  const HostCluster end(size.clusters_for(file.end().value()));
+  std::uint64_t freed = 0;
+  for (HostCluster cluster; cluster < end;) {
+    BLOCK_TRY_ASSIGN(std::uint64_t used, refcounts.count_used(cluster, end - cluster));
+    cluster += used;
+    BLOCK_TRY_ASSIGN(std::uint64_t clusters, refcounts.count_free(cluster, end - cluster));
+    if (clusters == 0) continue;
+    freed += std::min(size.start(cluster + clusters), file.end()) - size.start(cluster);
+    BLOCK_TRY(file.punch(size.start(cluster), clusters << size.bits()));
+    // A device cannot be cut.
+    if (cluster + clusters == end) BLOCK_TRY(file.cut(size.start(cluster)));
+    cluster += clusters;
+  }
+  return freed;
+}
+
+} // namespace qcow2

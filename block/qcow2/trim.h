@@ -1,0 +1,17 @@
+// Gives the host what an image that nobody uses does not need of its file.
+#ifndef BLOCK_QCOW2_TRIM_H
+#define BLOCK_QCOW2_TRIM_H
+
+#include "block/qcow2/header.h"
+#include "block/qcow2/host-file.h"
+
+namespace qcow2 {
+
+// Punches holes where the refcounts call clusters free, and cuts the file off behind the last one
+// in use. Returns how many bytes were free in the file, holes or not. The caller has checked that
+// no cluster in use has refcount 0; leaked clusters stay. Errors: those of the file.
+Result<std::uint64_t> trim(HostFile& file, const Header& header);
+
+} // namespace qcow2
+
+#endif
