@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,10 @@ def count_fuzz_targets(build: pathlib.Path) -> Counter:
 
 
 def main() -> int:
+    # Tests send these signals; a caller that works in the background may have left them ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     total, lines = Counter(), []
     for directory in sys.argv[1:]:
         build = ROOT / directory

@@ -115,20 +115,21 @@ Table* DedupTable::block_for(std::uint64_t index) {
   return read_block(index);
 }
 
-// The empty block is written over the one that cannot be read. That mends a bad sector of most
-// disks, and keeps old entries from coming back with it.
+// An empty block is written over one that cannot be read. That mends a bad sector of most disks,
+// and keeps old entries from coming back with it. What can be read and is no hash block may be
+// anything, guest data too if its pointer is wrong: it is given up, and not written over.
 Table* DedupTable::read_block(std::uint64_t index) {
   HostOffset place(l1_[index]);
   Result<Table*> read = blocks_.get(place);
-  Result<void> sound;
-  if (read)
-    sound = check_block_end(const_block(**read));
-  else
-    sound = std::move(read).error();
+  if (!read) {
+    on_lost_(index, read.error());
+    blocks_.forget(place);
+    return blocks_.create(place);
+  }
+  Result<void> sound = check_block_end(const_block(**read));
   if (sound) return *read;
-  on_lost_(index, sound.error());
-  blocks_.forget(place);
-  return blocks_.create(place);
+  lose_block(place, sound.error());
+  return nullptr;
 }
 
 // What the entry claims about its owner is confirmed when it is used; only its form matters here.
@@ -259,10 +260,13 @@ Result<void> DedupTable::merge(std::uint64_t index, const WaitingEntries::OfBloc
 
 Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocator& allocator) {
   if (index >= l1_.size()) BLOCK_TRY(grow(index + 1, allocator));
-  if (l1_[index] == 0) BLOCK_TRY(allocate_blocks(index, allocator));
   blocks_.trim();
-  if (Table* cached = cached_block(index)) return cached;
-  return read_block(index);
+  if (l1_[index] != 0) {
+    if (Table* cached = cached_block(index)) return cached;
+    if (Table* block = read_block(index)) return block;
+  }
+  BLOCK_TRY(allocate_blocks(index, allocator));
+  return cached_block(index);
 }
 
 std::uint64_t DedupTable::blocks_per_cluster() const {

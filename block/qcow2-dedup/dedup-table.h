@@ -106,6 +106,7 @@ private:
   qcow2::Table* look_up(std::uint64_t index);
   // A hash block, read if it is not cached; null if there is none.
   qcow2::Table* block_for(std::uint64_t index);
+  // Null if what lies there is no hash block; then the table has none.
   qcow2::Table* read_block(std::uint64_t index);
   Result<qcow2::Table*> block_for_writing(std::uint64_t index, qcow2::Allocator& allocator);
   Result<void> allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator);

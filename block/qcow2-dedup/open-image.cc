@@ -99,7 +99,10 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state) {
   if (closed_cleanly) return count_data(state);
 
   std::optional<TableCheck> table;
-  if (state.extension) table.emplace(state.host_file, header, *state.extension);
+  if (state.extension) {
+    table.emplace(state.host_file, header, *state.extension);
+    table->keep_losses();
+  }
   qcow2::ReportLine tell;
   if (header.dirty())
     tell = [&node](const std::string& line) { node.emit(block::NodeEvent::warning, line); };
@@ -235,6 +238,7 @@ Result<void> open(Node& node, Options& options) {
   if (state->extension)
     taken.image.l2_tables_at_once =
         std::max<std::size_t>(1, l2_bytes_at_once / state->header.cluster_size().bytes());
+  const bool repair_is_due = writable && state->header.dirty(); // the last one could not do all
   state->image =
       std::make_unique<qcow2::Image>(state->host_file, std::move(state->header), taken.image);
   BLOCK_TRY(state->image->load());
@@ -249,6 +253,10 @@ Result<void> open(Node& node, Options& options) {
       node.emit(block::NodeEvent::warning,
                 "the image was not closed cleanly, and not every L2 table can be read or repaired; "
                 "until that is possible no space in it is used again");
+    }
+    if (repair_is_due) {
+      block::MutexGuard hold(state->image->metadata_mutex);
+      state->image->leave_dirty();
     }
     BLOCK_TRY(state->image->enter_all_metadata());
     if (lost_tail) BLOCK_TRY(accept_lost_tail(*state, HostOffset(length)));

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace qcow2_dedup {
 
@@ -53,13 +54,15 @@ bool TableCheck::claim_all(qcow2::References& references) {
 // lost: that is accepted when it has become zeros, or if nothing names what is missing.
 Result<void> TableCheck::check_file(const qcow2::References& references,
                                     qcow2::CheckFindings& findings) {
-  if (!table_is_current(header_) || header_.dirty()) return {};
+  if (!table_is_current(header_)) return {};
   const std::uint64_t file_bytes = references.file_bytes();
   const Extension found = extension_;
   std::string what;
   bool acceptable = true;
   const bool accepts = findings.repairs_errors();
-  if (std::uint64_t missing = missing_bytes(extension_, file_bytes); missing > 0) {
+  // After an unclean end the file may be shorter than at the last clean one.
+  const std::uint64_t missing = header_.dirty() ? 0 : missing_bytes(extension_, file_bytes);
+  if (missing > 0) {
     what = "the image file has lost its end: " + std::to_string(missing) + " bytes are missing";
     bool cut_in_two =
         !cluster_size_.aligned(HostOffset(file_bytes)) &&
@@ -73,7 +76,7 @@ Result<void> TableCheck::check_file(const qcow2::References& references,
     } else {
       extension_.note_lost(file_bytes);
     }
-  } else if (extension_.lost_from != 0) {
+  } else if (extension_.lost_from != 0 && !keeps_losses_) {
     what = "the image file once ended at offset " + std::to_string(extension_.lost_from) +
            "; data that was stored beyond reads as zeros";
     if (accepts) extension_.lost_from = 0;
@@ -113,11 +116,12 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
 }
 
 Result<void> TableCheck::drop_table(const std::string& why, qcow2::CheckFindings& findings) {
-  usable_ = false;
+  const bool counted = std::exchange(usable_, false);
   if (!repairs_) {
     findings.corruption("ERROR dedup table is unusable: " + why);
     return {};
   }
+  dropped_when_counted_ = counted;
   findings.corruption_fixed("Dropping the dedup table: " + why);
   extension_.table_offset = HostOffset();
   extension_.table_entries = 0;

@@ -27,6 +27,10 @@ public:
   TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep = false,
              std::uint64_t owners_bytes = SingleOwners::default_bytes);
 
+  // What was lost with the end of the file is neither reported nor accepted: for a repair that
+  // nobody asked for. Before the check.
+  void keep_losses() { keeps_losses_ = true; }
+
   Result<void> claim_metadata(qcow2::References& references,
                               qcow2::CheckFindings& findings) override;
   std::uint64_t autoclear_features() const override { return dedup_feature_mask; }
@@ -34,6 +38,7 @@ public:
   Result<bool> finish(const qcow2::References& references, qcow2::CheckFindings& findings,
                       const qcow2::CheckStep& step) override;
   std::uint64_t steps() const override;
+  bool needs_another_repair() const override { return dropped_when_counted_; }
 
   // What the walk counted, with the report of the check.
   DataClusters data_clusters(const block::CheckReport& report) const;
@@ -76,8 +81,10 @@ private:
   std::span<std::byte> block_; // the hash block that is being checked
   Changed changed_;
   bool deep_;
+  bool keeps_losses_ = false;
   bool trusted_; // without, wrong entries are to be expected, and nobody believes any
   bool usable_ = false;
+  bool dropped_when_counted_ = false;
   bool repairs_ = false;
   std::uint64_t stored_clusters_ = 0; // of data
   std::uint64_t metadata_clusters_ = 0;

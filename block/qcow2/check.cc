@@ -151,6 +151,7 @@ Result<void> Check::clear_features() {
   BLOCK_TRY(file_.barrier());
   const CheckReport& report = findings_.report();
   std::uint64_t bits = bit(incompatible::dirty_bit) | bit(incompatible::corrupt_bit);
+  if (client_ && client_->needs_another_repair()) bits = bit(incompatible::corrupt_bit);
   if (report.corruptions != 0 || report.check_errors != 0) return {};
   if ((header_.incompatible_features & bits) == 0) return {};
   std::uint64_t features = header_.incompatible_features & ~bits;

@@ -40,6 +40,10 @@ public:
 
   // How many clusters finish() reads, at most; 0 = not worth showing. Asked before all else.
   virtual std::uint64_t steps() const { return 0; }
+
+  // Asked after finish(): it gave metadata up whose clusters had been counted as in use. An image
+  // that is marked dirty stays so, and the next repair frees them.
+  virtual bool needs_another_repair() const { return false; }
 };
 
 // Examines the image; repairs it as far as `request` says. Finding lines and counters are those of

@@ -11,17 +11,25 @@ std::uint64_t bit_of(HostCluster cluster) {
   return bit(cluster.value() % 64);
 }
 
+// `count` bits of a word from `first` on; at least one.
+std::uint64_t bits_of(std::uint64_t first, std::uint64_t count) {
+  return ~std::uint64_t{0} >> (64 - count) << first;
+}
+
 } // namespace
 
 bool ClusterSet::add(HostCluster first, std::uint64_t clusters) {
   bool all_new = true;
+  const std::uint64_t end = first.value() + clusters;
   Chunk* chunk = nullptr;
-  for (HostCluster cluster = first; cluster < first + clusters; ++cluster) {
-    bool begins_chunk = cluster.value() % clusters_per_chunk == 0;
-    if (!chunk || begins_chunk) chunk = &chunks_[cluster.value() / clusters_per_chunk];
-    std::uint64_t& word = (*chunk)[cluster.value() % clusters_per_chunk / 64];
-    if (word & bit_of(cluster)) all_new = false;
-    word |= bit_of(cluster);
+  for (std::uint64_t at = first.value(); at < end;) {
+    if (!chunk || at % clusters_per_chunk == 0) chunk = &chunks_[at / clusters_per_chunk];
+    const std::uint64_t word_end = std::min(end, (at / 64 + 1) * 64);
+    std::uint64_t& word = (*chunk)[at % clusters_per_chunk / 64];
+    const std::uint64_t added = bits_of(at % 64, word_end - at);
+    if (word & added) all_new = false;
+    word |= added;
+    at = word_end;
   }
   return all_new;
 }
@@ -51,9 +59,23 @@ HostCluster ClusterSet::end() const {
   return HostCluster(end);
 }
 
+// By words: a table's places are looked up when an image is opened, millions of clusters at a time.
 bool ClusterSet::contains_any(HostCluster first, std::uint64_t clusters) const {
-  for (HostCluster cluster = first; cluster < first + clusters; ++cluster)
-    if (contains(cluster)) return true;
+  const std::uint64_t end = first.value() + clusters;
+  for (std::uint64_t at = first.value(); at < end;) {
+    auto chunk = chunks_.find(at / clusters_per_chunk);
+    const std::uint64_t chunk_end = (at / clusters_per_chunk + 1) * clusters_per_chunk;
+    if (chunk == chunks_.end()) {
+      at = chunk_end;
+      continue;
+    }
+    for (const std::uint64_t stop = std::min(end, chunk_end); at < stop;) {
+      const std::uint64_t word_end = std::min(stop, (at / 64 + 1) * 64);
+      const std::uint64_t word = chunk->second[at % clusters_per_chunk / 64];
+      if (word & bits_of(at % 64, word_end - at)) return true;
+      at = word_end;
+    }
+  }
   return false;
 }
 

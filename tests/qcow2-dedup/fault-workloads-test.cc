@@ -98,8 +98,8 @@ protected:
   static void TearDownTestSuite() { std::cout << "faults tried: " << tried << std::endl; }
 
   MemoryOperation operation() const { return GetParam(); }
-  // A lost write or barrier must be heard; a read may have been of something that can be done
-  // without.
+  // A lost write or barrier must be heard, as an error or, if it was of a hint, as a warning; a
+  // read may have been of something that can be done without.
   bool must_be_heard() const { return operation() != MemoryOperation::read; }
 
   // An image with content of many kinds, and the same in the guest's memory.
@@ -151,7 +151,7 @@ protected:
         EXPECT_TRUE(succeeded(heard));
       }
       if (reached && must_be_heard()) {
-        EXPECT_FALSE(heard.ok()) << "nobody heard of the fault";
+        EXPECT_TRUE(!heard.ok() || disk.warnings() > 0) << "nobody heard of the fault";
       }
       judge(disk, guest, heard);
       ASSERT_LT(nth, 5000u) << "it does not end";
