@@ -81,6 +81,7 @@ Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
 }
 
 Result<void> Allocator::reserve(HostCluster first, std::uint64_t clusters) {
+  lately_freed_.remove(first, clusters);
   freed_space_.remove(first, clusters);
   for (std::uint64_t i = 0; i < clusters; ++i)
     BLOCK_TRY(refcounts_.set(first + i, 1));
@@ -248,8 +249,8 @@ Result<std::uint64_t> Allocator::drop_reference(HostCluster cluster) {
 }
 
 void Allocator::note_dropped(HostCluster cluster, std::uint64_t left, DropCause cause) {
-  dropped_[cluster].add(
-      {1, cause == DropCause::request ? returned_.of_requests : returned_.of_others});
+  const bool by_request = cause == DropCause::request;
+  dropped_[cluster].add({1, by_request ? returned_.of_requests : returned_.of_others, by_request});
   if (left == 1 && !may_have_unknown_owners(cluster)) single_owners_.add(cluster, 1);
 }
 
@@ -296,7 +297,7 @@ Result<void> Allocator::lower(HostCluster cluster, const Dropped& dropped) {
   note_free(cluster);
   metadata_.remove(cluster);
   single_owners_.remove(cluster);
-  if (dropped.returns_space) freed_space_.add(cluster);
+  if (dropped.returns_space) (dropped.by_request ? freed_space_ : lately_freed_).add(cluster);
   return {};
 }
 

@@ -92,6 +92,9 @@ public:
     return dropped_.size() >= std::max(min_dropped, max_dropped_bytes >> cluster_size_.bits());
   }
 
+  // Lets what overwriting freed until now be punched, too. It is likely to be used again soon, and
+  // the file system takes longer to fill a hole than to overwrite.
+  void settle_freed_space() { freed_space_.absorb(lately_freed_); }
   // Free clusters to be punched: holds some of them, which nobody is given until release_punched().
   std::vector<HostRun> hold_for_punching(std::size_t most_runs) {
     return freed_space_.hold_some(most_runs);
@@ -103,10 +106,12 @@ private:
   struct Dropped {
     std::uint64_t count = 0;
     bool returns_space = false;
+    bool by_request = false;
 
     void add(const Dropped& more) {
       count += more.count;
       returns_space |= more.returns_space;
+      by_request |= more.by_request;
     }
   };
   using DroppedReferences = std::unordered_map<HostCluster, Dropped>;
@@ -142,6 +147,7 @@ private:
   ClusterSet single_owners_;
   HostCluster kept_end_; // see keep_all_below()
   FreedSpace freed_space_;
+  FreedSpace lately_freed_; // not by request, since settle_freed_space()
   DroppedReferences dropped_;
   DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
 };

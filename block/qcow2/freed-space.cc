@@ -2,6 +2,7 @@
 #include "block/qcow2/freed-space.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace qcow2 {
 
@@ -29,6 +30,19 @@ void FreedSpace::remove(HostCluster first, std::uint64_t clusters) {
     clear(chunk->second, cluster.value() % chunk_clusters);
     if (chunk->second.count == 0) chunks_.erase(chunk);
   }
+}
+
+void FreedSpace::absorb(FreedSpace& other) {
+  chunks_.merge(other.chunks_);
+  for (const auto& [number, more] : other.chunks_) { // of which there is one here, too
+    Chunk& chunk = chunks_.find(number)->second;
+    chunk.count = 0;
+    for (std::size_t word = 0; word < chunk_words; ++word) {
+      chunk.words[word] |= more.words[word];
+      chunk.count += static_cast<std::uint64_t>(std::popcount(chunk.words[word]));
+    }
+  }
+  other.chunks_.clear();
 }
 
 std::vector<HostRun> FreedSpace::hold_some(std::size_t most) {

@@ -30,6 +30,8 @@ public:
   void add(HostCluster cluster);
   // These clusters are handed out.
   void remove(HostCluster first, std::uint64_t clusters);
+  // Moves here what the other one has and does not hold.
+  void absorb(FreedSpace& other);
   bool empty() const { return chunks_.empty(); }
 
   // Takes up to `most` runs out, in ascending order, and holds them until release_held(). They come

@@ -17,6 +17,8 @@ constexpr unsigned punching_part = 40;
 constexpr std::chrono::milliseconds most_punching_saved_up{50};
 // Some 250,000 holes.
 constexpr std::chrono::seconds longest_punching_at_close{5};
+// So often what overwriting freed may be punched.
+constexpr std::chrono::seconds time_to_settle{3};
 
 // What this thread has had so far.
 std::chrono::nanoseconds processor_time() {
@@ -333,7 +335,7 @@ Result<void> Image::write_client_tables(Changes& changes) {
 
 // The metadata lock is not held while a hole is punched, so the allocator holds these clusters back
 // meanwhile. Refcounts of a corrupt image do not tell what is free.
-void Image::return_space(TimeShare::Clock::duration at_most) {
+void Image::punch_freed_space(TimeShare::Clock::duration at_most) {
   constexpr std::size_t runs_at_once = 32;
   const TimeShare::Clock::time_point begun = TimeShare::Clock::now();
   const std::chrono::nanoseconds processor_begun = processor_time();
@@ -357,13 +359,26 @@ void Image::return_space(TimeShare::Clock::duration at_most) {
   punching_.spend(took);
 }
 
+void Image::return_space(TimeShare::Clock::duration at_most) {
+  {
+    MutexGuard hold(metadata_mutex);
+    allocator_.settle_freed_space();
+  }
+  punch_freed_space(at_most);
+}
+
 void Image::return_some_space() {
   TimeShare::Clock::duration at_most;
   {
     MutexGuard hold(metadata_mutex);
-    at_most = punching_.left();
+    const TimeShare::Clock::time_point now = TimeShare::Clock::now();
+    if (now - space_settled_ >= time_to_settle) {
+      allocator_.settle_freed_space();
+      space_settled_ = now;
+    }
+    at_most = punching_.left(now);
   }
-  if (at_most > TimeShare::Clock::duration::zero()) return_space(at_most);
+  if (at_most > TimeShare::Clock::duration::zero()) punch_freed_space(at_most);
 }
 
 Result<void> Image::close() {

@@ -154,7 +154,9 @@ private:
   Result<bool> wants_write_back() EXCLUDES(metadata_mutex);
   // Lets the client bring into its tables all it can, and returns what still waits.
   Result<std::size_t> prepare_client() EXCLUDES(metadata_mutex);
-  // As much of it as the punching's share of the time allows now.
+  void punch_freed_space(TimeShare::Clock::duration at_most) EXCLUDES(metadata_mutex);
+  // As much of it as the punching's share of the time allows now. What overwriting frees waits for
+  // some seconds, because most of it is used again by then.
   void return_some_space() EXCLUDES(metadata_mutex);
 
   HostFile& file_;
@@ -176,6 +178,7 @@ private:
   // After a header write that failed: up to here the file may differ from stored_header_.
   std::size_t header_doubt_end_ GUARDED_BY(metadata_mutex) = 0;
   TimeShare punching_ GUARDED_BY(metadata_mutex);
+  TimeShare::Clock::time_point space_settled_ GUARDED_BY(metadata_mutex) = TimeShare::Clock::now();
   Refcounts refcounts_ GUARDED_BY(metadata_mutex);
   Allocator allocator_ GUARDED_BY(metadata_mutex);
   TableCache l2_tables_ GUARDED_BY(metadata_mutex);

@@ -23,8 +23,11 @@ Result<std::uint64_t> trim(HostFile& file, const Header& header) {
     if (clusters == 0) continue;
     freed += std::min(size.start(cluster + clusters), file.end()) - size.start(cluster);
     BLOCK_TRY(file.punch(size.start(cluster), clusters << size.bits()));
-    // A device cannot be cut.
-    if (cluster + clusters == end) BLOCK_TRY(file.cut(size.start(cluster)));
+    if (cluster + clusters == end) {
+      Result<void> cut = file.cut(size.start(cluster));
+      const bool fixed_length = !cut && cut.error().kind() == block::ErrorKind::invalid_argument;
+      if (!cut && !fixed_length) return std::move(cut).error(); // a device keeps its length
+    }
     cluster += clusters;
   }
   return freed;

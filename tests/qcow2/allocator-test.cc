@@ -29,7 +29,10 @@ protected:
     EXPECT_TRUE(succeeded(image.allocator.end_drop(true)));
   }
   using Runs = std::vector<HostRun>;
-  Runs hold(std::size_t most = 100) { return image.allocator.hold_for_punching(most); }
+  Runs hold(std::size_t most = 100) {
+    image.allocator.settle_freed_space();
+    return image.allocator.hold_for_punching(most);
+  }
   std::uint64_t references(std::uint64_t cluster) {
     Result<std::uint64_t> count = image.allocator.references(HostCluster(cluster));
     EXPECT_TRUE(succeeded(count));
@@ -165,6 +168,29 @@ TEST_F(AllocatorTest, FreeClustersArePunchedInRunsFromTheEndOn) {
                           {HostCluster(first_free + 20), 2}}));
   image.allocator.release_punched();
   EXPECT_EQ(hold(), Runs()); // once is enough
+}
+
+TEST_F(AllocatorTest, WhatOverwritingFreedIsPunchedOnceItHasSettled) {
+  allocate(70000); // more than one chunk of the set of free clusters
+  free(first_free + 2);
+  free(first_free + 66000);
+  EXPECT_EQ(image.allocator.hold_for_punching(100), Runs());
+  image.allocator.settle_freed_space();
+  free(first_free + 3);
+  free(first_free + 9);
+  EXPECT_EQ(allocate(), first_free + 2); // used again in time
+  image.allocator.settle_freed_space();
+  EXPECT_EQ(image.allocator.hold_for_punching(100), (Runs{{HostCluster(first_free + 3), 1},
+                                                          {HostCluster(first_free + 9), 1},
+                                                          {HostCluster(first_free + 66000), 1}}));
+}
+
+TEST_F(AllocatorTest, WhatARequestFreedIsPunchedAtOnce) {
+  allocate(5);
+  image.allocator.note_dropped(HostCluster(first_free + 1), 0, DropCause::request);
+  image.allocator.begin_drop();
+  EXPECT_TRUE(succeeded(image.allocator.end_drop(true)));
+  EXPECT_EQ(image.allocator.hold_for_punching(100), (Runs{{HostCluster(first_free + 1), 1}}));
 }
 
 TEST_F(AllocatorTest, WhatIsUsedAgainIsNotPunched) {

@@ -17,7 +17,7 @@ using block::Result;
 
 namespace {
 
-constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU};
+constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 // What the handler reads; it is written before `armed`.
 std::array<char, PATH_MAX> unfinished_path;
