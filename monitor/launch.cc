@@ -23,8 +23,8 @@ using block::Error;
 using block::ErrorKind;
 using block::Result;
 
-// nbdkit tries again at once, for ever, to accept a connection for which no descriptor is left. So
-// there are fewer connections than descriptors.
+// If no descriptor is left for a connection, nbdkit retries without a pause. So there are fewer
+// connections than descriptors.
 std::uint64_t connections_within_limit() {
   constexpr rlim_t of_connection = 3;             // at most: its socket and a pipe
   constexpr rlim_t of_others = 48;                // images, QMP, the process itself

@@ -17,8 +17,8 @@ struct NbdkitInstallation {
 // The arguments, with our own name as argv[0]. Every option of the daemon is handed on as a
 // key=value of the plugin; TLS and the limit of connections become options of nbdkit, and the
 // address comes by pass_to_next_program(). `ready_fd` is where the plugin says that the daemon
-// serves; negative: nobody waits for that. Errors: a TLS object that does not exist or cannot be
-// used.
+// serves; negative: no process waits for that. Errors: a TLS object that does not exist or cannot
+// be used.
 block::Result<std::vector<std::string>> nbdkit_command(const Configuration& configuration,
                                                        const NbdkitInstallation& installation,
                                                        int ready_fd);

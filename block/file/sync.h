@@ -1,8 +1,8 @@
 // FileSync: makes a file durable, and remembers for good when that failed.
 //
 // After a failed write-back the kernel takes the lost pages for clean, and reports the loss once to
-// each open file. A report that went to somebody else would make the next flush a success. Hence
-// three rules, from which follows that no sync() that covers a lost write ever succeeds:
+// each open file. If another caller takes that report, the next flush succeeds. Three
+// rules ensure that no sync() that covers a lost write ever succeeds:
 //   1. The descriptor here is an open file of its own, and nothing but sync() uses it. So no other
 //      call (a write with O_DSYNC, a write over NFS, a direct read) takes the report.
 //   2. One fdatasync() runs at a time, and its failure is recorded before the next sync() goes on.

@@ -181,8 +181,8 @@ bool DedupTable::forget_later(HostCluster cluster) {
   return true;
 }
 
-// Most allocations lie beyond the last hash block, or in one that is in memory and has no entry for
-// them. What waits for a free cluster is an empty entry.
+// Most allocations are beyond the last hash block, or their hash block is in memory and has no
+// entry for them. The only change that may wait for a free cluster is an empty entry.
 void DedupTable::clear_free(HostCluster first, std::uint64_t clusters) {
   const HostCluster end = first + clusters;
   for (HostCluster cluster = first; cluster < end;) {

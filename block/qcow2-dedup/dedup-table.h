@@ -30,7 +30,8 @@ class DedupTable {
 public:
   // `store_place` makes a new place of the table's L1 durable in the header: (offset, entries).
   using StorePlace = std::function<Result<void>(HostOffset, std::uint32_t)>;
-  // Hears of an entry in the file that a waiting change replaces, when that entry is seen at last.
+  // Called when a hash block is loaded and a waiting change replaces one of its entries: the old
+  // fingerprint must leave the index.
   using OnReplaced = std::function<void(HostCluster, const dedup::Fingerprint&)>;
   // Called when a hash block is lost, because it cannot be read or written: its number, and why.
   using OnLost = std::function<void(std::uint64_t index, const block::Error&)>;

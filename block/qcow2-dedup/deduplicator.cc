@@ -208,8 +208,8 @@ Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& en
 // clusters overwrite each other without any sharing. Whatever the table says, there are three
 // cases:
 //   - A first owner that names the candidate. Either it is the only one that does, and its COPIED
-//     goes here; or there are others, and nobody carries COPIED.
-//   - No first owner, several references: nobody carries COPIED.
+//     goes here; or there are others, and no L2 entry carries COPIED.
+//   - No first owner, several references: no L2 entry carries COPIED.
 //   - No first owner, one reference. It may carry COPIED, unless it was shared in this session.
 // A first owner that does not name the candidate says that the entry is wrong. That is so for a
 // cluster that is being written, too, because it is linked only after that.
@@ -272,7 +272,7 @@ void Deduplicator::content_changes(HostCluster cluster) {
   if (!paused() || !table_.forget_later(cluster)) forget(cluster);
 }
 
-// So no entry leads to a cluster that is just being written, whoever left that entry behind.
+// So no entry leads to a cluster that is just being written, even if the table was forged.
 void Deduplicator::clusters_allocated(HostCluster first, std::uint64_t clusters) {
   disk.image.metadata_mutex.assert_held();
   table_.clear_free(first, clusters);
@@ -324,7 +324,7 @@ void Deduplicator::at_clean_close(qcow2::Header& header) {
   extension_ = with_status(scan_mark_);
   record_witness(disk, extension_);
   // Entries that were not trusted in this session are not trusted in the next one. Without flushes
-  // nobody knows which part of them is in the file.
+  // it is not known which part of them is in the file.
   if (trusted_ && table_.waiting_changes() == 0 && !table_.has_changes() &&
       !disk.image.file().flushes_nothing())
     extension_.set(in_use, false);

@@ -69,7 +69,8 @@ public:
   // Whether the table says that the cluster holds that content.
   bool holds(HostCluster cluster, dedup::Lookups::Lookup content)
       REQUIRES(disk.image.metadata_mutex);
-  // The cluster's content is written and linked. `owner` names it, with COPIED if nobody else does.
+  // The cluster's content is written and linked. `owner` names it, with COPIED if no other
+  // guest cluster does.
   void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint, GuestCluster owner)
       REQUIRES(disk.image.metadata_mutex);
   // Whether a data cluster that the mapping names has no fingerprint, and may have one.

@@ -91,8 +91,8 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state) {
     state.extension->lost_from = 0;
   }
   const bool closed_cleanly = !header.dirty() && !abandoned_table;
-  // Whoever had the image open last may have been told of a failed write and ended. What is rebuilt
-  // from what the page cache shows must not rest on tables that never reached the disk.
+  // The last process may have ended because a flush failed. What is rebuilt from the page cache
+  // must not rest on tables that never reached the disk.
   if (!closed_cleanly) BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
   header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
   BLOCK_TRY(store_header(state.host_file, header, state.extension));
@@ -154,7 +154,7 @@ bool tables_are_the_same(OpenImage& state) {
   return recorded == 0 || recorded == tables_digest(*state.disk);
 }
 
-// `unclean`: nobody knows what was stored last.
+// `unclean`: the last writes may lack entries in the table, so the scan starts from the beginning.
 Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& settings,
                          std::uint64_t scan_rate, bool unclean) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(state.extension->algorithm));

@@ -100,8 +100,8 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
   repairs_ = findings.repairs();
   BLOCK_TRY(check_file(references, findings));
   if (repairs_ && header_.dirty()) {
-    // Once the image is marked clean, nothing else says that nobody knows what was stored last, and
-    // what the last clean end said of the file is older than that.
+    // The last writes before the unclean end may lack entries, and the witness is older than they
+    // are. Once "dirty" is cleared, nothing else in the header shows that.
     extension_.set_scan_mark(0);
     clear_witness(extension_);
     BLOCK_TRY(store_header(file_, header_, extension_));
@@ -141,9 +141,10 @@ std::uint64_t TableCheck::steps() const {
   return std::min(entries, cluster_size_.containing(file_.end()).value());
 }
 
-// A cluster with one owner carries COPIED, so its owner may overwrite it in place. Whoever shares
-// it later clears that flag where the table says it stands: the entry must name the owner truly, or
-// not exist.
+// Whether the entry fits what the walk found. The owner of a cluster with one reference may carry
+// COPIED, which Deduplicator::clear_copied() clears at the first owner that the entry names: so the
+// entry must name that owner. If a part of the mapping could not be read, only entries of metadata
+// are certainly wrong.
 bool TableCheck::fits(HostCluster cluster, const Entry& entry,
                       const qcow2::References& references) const {
   qcow2::ClusterUse use = references.use(cluster);

@@ -10,7 +10,7 @@
 
 namespace qcow2_dedup {
 
-// Judges the table by the walk over the image. One thread, while nobody uses the image. With any
+// Judges the table by the walk over the image. One thread, while the image is not in use. With any
 // repair, wrong entries are emptied, and a table that cannot be right is dropped as a whole:
 // extension() then says that there is none. The header says so before any of its clusters is freed,
 // so that breaking off leaves no table whose clusters may be given to data.
@@ -27,8 +27,8 @@ public:
   TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep = false,
              std::uint64_t owners_bytes = SingleOwners::default_bytes);
 
-  // What was lost with the end of the file is neither reported nor accepted: for a repair that
-  // nobody asked for. Before the check.
+  // What was lost with the end of the file is neither reported nor accepted: for the repair at
+  // open, which the user did not ask for. Call it before the check.
   void keep_losses() { keeps_losses_ = true; }
 
   Result<void> claim_metadata(qcow2::References& references,
@@ -82,7 +82,7 @@ private:
   Changed changed_;
   bool deep_;
   bool keeps_losses_ = false;
-  bool trusted_; // without, wrong entries are to be expected, and nobody believes any
+  bool trusted_; // without, wrong entries are to be expected, and each match is compared
   bool usable_ = false;
   bool dropped_when_counted_ = false;
   bool repairs_ = false;

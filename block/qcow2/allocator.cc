@@ -222,7 +222,7 @@ std::uint64_t Allocator::noted(HostCluster cluster) const {
 Result<std::uint64_t> Allocator::references(HostCluster cluster) {
   BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
   std::uint64_t gone = noted(cluster);
-  // Two at least: the one that asks, and one that nobody knows.
+  // Two at least: the caller's, and one that was not counted.
   if (may_have_unknown_owners(cluster))
     return std::max<std::uint64_t>(2, stored + 1 - std::min(gone, stored));
   return stored > gone ? stored - gone : 0;

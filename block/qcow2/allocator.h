@@ -50,7 +50,7 @@ public:
   // anything is written there. Set it before the first allocation.
   using OnAllocated = std::function<void(HostCluster, std::uint64_t)>;
   void set_on_allocated(OnAllocated on_allocated) { on_allocated_ = std::move(on_allocated); }
-  // Clusters below that one may have owners that nobody has counted, because a part of the mapping
+  // Clusters below that one may have owners that were not counted, because a part of the mapping
   // could not be read. From now on each of them has one reference more than its refcount says, so
   // it is neither freed nor written in place; new clusters come from `end` on. Before the first
   // request.
@@ -76,7 +76,7 @@ public:
   // The same, for a caller that has just asked references() and got one more than `left`.
   void note_dropped(HostCluster cluster, std::uint64_t left, DropCause cause);
   // Data clusters that were shared and have one reference left. COPIED was cleared when they were
-  // shared, and no L2 entry carries it: whoever sets it removes the cluster here.
+  // shared, and no L2 entry carries it. The code that sets it removes the cluster here.
   ClusterSet& single_owners() { return single_owners_; }
   Result<void> drop_references(HostCluster first, std::uint64_t clusters);
 
@@ -121,7 +121,7 @@ private:
 
   // The first place at or after `from` that is free, not held, and holds no known metadata.
   Result<HostCluster> find_free(HostCluster from, std::uint64_t clusters);
-  // Refcounts that call metadata free are wrong; what else they say cannot be believed either.
+  // The error for refcounts that call metadata free: their other counts may be wrong, too.
   Result<void> refuse_metadata(HostCluster first, std::uint64_t clusters) const;
   Result<void> reserve(HostCluster first, std::uint64_t clusters);
   // false: the refcount table had to move; search for free clusters again.

@@ -54,13 +54,13 @@ public:
   // undefined afterwards.
   Result<void> punch(HostOffset offset, std::uint64_t bytes);
 
-  // Makes the file end there. While nobody uses it.
+  // Makes the file end there. Not while requests run.
   Result<void> cut(HostOffset end);
 
   // Gives back what was reserved beyond end(). While nobody writes.
   Result<void> release_reserved();
 
-  // Makes the file at least so long, durably; what it gains reads as zeros. While nobody writes.
+  // Makes the file at least so long, durably; what it gains reads as zeros. Not while writes run.
   Result<void> extend(HostOffset end);
 
   // Whether flushes are left out somewhere below, so that barrier() makes nothing durable.

@@ -74,7 +74,7 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
       allocator_(
           file, refcounts_, cluster_size_,
           [this](HostOffset offset, std::uint32_t clusters) {
-            metadata_mutex.assert_held(); // whoever allocates holds it
+            metadata_mutex.assert_held(); // every allocation requires it
             Header former = header_;
             header_.refcount_table_offset = offset;
             header_.refcount_table_clusters = clusters;
@@ -236,8 +236,8 @@ Result<void> Image::mark_changed() {
 }
 
 // Once the refcount of a single owner is lowered in the file, its missing COPIED contradicts the
-// standard, so after an unclean end somebody has to set it. Without lazy refcounts nothing else
-// says so.
+// standard, so after an unclean end the next opener has to set it. Without lazy refcounts nothing
+// else says so.
 Result<void> Image::mark_missing_copied() {
   if (header_.dirty() || allocator_.single_owners().empty()) return {};
   header_.incompatible_features |= bit(incompatible::dirty_bit);
@@ -395,7 +395,7 @@ Result<void> Image::close() {
   }
   BLOCK_TRY(write_back(Scope::for_close));
   BLOCK_TRY(mark_clean(waiting == 0));
-  // Last, because it may take long, and whoever ends it by force leaves a clean image.
+  // Last, because it may take long, and a process that is killed here leaves a clean image.
   return_space(longest_punching_at_close);
   return {};
 }

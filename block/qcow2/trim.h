@@ -1,4 +1,4 @@
-// Gives the host what an image that nobody uses does not need of its file.
+// Returns the unused space of an image's file to the host. The image is not in use.
 #ifndef BLOCK_QCOW2_TRIM_H
 #define BLOCK_QCOW2_TRIM_H
 

@@ -38,7 +38,7 @@ bool is_ignored(int signal) {
 
 void decide_signals() {
   // SIGPIPE and SIGXFSZ: the write returns an error instead. SIGXCPU: a soft limit is a warning.
-  // The rest: nobody has a reason to end a program by them; timers outlive an exec().
+  // The rest: no caller has a reason to end a program by them; timers outlive an exec().
   for (int signal : {SIGPIPE, SIGXFSZ, SIGXCPU, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2,
                      SIGPOLL, SIGPWR, SIGSTKFLT})
     std::signal(signal, SIG_IGN);

@@ -38,7 +38,7 @@ Result<Trimmed> trim(block::Node& node, const TrimJob& job) {
                      progress.update(done, total);
                    }));
   progress.finish();
-  // Much of what was free may have been a hole before. Of a device nobody can tell.
+  // Much of what was free may have been a hole before. For a device this is not known.
   std::optional<std::uint64_t> after = allocated_bytes(node.filename());
   if (before && after) trimmed.returned_bytes = *before - std::min(*before, *after);
   return trimmed;
