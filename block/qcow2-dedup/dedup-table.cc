@@ -372,7 +372,13 @@ std::vector<DedupTable::Place> DedupTable::places() const {
     HostOffset offset(l1_[i]);
     // The others of a cluster stand behind the first; load() has seen to that.
     bool shared = i % blocks_per_cluster() != 0;
-    if (!shared) all.push_back({offset, hash_block_bytes});
+    if (shared) continue;
+    // Neighbours are one place: a large table has a million blocks, most of them in order.
+    Place& last = all.back();
+    if (offset == last.offset + last.bytes && cluster_size_.aligned(offset))
+      last.bytes += hash_block_bytes;
+    else
+      all.push_back({offset, hash_block_bytes});
   }
   return all;
 }
