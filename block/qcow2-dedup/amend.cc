@@ -108,6 +108,7 @@ const std::vector<CreateOption>& amend_options() {
 Result<void> amend(block::Node& node, block::Options& options) {
   OpenImage& state = node.state<OpenImage>();
   std::optional<std::string> algorithm = options.take("dedup");
+  const bool exclusive_given = options.contains("dedup_exclusive");
   BLOCK_TRY_ASSIGN(bool exclusive, options.take_bool("dedup_exclusive", false));
   if (!algorithm) return Error(ErrorKind::invalid_argument, "Option 'dedup' is not given");
   if (!state.image) return Error(ErrorKind::unsupported, "the image is open only to be checked");
@@ -123,8 +124,12 @@ Result<void> amend(block::Node& node, block::Options& options) {
   if (!extension) return switch_on(state, *algorithm, exclusive);
   const std::string present = dedup::name_of(extension->algorithm);
   BLOCK_TRY_ASSIGN(dedup::HashAlgorithm wanted, algorithm_for_option(*algorithm));
-  if (wanted == extension->algorithm && !exclusive) return {};
-  return Error(ErrorKind::invalid_argument, "the image is deduplicated by " + present + " already")
+  const bool is_exclusive =
+      (state.current_header().incompatible_features & dedup_feature_mask) != 0;
+  const bool as_exclusive = !exclusive_given || exclusive == is_exclusive;
+  if (wanted == extension->algorithm && as_exclusive) return {};
+  return Error(ErrorKind::invalid_argument, "the image is deduplicated by " + present +
+                                                (is_exclusive ? ", exclusively," : "") + " already")
       .with_hint("Switch it off first: amend -o dedup=off.");
 }
 
