@@ -170,19 +170,23 @@ TEST_F(Figures, AgreeWithAWalkAfterAnyRequests) {
         disk.write(guest, data);
       }
     }
+    std::optional<DataFigures> last; // where no scan goes on sharing
     if (below(3) == 0) {
       disk.kill();
       disk.open();
     } else if (below(2) == 0) {
       ASSERT_TRUE(succeeded(disk.node().resume_dedup({})));
       disk.wait_for_scan();
+      last = figures();
+      ASSERT_TRUE(last);
     }
-    std::optional<DataFigures> last = figures();
     close();
     std::optional<DataFigures> walked = disk.check().report.data;
-    ASSERT_TRUE(last && walked);
-    EXPECT_EQ(last->data_bytes, walked->data_bytes);
-    EXPECT_EQ(last->stored_bytes, walked->stored_bytes);
+    ASSERT_TRUE(walked);
+    if (last) {
+      EXPECT_EQ(last->data_bytes, walked->data_bytes);
+      EXPECT_EQ(last->stored_bytes, walked->stored_bytes);
+    }
     expect_in_file();
     disk.open();
   }

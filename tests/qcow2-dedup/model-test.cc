@@ -300,8 +300,11 @@ TEST_P(Model, ReadsWhatWasWritten) {
   if (GetParam().dedup) set_running(true);
   write_duplicates(random);
   ASSERT_NO_FATAL_FAILURE(overwrite_all_owners(random));
-  const bool shares = (GetParam().dedup && GetParam().refcount_bits > 1) || GetParam().switched_off;
-  EXPECT_EQ(shared_clusters > 0, shares);
+  if (GetParam().dedup) {
+    EXPECT_EQ(shared_clusters > 0, GetParam().refcount_bits > 1);
+  } else if (!GetParam().switched_off) { // what was shared before may be overwritten by now
+    EXPECT_EQ(shared_clusters, 0u);
+  }
   ASSERT_TRUE(succeeded(disk.close()));
   if (may_leak)
     disk.expect_consistent();
