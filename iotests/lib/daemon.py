@@ -34,9 +34,13 @@ def remove(client, command, **arguments):
 
 
 class Daemon:
-    """Serves `image` as export "disk" on nbd.sock, with QMP on qmp.sock; `preexec` and `prefix`: before it, in its process."""
+    """Serves `image` as export "disk" on nbd.sock, with QMP on qmp.sock; `preexec` and `prefix`: before it, in its process.
 
-    def __init__(self, image, blockdev_options="", options=(), server_options="", driver="qcow2", preexec=None, prefix=()):
+    A daemon that answers no client within `patience` seconds is killed, and the test fails.
+    """
+
+    def __init__(self, image, blockdev_options="", options=(), server_options="", driver="qcow2", preexec=None, prefix=(),
+                 patience=60):
         for path in ("nbd.sock", "qmp.sock"):
             if os.path.exists(path):
                 os.unlink(path)
@@ -48,11 +52,12 @@ class Daemon:
              "--export", "type=nbd,id=disk,node-name=disk,name=disk,writable=on",
              "--chardev", "socket,path=qmp.sock,server=on,wait=off,id=qmp", "--monitor", "chardev=qmp", *options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, preexec_fn=preexec)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience
         while subprocess.run(["nbdinfo", "--size", URI], capture_output=True).returncode or not os.path.exists("qmp.sock"):
             if self.process.poll() is not None:
                 fail(f"the daemon ended at its start: {self.output()}")
             if time.monotonic() > deadline:
+                self.kill()  # or it would keep the lock of the image
                 fail(f"the daemon does not answer: {self.output()}")
             time.sleep(0.02)
 
