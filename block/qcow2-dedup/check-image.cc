@@ -5,6 +5,7 @@
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/table-check.h"
+#include "block/qcow2-dedup/witness.h"
 #include "block/qcow2/check.h"
 #include "block/qcow2/trim.h"
 
@@ -56,8 +57,9 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
     return Error(ErrorKind::busy,
                  "the image is in use; it can be checked only while nobody uses it");
   if (request.deep) BLOCK_TRY(can_check_deep(state.header));
+  const bool repairs = request.repair_leaks || request.repair_errors;
   bool repaired = false;
-  if (request.repair_leaks || request.repair_errors) {
+  if (repairs) {
     BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
     BLOCK_TRY_ASSIGN(repaired, repair_extension(state, request));
   }
@@ -77,6 +79,11 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
   if (table) {
     state.extension = table->extension();
     report.data = table->data_figures(report);
+    // The repair has removed the digest, because it may change the tables.
+    if (repairs && report.corruptions == 0 && report.check_errors == 0) {
+      record_tables(state.host_file, state.header, *state.extension);
+      BLOCK_TRY(store_header(state.host_file, state.header, state.extension));
+    }
   }
   if (unknown_table) ++report.check_errors;
   if (repaired) ++report.corruptions_fixed;

@@ -65,6 +65,7 @@ struct Extension {
   std::optional<DataClusters> data;
 
   bool operator==(const Extension&) const = default;
+  std::uint64_t table_bytes() const { return table_entries * std::uint64_t{sizeof(std::uint64_t)}; }
   bool has(Strategy strategy) const { return (strategies & strategy) != 0; }
   // The guest cluster from which on a scan has work to do; nothing if there is none.
   std::optional<std::uint64_t> scan_mark() const {

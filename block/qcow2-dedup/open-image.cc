@@ -74,23 +74,37 @@ Result<void> count_data(OpenImage& state) {
   return store_header(state.host_file, state.header, state.extension);
 }
 
+// What the table's pointers name may hold guest data by now. Whether its clusters are leaks is for
+// a check to say.
+void abandon_table(Extension& extension) {
+  extension.table_offset = HostOffset();
+  extension.table_entries = 0;
+  extension.set(in_use, false);
+  extension.set_scan_mark(0);
+  clear_witness(extension);
+  extension.data.reset();
+}
+
 // Brings the file to a state from which it can be written: metadata consistent, no feature bit that
 // would lie.
-Result<void> prepare_for_writing(Node& node, OpenImage& state) {
+Result<void> prepare_for_writing(Node& node, OpenImage& state, bool lost_tail) {
   Header& header = state.header;
   if (header.corrupt())
     return Error(ErrorKind::corrupt, "Image is corrupt; cannot be opened read/write")
         .with_hint("Run 'dedup-img check -r all' on it, or open it read-only.");
-  bool abandoned_table = state.extension && !table_is_current(header);
-  if (abandoned_table) {
-    state.extension->table_offset = HostOffset();
-    state.extension->table_entries = 0;
-    state.extension->set(in_use, false);
-    state.extension->set_scan_mark(0);
-    clear_witness(*state.extension);
+  const bool is_current = !state.extension || table_is_current(header);
+  const bool closed_cleanly = !header.dirty() && is_current;
+  if (!is_current) {
+    abandon_table(*state.extension);
     state.extension->lost_from = 0;
+  } else if (state.extension && closed_cleanly && !lost_tail &&
+             tables_differ(state.host_file, header, *state.extension)) {
+    abandon_table(*state.extension);
+    node.emit(block::NodeEvent::warning,
+              "the image was changed outside deduplication after it was closed, or is damaged; its "
+              "dedup table is given up and made anew. 'dedup-img check -r leaks' frees what it "
+              "occupied");
   }
-  const bool closed_cleanly = !header.dirty() && !abandoned_table;
   // The last process may have ended because a flush failed. What is rebuilt from the page cache
   // must not rest on tables that never reached the disk.
   if (!closed_cleanly) BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
@@ -147,24 +161,10 @@ Result<void> accept_lost_tail(OpenImage& state, HostOffset file_end) {
   return state.host_file.extend(std::min(HostOffset(extension.file_end), size.start(used_end)));
 }
 
-// Whether the tables are those that the last clean end has seen, as far as it said.
-bool tables_are_the_same(OpenImage& state) {
-  block::MutexGuard hold(state.image->metadata_mutex);
-  std::uint64_t recorded = state.extension->tables_digest;
-  return recorded == 0 || recorded == tables_digest(*state.disk);
-}
-
 // `unclean`: the last writes may lack entries in the table, so the scan starts from the beginning.
 Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& settings,
                          std::uint64_t scan_rate, bool unclean) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(state.extension->algorithm));
-  if (!state.extension->has(in_use) && !tables_are_the_same(state)) {
-    node.emit(block::NodeEvent::warning,
-              "the image was changed outside deduplication after it was closed; matches with what "
-              "it holds are compared from now on");
-    state.extension->set(in_use, true);
-    unclean = true;
-  }
   // The bit stands from the first change to the clean end.
   bool trusted = !state.extension->has(in_use);
   std::optional<std::uint64_t> scan_from = state.extension->scan_mark();
@@ -230,7 +230,7 @@ Result<void> open(Node& node, Options& options) {
               "the image file has lost its end: " +
                   std::to_string(missing_bytes(*state->extension, length)) +
                   " bytes are missing, and the data that was there is lost");
-  if (writable) BLOCK_TRY(prepare_for_writing(node, *state));
+  if (writable) BLOCK_TRY(prepare_for_writing(node, *state, lost_tail));
   // Deduplication always works with lazy refcounts: it changes COPIED and refcounts of clusters all
   // over the image, and the dirty bit tells whoever opens the image after a crash to rebuild both.
   taken.image.lazy_refcounts = state->header.lazy_refcounts() || state->extension;

@@ -1,6 +1,8 @@
 // Making the base images, and finding their parts.
 #include "tests/fuzz/base-images.h"
 
+#include "tests/support/tables-digest.h"
+
 #include "block/qcow2-dedup/block-layout.h"
 #include "block/qcow2-dedup/driver.h"
 #include "block/qcow2-dedup/extension.h"
@@ -116,6 +118,9 @@ BaseImage make(const Shape& shape) {
   if (shape.unclean) image.content = disk.content();
   require(disk.close(), "the base image closes");
   if (!shape.unclean) image.content = disk.content();
+  // So that a writer follows changed tables, instead of giving them up.
+  if (qcow2::decode_header(image.content)->find_extension(qcow2_dedup::extension_magic))
+    block::forget_tables_digest(image.content);
   find_parts(image);
   return image;
 }

@@ -19,6 +19,7 @@ using block::Qcow2Disk;
 class Victim {
 public:
   explicit Victim(Qcow2Disk& disk) : disk_(disk), header_(disk.header()) {
+    disk.forget_tables_digest();
     cluster = disk.cluster_bytes();
     l1 = header_.l1_offset.value();
     l2 = disk.file64(l1) & qcow2::offset_mask;

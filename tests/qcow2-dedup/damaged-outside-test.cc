@@ -306,16 +306,35 @@ TEST(DamagedOutside, ARottenL2EntryOrRefcountIsFoundByTheCheck) {
   disk.file->set_content(whole);
 }
 
-TEST(DamagedOutside, TablesThatAreNotThoseOfTheCloseAreNotTrusted) {
-  Qcow2Disk disk(usual.shape(), closed_image());
+TEST(DamagedOutside, TablesThatAreNotThoseOfTheCloseCostTheDedupTable) {
+  const Content whole = closed_image();
+  Qcow2Disk disk(usual.shape(), whole);
   EXPECT_NE(extension_of(disk).file_end, 0u);
   EXPECT_NE(extension_of(disk).tables_digest, 0u);
+  const std::uint64_t table = extension_of(disk).table_offset.value();
   // As if a program that does not know deduplication had made another L2 table, and the header that
-  // says so were lost.
-  std::uint64_t l1 = disk.header().l1_offset.value();
-  disk.set_file64(l1, disk.file64(l1) ^ qcow2::copied_flag);
-  disk.open();
-  EXPECT_FALSE(disk.counters().table_trusted);
+  // says so were lost; then a hash block that is not in the file.
+  for (std::uint64_t place : {disk.header().l1_offset.value(), table + 8}) {
+    SCOPED_TRACE(place);
+    disk.file->set_content(whole);
+    disk.set_file64(place, disk.file64(place) ^ qcow2::copied_flag);
+    disk.open();
+    disk.wait_for_scan();
+    disk.write(usual.fresh(), content_of(disk, 3));
+    EXPECT_EQ(disk.host_of(usual.fresh()), disk.host_of(3)); // the scan has found it
+    EXPECT_TRUE(succeeded(disk.close()));
+    EXPECT_NE(extension_of(disk).table_offset.value(), table);
+    disk.open();
+    EXPECT_TRUE(disk.counters().table_trusted);
+    EXPECT_TRUE(succeeded(disk.close()));
+  }
+}
+
+TEST(DamagedOutside, ARepairRecordsTheTablesThatItLeaves) {
+  Qcow2Disk disk(usual.shape(), closed_image());
+  const std::uint64_t digest = extension_of(disk).tables_digest;
+  EXPECT_EQ(disk.repair(block::Repair::all).report.corruptions, 0u);
+  EXPECT_EQ(extension_of(disk).tables_digest, digest);
 }
 
 TEST(DamagedOutside, AnOlderCopyAsAWholeIsTrusted) {

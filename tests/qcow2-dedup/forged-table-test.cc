@@ -88,6 +88,7 @@ protected:
   ForgedLargeClusters() {
     disk.write(0, a);
     EXPECT_TRUE(succeeded(disk.close()));
+    disk.forget_tables_digest();
     const qcow2::Header header = disk.header();
     table = decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
                 .value()

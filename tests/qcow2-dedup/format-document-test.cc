@@ -124,9 +124,10 @@ TEST_F(DocumentedImage, LeadsFromTheExtensionToTheEntriesItDescribes) {
 
 TEST_F(DocumentedImage, HasTheDigestOfItsTables) {
   auto tables = bytes(0x3000, 8);
-  const auto counts = bytes(0x1000, 0x1000);
-  tables.insert(tables.end(), counts.begin(), counts.end());
-  tables.resize(8 + 0x1000); // what is not shown is zero
+  for (std::size_t table : {0x1000, 0x7000}) { // the refcount table, and the dedup table's L1
+    const auto next = bytes(table, 0x1000);
+    tables.insert(tables.end(), next.begin(), next.end());
+  }
   const std::byte* data = tables.data();
   dedup::Fingerprint digest;
   dedup::Hasher::create(dedup::HashAlgorithm::sha256)

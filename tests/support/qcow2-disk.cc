@@ -3,6 +3,8 @@
 
 #include "block/qcow2-dedup/block-layout.h"
 #include "block/qcow2-dedup/driver.h"
+#include "tests/support/tables-digest.h"
+
 #include "block/qcow2-dedup/extension.h"
 #include "block/qcow2/check-refcount-field.h"
 #include "block/util/big-endian.h"
@@ -164,6 +166,12 @@ std::uint64_t Qcow2Disk::file64(std::uint64_t offset) const {
 void Qcow2Disk::set_file64(std::uint64_t offset, std::uint64_t value) {
   std::vector<std::byte> content = file->content();
   store_big_endian(&content.at(offset), value);
+  file->set_content(std::move(content));
+}
+
+void Qcow2Disk::forget_tables_digest() {
+  std::vector<std::byte> content = file->content();
+  block::forget_tables_digest(content);
   file->set_content(std::move(content));
 }
 
