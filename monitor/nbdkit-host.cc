@@ -92,10 +92,12 @@ public:
     daemon_ = std::make_unique<StorageDaemon>(std::move(request_quit), true);
     Result<void> started = daemon_->start(configuration_);
     now.enter();
-    if (!started)
+    if (!started) {
       daemon_.reset();
-    else if (ready_fd_ != 0)
+      remove_nbd_socket(); // nbdkit does not call cleanup() then
+    } else if (ready_fd_ != 0) {
       announce_readiness(static_cast<int>(ready_fd_));
+    }
     return started;
   }
 
@@ -103,7 +105,7 @@ public:
 
   Result<void> stop() override {
     Result<void> stopped;
-    if (daemon_) stopped = daemon_->stop(); // nbdkit cleans up after a failed start too
+    if (daemon_) stopped = daemon_->stop(); // none if start() was never called
     daemon_.reset();
     remove_nbd_socket();
     return stopped;

@@ -80,8 +80,9 @@ class Start(DaemonTest):
 
     def test_a_failed_start_leaves_no_socket(self):
         self.make_disk()
-        self.start_fails(disk(), *QMP, "--pidfile=nowhere/pid")
-        self.assertEqual(os.listdir("."), ["disk.img"])
+        for server in ((), (NBD,)):
+            self.start_fails(disk(), *server, *QMP, "--pidfile=nowhere/pid")
+            self.assertEqual(os.listdir("."), ["disk.img"])
 
     def test_help_and_version(self):
         self.assertIn("--blockdev", self.succeeds(DAEMON, "--help"))
