@@ -86,7 +86,7 @@ block::Result<QmpListener> QmpListener::open_unix(const std::string& path) {
   struct stat status;
   if (lstat(path.c_str(), &status) != 0) return block::Error::from_errno(errno, path);
   QmpListener listener(std::move(socket));
-  listener.file_ = std::make_unique<SocketFile>(path, status.st_dev, status.st_ino);
+  listener.file_ = std::make_unique<MadeFile>(path, status);
   return listener;
 }
 
@@ -117,12 +117,6 @@ block::Result<QmpListener> QmpListener::open_address(GInetAddress* inet, std::ui
   BLOCK_TRY_ASSIGN(ObjectHandle<GSocket> socket, new_socket(g_inet_address_get_family(inet)));
   BLOCK_TRY(bind_and_listen(socket.get(), address.get(), where));
   return QmpListener(std::move(socket));
-}
-
-QmpListener::SocketFile::~SocketFile() {
-  struct stat status;
-  if (lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_)
-    unlink(path_.c_str());
 }
 
 std::uint16_t QmpListener::port() const {

@@ -4,6 +4,7 @@
 
 #include "block/result.h"
 #include "monitor/glib-handle.h"
+#include "monitor/made-file.h"
 #include "qapi/types.h"
 
 #include <cstdint>
@@ -26,20 +27,6 @@ public:
   std::uint16_t port() const;
 
 private:
-  // A socket in the file system; removes it.
-  class SocketFile {
-  public:
-    SocketFile(std::string path, std::uint64_t device, std::uint64_t inode)
-        : path_(std::move(path)), device_(device), inode_(inode) {}
-    SocketFile(const SocketFile&) = delete;
-    SocketFile& operator=(const SocketFile&) = delete;
-    ~SocketFile();
-
-  private:
-    const std::string path_;
-    const std::uint64_t device_, inode_; // identity of the file we made
-  };
-
   static block::Result<QmpListener> open_unix(const std::string& path);
   static block::Result<QmpListener> open_inet(const std::string& host, const std::string& port);
   static block::Result<QmpListener> open_address(GInetAddress* inet, std::uint16_t port,
@@ -48,7 +35,7 @@ private:
   explicit QmpListener(ObjectHandle<GSocket> socket) : socket_(std::move(socket)) {}
 
   ObjectHandle<GSocket> socket_;
-  std::unique_ptr<SocketFile> file_; // null for TCP
+  std::unique_ptr<MadeFile> file_; // null for TCP
 };
 
 } // namespace monitor

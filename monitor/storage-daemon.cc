@@ -10,7 +10,6 @@
 
 #include <csignal>
 #include <glib-unix.h>
-#include <unistd.h>
 #include <utility>
 
 namespace monitor {
@@ -27,13 +26,6 @@ Result<void> load_modules(const Configuration& configuration) {
     if (!loaded) return std::move(loaded).error().context(module.text);
   }
   return {};
-}
-
-Result<void> write_pidfile(const std::string& path) {
-  std::string pid = std::to_string(getpid()) + "\n";
-  g_autoptr(GError) error = nullptr;
-  if (g_file_set_contents(path.c_str(), pid.c_str(), -1, &error)) return {};
-  return Error(block::ErrorKind::io, "--pidfile " + path + ": " + error->message);
 }
 
 } // namespace
@@ -66,10 +58,7 @@ Result<void> StorageDaemon::start(const Configuration& configuration) {
     if (started) started = listen_all(configuration);
     if (started) handle_signals();
   });
-  if (started && !configuration.pidfile().empty()) {
-    started = write_pidfile(configuration.pidfile());
-    if (started) pidfile_ = configuration.pidfile();
-  }
+  if (started) started = write_pid_file(configuration.pidfile());
   if (!started) thread_.run([&] { static_cast<void>(close_all()); });
   return started;
 }
@@ -96,6 +85,14 @@ Result<void> StorageDaemon::listen_all(const Configuration& configuration) {
   return {};
 }
 
+Result<void> StorageDaemon::write_pid_file(const std::string& path) {
+  if (path.empty()) return {};
+  auto written = PidFile::create(path);
+  if (!written) return std::move(written).error().context("--pidfile " + path);
+  pid_file_ = std::move(*written);
+  return {};
+}
+
 Result<void> StorageDaemon::stop() {
   // A signal that comes after the handlers have gone must not kill the process: no thread takes it.
   sigset_t signals;
@@ -119,7 +116,7 @@ Result<void> StorageDaemon::close_all() {
   // Clients take the end of their connection as the end of it all.
   server_->close();
   server_.reset();
-  if (!pidfile_.empty()) unlink(pidfile_.c_str());
+  pid_file_.reset();
   return closed;
 }
 

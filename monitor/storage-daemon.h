@@ -7,8 +7,10 @@
 #include "monitor/configuration.h"
 #include "monitor/dedup-watch.h"
 #include "monitor/monitor-thread.h"
+#include "monitor/pid-file.h"
 
 #include <memory>
+#include <optional>
 
 namespace qapi {
 class CommandTable;
@@ -43,6 +45,7 @@ public:
 private:
   block::Result<void> open_all(const Configuration& configuration);
   block::Result<void> listen_all(const Configuration& configuration);
+  block::Result<void> write_pid_file(const std::string& path);
   block::Result<void> close_all();
   void handle_signals();
   void quit(qapi::ShutdownCause cause);
@@ -52,7 +55,7 @@ private:
   void look_at_dedup(const std::string& node_name);
 
   const std::function<void()> request_quit_;
-  std::string pidfile_;        // empty until it is written
+  std::optional<PidFile> pid_file_;
   bool end_announced_ = false; // monitor thread
 
   block::Graph graph_;

@@ -1,6 +1,7 @@
 """The start of the daemon: to the background, and failing."""
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -83,6 +84,58 @@ class Start(DaemonTest):
         for server in ((), (NBD,)):
             self.start_fails(disk(), *server, *QMP, "--pidfile=nowhere/pid")
             self.assertEqual(os.listdir("."), ["disk.img"])
+
+    def test_the_pid_file_of_a_running_daemon_is_refused(self):
+        for name in ("disk.img", "second.img"):
+            self.make_disk(name)
+        second = (disk(filename="second.img"), "--pidfile=daemon.pid")
+        first = self.start(disk(), NBD, export(), *QMP)
+        for server in ((), ("--nbd-server=addr.type=unix,addr.path=second.sock",)):
+            said = self.start_fails(*second, *server)
+            self.assertIn(f"dedup-storage-daemon: --pidfile {self.directory}/daemon.pid: Cannot lock pid file: ", said)
+            self.assertEqual(pathlib.Path("daemon.pid").read_text(), f"{first.pid}\n")
+        self.assertFalse(os.path.exists("second.sock"))
+        self.stop(first)
+
+    def test_the_pid_file_of_a_dead_daemon_is_taken_over(self):
+        self.make_disk()
+        first = self.start(disk(), *QMP)
+        first.kill()
+        first.wait()
+        pathlib.Path("daemon.pid").write_text("123456789\n")  # longer than an id
+        second = subprocess.Popen([DAEMON, disk(), *QMP, "--pidfile=daemon.pid"])
+        self.addCleanup(second.kill)
+        deadline = time.monotonic() + 30
+        while pathlib.Path("daemon.pid").read_text() != f"{second.pid}\n":
+            self.assertLess(time.monotonic(), deadline, "the daemon does not write its id")
+            time.sleep(0.01)
+        self.stop(second)
+
+    def test_a_pid_file_of_somebody_else_is_not_removed(self):
+        self.make_disk()
+        daemon = self.start(disk())
+        os.unlink("daemon.pid")
+        pathlib.Path("daemon.pid").write_text("1\n")
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(30), 0)
+        self.assertEqual(sorted(os.listdir(".")), ["daemon.log", "daemon.pid", "disk.img"])
+        self.assertEqual(pathlib.Path("daemon.pid").read_text(), "1\n")
+
+    def test_qemu_respects_the_pid_file_and_we_respect_that_of_qemu(self):
+        if not shutil.which("qemu-storage-daemon"):
+            self.skipTest("qemu-storage-daemon is not installed")
+        self.make_disk()
+        first = self.start(disk())
+        self.assertIn("lock", run("qemu-storage-daemon", "--pidfile=daemon.pid").stderr)
+        self.stop(first)
+        qemu = subprocess.Popen(["qemu-storage-daemon", "--pidfile=daemon.pid"])
+        self.addCleanup(qemu.wait)
+        self.addCleanup(qemu.kill)
+        deadline = time.monotonic() + 30
+        while not (os.path.exists("daemon.pid") and os.stat("daemon.pid").st_size):
+            self.assertLess(time.monotonic(), deadline, "QEMU's daemon does not get ready")
+            time.sleep(0.01)
+        self.assertIn("Cannot lock pid file", self.start_fails(disk(), "--pidfile=daemon.pid"))
 
     def test_help_and_version(self):
         self.assertIn("--blockdev", self.succeeds(DAEMON, "--help"))
