@@ -5,6 +5,7 @@
 #include "block/node.h"
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/open-image.h"
+#include "block/qcow2-dedup/stored-header.h"
 
 #include <algorithm>
 
@@ -124,12 +125,12 @@ Result<void> amend(block::Node& node, block::Options& options) {
   if (!extension) return switch_on(state, *algorithm, exclusive);
   const std::string present = dedup::name_of(extension->algorithm);
   BLOCK_TRY_ASSIGN(dedup::HashAlgorithm wanted, algorithm_for_option(*algorithm));
-  const bool is_exclusive =
-      (state.current_header().incompatible_features & dedup_feature_mask) != 0;
-  const bool as_exclusive = !exclusive_given || exclusive == is_exclusive;
+  const bool was_exclusive = is_exclusive(state.current_header());
+  const bool as_exclusive = !exclusive_given || exclusive == was_exclusive;
   if (wanted == extension->algorithm && as_exclusive) return {};
   return Error(ErrorKind::invalid_argument, "the image is deduplicated by " + present +
-                                                (is_exclusive ? ", exclusively," : "") + " already")
+                                                (was_exclusive ? ", exclusively," : "") +
+                                                " already")
       .with_hint("Switch it off first: amend -o dedup=off.");
 }
 

@@ -313,8 +313,7 @@ void Deduplicator::became_only_owner(GuestCluster guest, HostCluster host) {
 Result<void> Deduplicator::before_first_change(qcow2::Header& header) {
   disk.image.metadata_mutex.assert_held();
   extension_.set(in_use, true);
-  if (!(header.incompatible_features & dedup_feature_mask))
-    header.autoclear_features |= dedup_feature_mask;
+  if (!is_exclusive(header)) header.autoclear_features |= dedup_feature_mask;
   enter_extension(header, extension_);
   return {};
 }

@@ -130,6 +130,7 @@ InfoFields dedup_facts(const Extension& extension, const qcow2::Header& header) 
   if (!dedup::is_known(extension.algorithm)) algorithm = "unknown (" + algorithm + ")";
   InfoFields facts = {
       {"algorithm", {algorithm}},
+      {"exclusive", {is_exclusive(header)}},
       {"running", {extension.has(dedup_running)}},
       {"closed-cleanly", {!extension.has(in_use)}},
       {"table-offset", {extension.table_offset.value()}},

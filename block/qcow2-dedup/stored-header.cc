@@ -20,7 +20,11 @@ block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
 }
 
 bool table_is_current(const qcow2::Header& header) {
-  return ((header.autoclear_features | header.incompatible_features) & dedup_feature_mask) != 0;
+  return is_exclusive(header) || (header.autoclear_features & dedup_feature_mask) != 0;
+}
+
+bool is_exclusive(const qcow2::Header& header) {
+  return (header.incompatible_features & dedup_feature_mask) != 0;
 }
 
 } // namespace qcow2_dedup

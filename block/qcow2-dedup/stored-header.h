@@ -20,6 +20,9 @@ block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
 // else.
 bool table_is_current(const qcow2::Header& header);
 
+// Programs that know nothing of deduplication refuse the image.
+bool is_exclusive(const qcow2::Header& header);
+
 } // namespace qcow2_dedup
 
 #endif
