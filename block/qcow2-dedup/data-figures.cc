@@ -1,8 +1,6 @@
 // Clusters as bytes, and what is neither data nor metadata.
 #include "block/qcow2-dedup/data-figures.h"
 
-#include "block/qcow2-dedup/stored-header.h"
-
 namespace qcow2_dedup {
 
 using block::MutexGuard;
@@ -17,10 +15,8 @@ block::DataFigures data_figures(const DataClusters& clusters, block::ClusterSize
 
 std::optional<block::DataFigures> data_figures(OpenImage& state) {
   if (state.dedup) return state.dedup->data_figures();
-  if (!state.image || !state.extension || !state.extension->data) return std::nullopt;
-  const qcow2::Header header = state.current_header();
-  if (header.dirty() || !table_is_current(header)) return std::nullopt;
-  const block::ClusterSize size = header.cluster_size();
+  if (!state.extension || !state.extension->data || !state.file_is_as_closed()) return std::nullopt;
+  const block::ClusterSize size = state.image->cluster_size();
   dedup::Counters counters;
   DedupTable table(state.host_file, size, 0, counters, {}, {}, {});
   if (!table.load(*state.extension)) return std::nullopt;

@@ -13,8 +13,8 @@ block::DataFigures data_figures(const DataClusters& clusters, block::ClusterSize
                                 std::uint64_t file_clusters, std::uint64_t metadata_clusters);
 
 // Of an open image. Nothing if the file does not tell: it is not deduplicated, was not closed
-// cleanly, or another program has written to it since. Reads the dedup table's L1 if the image is
-// read-only.
+// cleanly, lost its end, or another program has written to it since. Reads the dedup table's L1 if
+// the image is read-only.
 std::optional<block::DataFigures> data_figures(OpenImage& state);
 
 } // namespace qcow2_dedup

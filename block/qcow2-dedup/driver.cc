@@ -125,23 +125,51 @@ Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std
   return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.deduplicated());
 }
 
-InfoFields dedup_facts(const Extension& extension, const qcow2::Header& header) {
+// Of a deduplicated image.
+block::DedupInfo dedup_info(OpenImage& state) {
+  block::DedupInfo info;
+  if (state.dedup) {
+    info = state.dedup->info();
+    state.scan->fill(info);
+    return info;
+  }
+  // Read-only: nothing is counted or indexed; the file says the rest.
+  const Extension& extension = *state.extension;
+  info.status =
+      extension.has(dedup_running) ? block::DedupStatus::running : block::DedupStatus::paused;
+  info.algorithm = dedup::name_of(extension.algorithm);
+  info.table_trusted = !extension.has(in_use) && state.file_is_as_closed();
+  info.cluster_size = state.current_header().cluster_size().bytes();
+  info.data = data_figures(state);
+  return info;
+}
+
+InfoFields dedup_facts(OpenImage& state, const Extension& extension, const qcow2::Header& header) {
+  const block::DedupInfo now = dedup_info(state);
   std::string algorithm = dedup::name_of(extension.algorithm);
   if (!dedup::is_known(extension.algorithm)) algorithm = "unknown (" + algorithm + ")";
   InfoFields facts = {
       {"algorithm", {algorithm}},
       {"exclusive", {is_exclusive(header)}},
       {"running", {extension.has(dedup_running)}},
-      {"closed-cleanly", {!extension.has(in_use)}},
+      {"closed-cleanly", {!header.dirty()}},
       {"table-offset", {extension.table_offset.value()}},
       {"table-entries", {std::uint64_t{extension.table_entries}}},
       {"table-current", {table_is_current(header)}},
+      {"table-trusted", {now.table_trusted}},
       {"scan-pending", {extension.has(scan_pending)}},
   };
   if (std::optional<std::uint64_t> cluster = extension.scan_mark()) {
     // What the file says may lie anywhere.
     std::uint64_t clusters = header.cluster_size().clusters_for(header.guest_size);
     facts.push_back({"scan-position", {std::min(*cluster, clusters) << header.cluster_bits}});
+  }
+  if (now.data) {
+    facts.push_back({"data-bytes", {now.data->data_bytes}});
+    facts.push_back({"stored-bytes", {now.data->stored_bytes}});
+    facts.push_back({"saved-bytes", {now.data->saved_bytes()}});
+    facts.push_back({"ratio", {now.data->ratio()}});
+    facts.push_back({"free-bytes", {now.data->free_bytes}});
   }
   return facts;
 }
@@ -163,17 +191,8 @@ Result<block::DriverInfo> get_info(Node& node) {
       {"corrupt", {info.corrupt}},
       {"extended-l2", {false}},
   };
-  if (std::optional<Extension> extension = state.current_extension()) {
-    InfoFields facts = dedup_facts(*extension, header);
-    if (std::optional<block::DataFigures> data = data_figures(state)) {
-      facts.push_back({"data-bytes", {data->data_bytes}});
-      facts.push_back({"stored-bytes", {data->stored_bytes}});
-      facts.push_back({"saved-bytes", {data->saved_bytes()}});
-      facts.push_back({"ratio", {data->ratio()}});
-      facts.push_back({"free-bytes", {data->free_bytes}});
-    }
-    info.format_specific.push_back({"dedup", {std::move(facts)}});
-  }
+  if (std::optional<Extension> extension = state.current_extension())
+    info.format_specific.push_back({"dedup", {dedup_facts(state, *extension, header)}});
   if (std::optional<Error> why = unusable_extension(state))
     info.format_specific.push_back({"dedup", {InfoFields{{"unusable", {why->message()}}}}});
   return info;
@@ -219,20 +238,7 @@ Result<void> control_dedup_scan(Node& node, block::DedupScanControl control) {
 Result<block::DedupInfo> query_dedup(Node& node) {
   OpenImage& state = state_of(node);
   if (!state.deduplicated()) return not_deduplicated(node);
-  if (state.dedup) {
-    block::DedupInfo info = state.dedup->info();
-    state.scan->fill(info);
-    return info;
-  }
-  // Read-only: nothing is counted or indexed; the file says the rest.
-  block::DedupInfo info;
-  info.status = state.extension->has(dedup_running) ? block::DedupStatus::running
-                                                    : block::DedupStatus::paused;
-  info.algorithm = dedup::name_of(state.extension->algorithm);
-  info.table_trusted = !state.extension->has(in_use);
-  info.cluster_size = state.current_header().cluster_size().bytes();
-  info.data = data_figures(state);
-  return info;
+  return dedup_info(state);
 }
 
 } // namespace

@@ -196,6 +196,14 @@ std::optional<Extension> OpenImage::current_extension() {
   return dedup ? dedup->extension(scan ? scan->mark() : std::nullopt) : extension;
 }
 
+bool OpenImage::file_is_as_closed() {
+  if (!image) return false;
+  const Header now = current_header();
+  return !now.dirty() && table_is_current(now) &&
+         missing_bytes(*extension, host_file.end().value()) == 0 &&
+         !tables_differ(host_file, now, *extension);
+}
+
 Result<void> open(Node& node, Options& options) {
   BLOCK_TRY_ASSIGN(OpenOptions taken, take_options(options, node));
   block::Access access;

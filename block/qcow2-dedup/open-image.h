@@ -32,6 +32,9 @@ struct OpenImage {
   // Copies of what the owner has now. Any thread.
   qcow2::Header current_header();
   std::optional<Extension> current_extension();
+  // As long as there is an `extension`: whether the file is what the last clean end left, as far as
+  // the header tells.
+  bool file_is_as_closed();
 };
 
 // For the BlockDriver table; contract there.

@@ -37,6 +37,21 @@ protected:
     ASSERT_TRUE(succeeded(disk.close()));
   }
   void close() { ASSERT_TRUE(succeeded(disk.close())); }
+
+  // Of the closed file.
+  Extension extension() {
+    return *decode_extension(disk.header().find_extension(extension_magic)->data,
+                             block::ClusterSize{12});
+  }
+  void set_extension(const Extension& extension) {
+    qcow2::Header header = disk.header();
+    auto bytes = encode_extension(extension);
+    header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
+    std::vector<std::byte> content = disk.file->content();
+    std::vector<std::byte> first = header.encode_over(std::span(content).first(4096)).value();
+    std::ranges::copy(first, content.begin());
+    disk.file->set_content(content);
+  }
 };
 
 TEST_F(Figures, TellWhatIsReferencedNow) {
@@ -104,6 +119,37 @@ TEST_F(Figures, GoOnAfterAnotherProgramHasWritten) {
   expect_in_file();
 }
 
+TEST_F(Figures, AreNotThoseOfAFileThatLostItsEnd) {
+  disk.write(0, a + b + a);
+  close();
+  std::vector<std::byte> content = disk.file->content();
+  content.resize(content.size() - disk.cluster_bytes());
+  disk.file->set_content(content);
+  disk.open({{"read-only", "on"}});
+  EXPECT_FALSE(figures());
+  EXPECT_FALSE(disk.counters().table_trusted);
+}
+
+TEST_F(Figures, AreCountedAgainIfTheTablesWereChangedOutside) {
+  disk.write(0, a + b + a);
+  close();
+  Extension extension = this->extension();
+  extension.tables_digest ^= 1;
+  extension.data = DataClusters{9, 9};
+  set_extension(extension);
+  disk.open({{"read-only", "on"}});
+  EXPECT_FALSE(figures());
+  EXPECT_FALSE(disk.counters().table_trusted);
+  close();
+  disk.open();
+  EXPECT_FALSE(figures());
+  close();
+  disk.open();
+  expect_now(3, 2);
+  close();
+  expect_in_file();
+}
+
 TEST(FiguresOfAPlainImage, AreCountedOnceItIsDeduplicated) {
   DiskShape shape;
   shape.dedup = false;
@@ -122,16 +168,9 @@ TEST(FiguresOfAPlainImage, AreCountedOnceItIsDeduplicated) {
 TEST_F(Figures, OfAFileThatLiesStayNumbers) {
   disk.write(0, a + b);
   close();
-  qcow2::Header header = disk.header();
-  Extension extension =
-      *decode_extension(header.find_extension(extension_magic)->data, block::ClusterSize{12});
+  Extension extension = this->extension();
   extension.data = DataClusters{1, 0};
-  auto bytes = encode_extension(extension);
-  header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-  std::vector<std::byte> content = disk.file->content();
-  std::vector<std::byte> first = header.encode_over(std::span(content).first(4096)).value();
-  std::ranges::copy(first, content.begin());
-  disk.file->set_content(content);
+  set_extension(extension);
   disk.open();
   disk.discard(0, 2);
   expect_now(0, 0);
