@@ -12,6 +12,7 @@
 #include "block/util/zero.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace qcow2_dedup {
 
@@ -164,13 +165,7 @@ InfoFields dedup_facts(OpenImage& state, const Extension& extension, const qcow2
     std::uint64_t clusters = header.cluster_size().clusters_for(header.guest_size);
     facts.push_back({"scan-position", {std::min(*cluster, clusters) << header.cluster_bits}});
   }
-  if (now.data) {
-    facts.push_back({"data-bytes", {now.data->data_bytes}});
-    facts.push_back({"stored-bytes", {now.data->stored_bytes}});
-    facts.push_back({"saved-bytes", {now.data->saved_bytes()}});
-    facts.push_back({"ratio", {now.data->ratio()}});
-    facts.push_back({"free-bytes", {now.data->free_bytes}});
-  }
+  if (now.data) std::ranges::copy(now.data->fields(), std::back_inserter(facts));
   return facts;
 }
 

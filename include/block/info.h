@@ -31,24 +31,6 @@ struct BlockStatus {
   std::uint64_t owners = 0;
 };
 
-// What an image holds and what that takes, counted from its references.
-struct DataFigures {
-  // Of guest clusters that name a host cluster: what the image would store without sharing.
-  std::uint64_t data_bytes = 0;
-  std::uint64_t stored_bytes = 0; // of the host clusters that they name, each counted once
-  std::uint64_t free_bytes = 0;   // within the file, for what is stored next
-
-  bool operator==(const DataFigures&) const = default;
-  std::uint64_t saved_bytes() const {
-    return data_bytes > stored_bytes ? data_bytes - stored_bytes : 0;
-  }
-  // Data to what is stored; 0 if nothing is stored.
-  double ratio() const {
-    return stored_bytes == 0 ? 0
-                             : static_cast<double>(data_bytes) / static_cast<double>(stored_bytes);
-  }
-};
-
 // A small tree of facts for `info`, printed in this order by people's tools and as an object in
 // JSON.
 struct InfoField;
@@ -60,6 +42,32 @@ struct InfoValue {
 struct InfoField {
   std::string name;
   InfoValue value;
+};
+
+// What an image holds and what that takes, counted from its references.
+struct DataFigures {
+  // Of guest clusters that name a host cluster: what the image would store without sharing.
+  std::uint64_t data_bytes = 0;
+  std::uint64_t stored_bytes = 0; // of the host clusters that they name, each counted once
+  std::uint64_t free_bytes = 0;   // within the file, for what is stored next
+
+  bool operator==(const DataFigures&) const = default;
+  std::uint64_t saved_bytes() const {
+    return data_bytes > stored_bytes ? data_bytes - stored_bytes : 0;
+  }
+  // Data to what is stored; 1 if nothing is stored.
+  double ratio() const {
+    return stored_bytes == 0 ? 1
+                             : static_cast<double>(data_bytes) / static_cast<double>(stored_bytes);
+  }
+  // Named as in QMP.
+  InfoFields fields() const {
+    return {{"data-bytes", {data_bytes}},
+            {"stored-bytes", {stored_bytes}},
+            {"saved-bytes", {saved_bytes()}},
+            {"ratio", {ratio()}},
+            {"free-bytes", {free_bytes}}};
+  }
 };
 
 struct DriverInfo {

@@ -5,6 +5,7 @@
 #include "block/tools/common/progress.h"
 #include "block/tools/common/sizes.h"
 #include "block/tools/img/command.h"
+#include "block/tools/img/info-report.h"
 
 #include <cinttypes>
 #include <cstdio>
@@ -73,13 +74,7 @@ std::string report_as_json(const CheckReport& report, const std::string& filenam
   add_unless_zero("allocated-clusters", report.allocated_clusters);
   add_unless_zero("fragmented-clusters", report.fragmented_clusters);
   add_unless_zero("compressed-clusters", report.compressed_clusters);
-  if (report.data) {
-    object["data-bytes"] = report.data->data_bytes;
-    object["stored-bytes"] = report.data->stored_bytes;
-    object["saved-bytes"] = report.data->saved_bytes();
-    object["ratio"] = report.data->ratio();
-    object["free-bytes"] = report.data->free_bytes;
-  }
+  if (report.data) object.update(fields_as_json(report.data->fields()));
   object["filename"] = filename;
   object["format"] = format;
   return json_text(object);

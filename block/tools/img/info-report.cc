@@ -12,8 +12,6 @@ namespace tools::img {
 
 using Json = nlohmann::ordered_json;
 
-namespace {
-
 Json fields_as_json(const block::InfoFields& fields) {
   Json object = Json::object();
   for (const auto& [name, value] : fields) {
@@ -30,6 +28,8 @@ Json fields_as_json(const block::InfoFields& fields) {
   }
   return object;
 }
+
+namespace {
 
 std::string size_line(const char* title, std::uint64_t bytes) {
   return std::string(title) + ": " + format_size(bytes) + " (" + std::to_string(bytes) +

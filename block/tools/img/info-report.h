@@ -25,6 +25,8 @@ struct ImageFacts {
 
 block::Result<ImageFacts> collect_facts(block::Node& node, const std::string& filename);
 
+nlohmann::ordered_json fields_as_json(const block::InfoFields& fields);
+
 std::string facts_as_text(const ImageFacts& facts);
 nlohmann::ordered_json facts_as_json(const ImageFacts& facts);
 

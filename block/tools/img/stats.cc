@@ -78,7 +78,9 @@ std::string scan_progress(const json& figures) {
 }
 
 std::string ratio(const json& figures) {
-  return quotient("%.2f", number(figures, "data-bytes"), number(figures, "stored-bytes"));
+  auto found = figures.find("ratio");
+  if (found == figures.end() || !found->is_number()) return unknown;
+  return decimal("%.2f", found->get<double>());
 }
 
 std::string bytes_per_entry(const json& figures) {
