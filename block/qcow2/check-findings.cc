@@ -49,7 +49,7 @@ void CheckFindings::end() {
   const std::string lags = std::to_string(lags_) + " refcounts and flags";
   if (repairs() && report_.corruptions == 0 && report_.check_errors == 0)
     note("Repairing the image, which was not closed cleanly: " + lags + " corrected");
-  else if (damages_ == 0)
+  else if (report_.unclean_end_only = damages_ == 0; report_.unclean_end_only)
     note("The image was not closed cleanly: " + lags +
          " are out of date; opening it for writing repairs this; no data is lost");
   else

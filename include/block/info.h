@@ -96,6 +96,9 @@ struct CheckReport {
   std::uint64_t corruptions = 0;  // found and not repaired
   std::uint64_t leaks = 0;        // clusters counted but not used, not freed
   std::uint64_t check_errors = 0; // things that could not be examined
+  // Corruptions and leaks are what an unclean end leaves: opening for writing repairs all of them,
+  // and no data is lost.
+  bool unclean_end_only = false;
   std::uint64_t corruptions_fixed = 0;
   std::uint64_t leaks_fixed = 0;
   std::uint64_t image_end_offset = 0; // bytes: end of the last cluster in use

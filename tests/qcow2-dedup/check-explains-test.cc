@@ -38,6 +38,7 @@ TEST_F(CheckExplains, AnUncleanEndIsOneLine) {
   EXPECT_NE(found.lines[0].find("not closed cleanly"), std::string::npos);
   EXPECT_NE(found.lines[0].find("no data is lost"), std::string::npos);
   EXPECT_GT(found.report.corruptions, 0u) << "the refcounts are as they are";
+  EXPECT_TRUE(found.report.unclean_end_only);
 }
 
 TEST_F(CheckExplains, ARepairAfterAnUncleanEndIsToldShortly) {
@@ -46,6 +47,7 @@ TEST_F(CheckExplains, ARepairAfterAnUncleanEndIsToldShortly) {
   EXPECT_LE(repaired.lines.size(), 2u) << testing::PrintToString(repaired.lines);
   EXPECT_EQ(repaired.report.corruptions, 0u);
   EXPECT_EQ(disk.check().lines, Lines());
+  EXPECT_FALSE(disk.check().report.unclean_end_only);
 }
 
 TEST_F(CheckExplains, DamageIsListedBesideAnUncleanEnd) {
@@ -60,6 +62,7 @@ TEST_F(CheckExplains, DamageIsListedBesideAnUncleanEnd) {
   EXPECT_TRUE(says("not properly aligned"));
   EXPECT_TRUE(says("not closed cleanly"));
   EXPECT_FALSE(says("no data is lost"));
+  EXPECT_FALSE(found.report.unclean_end_only);
 }
 
 TEST_F(CheckExplains, OpeningForWritingTellsThatItRepairs) {

@@ -25,9 +25,11 @@ void print_findings(const CheckReport& report) {
   if (report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0)
     std::printf("No errors were found on the image.\n");
   if (report.corruptions != 0)
-    std::printf("\n%" PRIu64 " errors were found on the image.\n"
-                "Data may be corrupted, or further writes to the image may corrupt it.\n",
-                report.corruptions);
+    std::printf("\n%" PRIu64 " errors were found on the image.\n%s\n", report.corruptions,
+                report.unclean_end_only
+                    ? "They are those of an unclean end: no data is lost, and opening the image for "
+                      "writing repairs them."
+                    : "Data may be corrupted, or further writes to the image may corrupt it.");
   if (report.leaks != 0)
     std::printf("\n%" PRIu64 " leaked clusters were found on the image.\n"
                 "This means waste of disk space, but no harm to data.\n",
