@@ -65,11 +65,13 @@ void DeepCheck::compare() {
   std::vector<dedup::Fingerprint> fingerprints(data.size());
   hasher_.fingerprint(data, cluster_size_.bytes(), fingerprints);
   for (std::size_t i = 0; i < compared.size(); ++i) {
-    if (fingerprints[i].is_zero())
+    if (fingerprints[i].is_zero()) {
       findings_.unknown(compared[i]->cluster,
                         block::Error(block::ErrorKind::io, "the hash cannot be computed"));
-    else if (fingerprints[i] != compared[i]->expected)
-      findings_.wrong(compared[i]->cluster);
+      continue;
+    }
+    ++compared_;
+    if (fingerprints[i] != compared[i]->expected) findings_.wrong(compared[i]->cluster);
   }
   waiting_.clear();
 }

@@ -30,6 +30,8 @@ public:
   void add(block::HostCluster cluster, const dedup::Fingerprint& expected);
   // Compares what was added since the last comparison.
   void compare();
+  // Clusters whose data could be read and hashed, so far.
+  std::uint64_t compared() const { return compared_; }
 
 private:
   struct Waiting {
@@ -48,6 +50,7 @@ private:
   block::AlignedBuffer memory_;
   std::vector<Waiting> waiting_; // each has its place in memory_
   std::vector<bool> readable_;   // of waiting_
+  std::uint64_t compared_ = 0;
 };
 
 // Succeeds if this build can compute the fingerprints of the image's table, or it has none; else

@@ -252,6 +252,7 @@ Result<bool> TableCheck::finish(const qcow2::References& references, qcow2::Chec
   std::uint64_t window_end = owners_.end();
   for (; usable_ && next_block_ < window_end; ++next_block_)
     BLOCK_TRY(check_block(next_block_, references, deep ? &*deep : nullptr, findings, step));
+  if (deep) findings.report().compared_clusters += deep->compared();
   if (usable_ && next_block_ < table_.block_count()) {
     owners_.start(next_block_);
     return true;

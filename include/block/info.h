@@ -106,7 +106,8 @@ struct CheckReport {
   std::uint64_t allocated_clusters = 0;
   std::uint64_t fragmented_clusters = 0;
   std::uint64_t compressed_clusters = 0;
-  std::optional<DataFigures> data; // of a deduplicated image
+  std::uint64_t compared_clusters = 0; // of the file, with what CheckRequest::deep compares
+  std::optional<DataFigures> data;     // of a deduplicated image
 };
 
 // starting: the index is being loaded. resuming: new writes are deduplicated, and the scan works

@@ -70,7 +70,9 @@ protected:
 TEST_F(DeepChecking, NamesEachClusterWhoseDataIsNotWhatItsHashSays) {
   std::vector<std::uint64_t> hosts = some_hosts();
   ASSERT_TRUE(succeeded(disk.close()));
-  EXPECT_EQ(check(false).corruptions, 0u);
+  CheckReport clean = check(false);
+  EXPECT_EQ(clean.corruptions, 0u);
+  EXPECT_EQ(clean.compared_clusters, clusters);
   Lines expected;
   for (std::uint64_t host : hosts) {
     damage(host);
@@ -124,6 +126,7 @@ TEST_F(DeepChecking, AClusterThatCannotBeReadHidesNoOther) {
   CheckReport report = check(false);
   EXPECT_EQ(report.corruptions, 1u);
   EXPECT_EQ(report.check_errors, 1u);
+  EXPECT_EQ(report.compared_clusters, clusters - 1);
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_TRUE(lines[0].starts_with("ERROR cluster " + std::to_string(unreadable) +
                                    " cannot be compared with its hash: "))

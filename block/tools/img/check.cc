@@ -25,11 +25,12 @@ void print_findings(const CheckReport& report) {
   if (report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0)
     std::printf("No errors were found on the image.\n");
   if (report.corruptions != 0)
-    std::printf("\n%" PRIu64 " errors were found on the image.\n%s\n", report.corruptions,
-                report.unclean_end_only
-                    ? "They are those of an unclean end: no data is lost, and opening the image for "
-                      "writing repairs them."
-                    : "Data may be corrupted, or further writes to the image may corrupt it.");
+    std::printf(
+        "\n%" PRIu64 " errors were found on the image.\n%s\n", report.corruptions,
+        report.unclean_end_only
+            ? "They are those of an unclean end: no data is lost, and opening the image for "
+              "writing repairs them."
+            : "Data may be corrupted, or further writes to the image may corrupt it.");
   if (report.leaks != 0)
     std::printf("\n%" PRIu64 " leaked clusters were found on the image.\n"
                 "This means waste of disk space, but no harm to data.\n",
@@ -39,7 +40,7 @@ void print_findings(const CheckReport& report) {
                 report.check_errors);
 }
 
-void print_statistics(const CheckReport& report) {
+void print_statistics(const CheckReport& report, bool deep) {
   auto percent = [](std::uint64_t part, std::uint64_t whole) {
     return static_cast<double>(part) * 100.0 / static_cast<double>(whole);
   };
@@ -58,9 +59,13 @@ void print_statistics(const CheckReport& report) {
                 format_size(report.data->stored_bytes).c_str(),
                 format_size(report.data->saved_bytes()).c_str(), report.data->ratio(),
                 format_size(report.data->free_bytes).c_str());
+  if (deep && report.compared_clusters == 0)
+    std::printf("Compared with their hashes: nothing, as the image has no hashes\n");
+  else if (deep)
+    std::printf("Compared with their hashes: %" PRIu64 " clusters\n", report.compared_clusters);
 }
 
-std::string report_as_json(const CheckReport& report, const std::string& filename,
+std::string report_as_json(const CheckReport& report, bool deep, const std::string& filename,
                            const std::string& format) {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
   auto add_unless_zero = [&object](const char* name, std::uint64_t value) {
@@ -76,6 +81,7 @@ std::string report_as_json(const CheckReport& report, const std::string& filenam
   add_unless_zero("allocated-clusters", report.allocated_clusters);
   add_unless_zero("fragmented-clusters", report.fragmented_clusters);
   add_unless_zero("compressed-clusters", report.compressed_clusters);
+  if (deep) object["compared-clusters"] = report.compared_clusters;
   if (report.data) object.update(fields_as_json(report.data->fields()));
   object["filename"] = filename;
   object["format"] = format;
@@ -170,10 +176,10 @@ int run(CheckJob& job) {
   *image = Image();
   if (!close_graph(graph)) return status_failed;
   if (job.json) {
-    std::printf("%s\n", report_as_json(*report, filename, format).c_str());
+    std::printf("%s\n", report_as_json(*report, job.request.deep, filename, format).c_str());
   } else if (!job.quiet) {
     print_findings(*report);
-    print_statistics(*report);
+    print_statistics(*report, job.request.deep);
   }
   if (report->check_errors != 0) {
     report_error("Check failed");
