@@ -63,6 +63,9 @@ int amend_command(int argc, char** argv) {
     report_usage_error("Must specify options (-o)");
     return 1;
   }
+  const bool help = CreateOptions::ask_for_help(line->values('o'));
+  if (auto format = line->value('f'); format && help)
+    return print_options_help(CreateOptions::for_amend(*format));
   if (line->operands().size() != 1) {
     report_usage_error("Expecting one image file name");
     return 1;
@@ -74,13 +77,10 @@ int amend_command(int argc, char** argv) {
     return 1;
   Result<void> done;
   auto options = options_for(name, cache);
+  if (help) return print_options_help(options);
   if (!options) done = std::move(options).error();
   for (const std::string& list : line->values('o'))
     if (done) done = options->add(list);
-  if (done && options->asks_for_help()) {
-    std::printf("%s", options->help().c_str());
-    return 0;
-  }
   if (done) done = check(*options);
   block::Graph graph;
   if (done) done = amend(graph, name, cache, *options);

@@ -263,6 +263,9 @@ int convert_command(int argc, char** argv) {
   if (!line) return 1;
   if (line->has('h')) return print_help("convert");
 
+  if (!line->has('n') && CreateOptions::ask_for_help(line->values('o')))
+    return print_options_help(CreateOptions::for_format(line->value('O').value_or("raw")));
+
   ConvertRequest request;
   if (!parse_request(*line, request)) return 1;
   std::optional<CreateOptions> options;
@@ -275,10 +278,6 @@ int convert_command(int argc, char** argv) {
       done = std::move(made).error();
     for (const std::string& list : request.create_lists)
       if (done) done = options->add(list);
-    if (done && options->asks_for_help()) {
-      std::printf("%s", options->help().c_str());
-      return 0;
-    }
     if (done && request.backing) options->set("backing_file", *request.backing);
     if (done && request.backing_format) options->set("backing_fmt", *request.backing_format);
   }

@@ -1,6 +1,7 @@
 // The options of -o.
 #include "block/tools/img/create-options.h"
 
+#include "block/tools/common/program.h"
 #include "block/tools/common/sizes.h"
 
 #include <algorithm>
@@ -45,19 +46,22 @@ std::string with_doubled_commas(const std::string& text) {
   return result;
 }
 
+Result<const block::BlockDriver*> find_format(const std::string& format) {
+  auto driver = block::DriverRegistry::instance().find(format);
+  if (!driver && driver.error().kind() == ErrorKind::not_found)
+    return Error(ErrorKind::not_found, "Unknown file format '" + format + "'");
+  return driver;
+}
+
 } // namespace
 
 Result<CreateOptions> CreateOptions::for_format(const std::string& format) {
-  auto driver = block::DriverRegistry::instance().find(format);
-  if (!driver) {
-    if (driver.error().kind() != ErrorKind::not_found) return std::move(driver).error();
-    return Error(ErrorKind::not_found, "Unknown file format '" + format + "'");
-  }
-  if (!(*driver)->create && !(*driver)->create_file)
+  BLOCK_TRY_ASSIGN(const block::BlockDriver* driver, find_format(format));
+  if (!driver->create && !driver->create_file)
     return Error(ErrorKind::unsupported,
                  "Format driver '" + format + "' does not support image creation");
   CreateOptions options;
-  options.format_ = *driver;
+  options.format_ = driver;
   if (options.format_->create_options) options.known_ = options.format_->create_options();
   BLOCK_TRY_ASSIGN(const block::BlockDriver* protocol,
                    block::DriverRegistry::instance().find("file"));
@@ -75,6 +79,18 @@ Result<CreateOptions> CreateOptions::for_amend(const block::BlockDriver& driver)
   options.format_ = &driver;
   options.known_ = driver.amend_options();
   return options;
+}
+
+Result<CreateOptions> CreateOptions::for_amend(const std::string& format) {
+  BLOCK_TRY_ASSIGN(const block::BlockDriver* driver, find_format(format));
+  return for_amend(*driver);
+}
+
+bool CreateOptions::ask_for_help(const std::vector<std::string>& lists) {
+  CreateOptions options;
+  for (const std::string& list : lists)
+    if (!options.add(list)) return false;
+  return options.has("help") || options.has("?");
 }
 
 bool CreateOptions::knows(const std::string& name) const {
@@ -171,6 +187,15 @@ std::string CreateOptions::summary() const {
       text += " " + option.name + "=" + with_doubled_commas(shown);
   }
   return text;
+}
+
+int print_options_help(const Result<CreateOptions>& options) {
+  if (!options) {
+    report_error(options.error());
+    return 1;
+  }
+  std::printf("%s", options->help().c_str());
+  return 0;
 }
 
 } // namespace tools::img

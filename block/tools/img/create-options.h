@@ -16,8 +16,13 @@ public:
   // Errors: unknown format ("Unknown file format 'x'"), a format that cannot make images.
   static block::Result<CreateOptions> for_format(const std::string& format);
 
-  // What amend understands for images of that driver. Error: unsupported, if it can amend nothing.
+  // What amend understands for images of that driver, or format. Error: unsupported, if it can
+  // amend nothing.
   static block::Result<CreateOptions> for_amend(const block::BlockDriver& driver);
+  static block::Result<CreateOptions> for_amend(const std::string& format);
+
+  // Whether the -o arguments ask for the list of options: a question that needs no file.
+  static bool ask_for_help(const std::vector<std::string>& lists);
 
   const block::BlockDriver& format() const { return *format_; }
   bool knows(const std::string& name) const;
@@ -27,7 +32,6 @@ public:
   // Takes one -o argument. Errors: a malformed list.
   block::Result<void> add(const std::string& list);
   void set(const std::string& name, const std::string& value) { given_.set(name, value); }
-  bool asks_for_help() const { return given_.contains("help") || given_.contains("?"); }
   bool has(const std::string& name) const { return given_.contains(name); }
   // The value given, or empty.
   std::string value(const std::string& name) const;
@@ -47,6 +51,9 @@ private:
   std::vector<block::CreateOption> known_;
   block::Options given_;
 };
+
+// Lists the options on stdout, or reports the error. The exit status.
+int print_options_help(const block::Result<CreateOptions>& options);
 
 } // namespace tools::img
 

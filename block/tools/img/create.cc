@@ -98,8 +98,8 @@ int create_command(int argc, char** argv) {
   if (!line) return 1;
   if (line->has('h')) return print_help("create");
 
-  // The format decides what -o may say, so it comes first; a request for help needs no file name.
   auto options = CreateOptions::for_format(line->value('f').value_or("raw"));
+  if (CreateOptions::ask_for_help(line->values('o'))) return print_options_help(options);
   Result<void> collected;
   if (options)
     for (const std::string& list : line->values('o'))
@@ -107,10 +107,6 @@ int create_command(int argc, char** argv) {
   if (!collected) {
     report_error(collected.error());
     return 1;
-  }
-  if (options && options->asks_for_help()) {
-    std::printf("%s", options->help().c_str());
-    return 0;
   }
 
   const std::vector<std::string>& operands = line->operands();
