@@ -8,6 +8,9 @@
 #include "tests/support/nodes.h"
 #include "tests/support/temporary-directory.h"
 
+#include <chrono>
+#include <thread>
+
 namespace qcow2_dedup {
 namespace {
 
@@ -19,6 +22,7 @@ using block::TemporaryDirectory;
 
 // 313 hash blocks: more than any cache of them held in former versions, 256.
 constexpr std::uint64_t many_clusters = 490'000;
+constexpr std::uint64_t hash_blocks = 313;
 
 class AgedImages : public testing::Test {
 protected:
@@ -30,12 +34,21 @@ protected:
   }
   static std::uint64_t reads_of(Node& node) { return node.file()->stats().read_operations; }
 
-  // Reads that opening for writing takes, which repairs if the image crashed.
+  // Reads that opening for writing takes, which repairs if the image crashed. The index is loaded
+  // by a thread, which reads each hash block once, however far the open is: its reads are waited
+  // for, and left out. No scan follows, because deduplication is paused in these images.
   std::uint64_t reads_of_open(const AgedImage& shape) {
     make_aged_image(path, shape);
     Graph graph;
     std::shared_ptr<Node> node = open(graph, false);
-    return node ? reads_of(*node) : 0;
+    if (!node) return 0;
+    for (int tries = 0; tries < 30000; ++tries) {
+      if (node->query_dedup()->index_entries == shape.guest_clusters)
+        return reads_of(*node) - hash_blocks;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ADD_FAILURE() << "the index is not loaded after 30 seconds";
+    return 0;
   }
   std::uint64_t reads_of_check(const AgedImage& shape) {
     make_aged_image(path, shape);
@@ -58,7 +71,7 @@ TEST_F(AgedImages, ARepairReadsNoMoreThanInOrder) {
   std::uint64_t shuffled = reads_of_open({many_clusters, true, true});
   EXPECT_GT(in_order, 0u);
   EXPECT_LE(shuffled, in_order * 3 / 2);
-  EXPECT_LE(in_order, 1500u); // 3.8 MiB of L2 tables, twice, and 313 hash blocks
+  EXPECT_LE(in_order, 300u); // 3.8 MiB of L2 tables, twice, and 20 MiB of hash blocks
 }
 
 TEST_F(AgedImages, ACheckReadsNoMoreThanInOrder) {

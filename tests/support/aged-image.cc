@@ -81,6 +81,7 @@ std::vector<std::byte> header_of(const Layout& at, const AgedImage& shape) {
   extension.table_offset = HostOffset(at.dedup_l1 * cluster);
   extension.table_entries = static_cast<std::uint32_t>(at.hash_block_count);
   extension.set(qcow2_dedup::in_use, shape.crashed);
+  extension.set(qcow2_dedup::dedup_running, false);
   auto encoded = qcow2_dedup::encode_extension(extension);
   qcow2::Header header;
   header.cluster_bits = aged_cluster_bits;

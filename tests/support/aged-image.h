@@ -1,5 +1,5 @@
 // Forged deduplicated images with much metadata and no data, in a sparse file: as after writes in
-// guest order, or in no order.
+// guest order, or in no order. Deduplication is paused, so no scan reads what a test counts.
 #ifndef TESTS_SUPPORT_AGED_IMAGE_H
 #define TESTS_SUPPORT_AGED_IMAGE_H
 
