@@ -41,11 +41,25 @@ bool TableCheck::claim_all(qcow2::References& references) {
       claimed.push_back(place);
       continue;
     }
-    for (const DedupTable::Place& back : claimed)
-      for (std::uint64_t i = 0; i < cluster_size_.clusters_for(back.bytes); ++i)
-        references.remove_metadata(cluster_size_.containing(back.offset) + i);
+    release(claimed, references);
     return false;
   }
+  return true;
+}
+
+void TableCheck::release(const std::vector<DedupTable::Place>& claimed,
+                         qcow2::References& references) const {
+  for (const DedupTable::Place& place : claimed)
+    for (std::uint64_t i = 0; i < cluster_size_.clusters_for(place.bytes); ++i)
+      references.remove_metadata(cluster_size_.containing(place.offset) + i);
+}
+
+Result<bool> TableCheck::give_up_metadata(qcow2::References& references,
+                                          qcow2::CheckFindings& findings) {
+  if (!usable_) return false;
+  BLOCK_TRY(drop_table("the repair needs its space", findings));
+  release(table_.places(), references);
+  dropped_when_counted_ = false;
   return true;
 }
 

@@ -33,6 +33,8 @@ public:
 
   Result<void> claim_metadata(qcow2::References& references,
                               qcow2::CheckFindings& findings) override;
+  Result<bool> give_up_metadata(qcow2::References& references,
+                                qcow2::CheckFindings& findings) override;
   std::uint64_t autoclear_features() const override { return dedup_feature_mask; }
   void data_reference(GuestOffset guest, HostCluster host, std::uint64_t references) override;
   Result<bool> finish(const qcow2::References& references, qcow2::CheckFindings& findings,
@@ -56,6 +58,7 @@ private:
 
   Result<void> check_file(const qcow2::References& references, qcow2::CheckFindings& findings);
   bool claim_all(qcow2::References& references);
+  void release(const std::vector<DedupTable::Place>& claimed, qcow2::References& references) const;
   Result<void> drop_table(const std::string& why, qcow2::CheckFindings& findings);
   Result<void> check_block(std::uint64_t index, const qcow2::References& references,
                            DeepCheck* deep, qcow2::CheckFindings& findings,

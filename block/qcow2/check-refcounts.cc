@@ -199,6 +199,42 @@ Result<void> StoredRefcounts::repair_in_place(bool lower, bool raise) {
   return {};
 }
 
+bool StoredRefcounts::sound() const {
+  return table_counted_ && std::ranges::all_of(states_, [](BlockState state) {
+           return state == BlockState::none || state == BlockState::sound;
+         });
+}
+
+Result<void> StoredRefcounts::add_blocks(std::span<const NewBlock> blocks) {
+  for (const NewBlock& added : blocks) {
+    std::uint64_t index = added.place.value() / clusters_per_block_;
+    if (!has_block(index)) continue; // in a new block, which counts it
+    RefcountWord word = word_of(index, added.place);
+    BLOCK_TRY(file_.read(word.place, std::span(word.fields)));
+    store_refcount(word.fields, word.field, header_.refcount_order, 1);
+    BLOCK_TRY(file_.write(word.place, std::span<const std::byte>(word.fields)));
+  }
+  BLOCK_TRY(file_.barrier());
+  std::uint64_t mended = 0;
+  for (const NewBlock& added : blocks) {
+    std::byte entry[table_entry_bytes];
+    block::store_big_endian(entry, cluster_size_.start(added.place).value());
+    BLOCK_TRY(file_.write(header_.refcount_table_offset + added.index * table_entry_bytes,
+                          std::span<const std::byte>(entry)));
+    table_[added.index] = cluster_size_.start(added.place).value();
+    states_[added.index] = BlockState::sound;
+    HostCluster first = first_of(added.index);
+    references_.counts().for_each(first, first + clusters_per_block_,
+                                  [&](HostCluster cluster, std::uint64_t) {
+                                    if (differing_.get(cluster) != 0) ++mended;
+                                    differing_.set(cluster, 0);
+                                  });
+  }
+  findings_.corruptions_repaired(mended);
+  damaged_ = has_zero_refcounts_ = false;
+  return file_.barrier();
+}
+
 Result<void> StoredRefcounts::clear_beyond_end() {
   HostCluster end = references_.end();
   for (std::size_t index = 0; index < table_.size(); ++index) {
@@ -234,12 +270,19 @@ std::optional<std::uint64_t> StoredRefcounts::stored(HostCluster cluster) const 
 std::optional<std::uint64_t> StoredRefcounts::read_one(std::size_t index,
                                                        HostCluster cluster) const {
   // Only the word with this refcount, as the entries of a damaged L2 table name clusters far apart.
-  std::byte word[8];
+  RefcountWord word = word_of(index, cluster);
+  if (!file_.read(word.place, std::span(word.fields))) return std::nullopt;
+  return load_refcount(word.fields, word.field, header_.refcount_order);
+}
+
+StoredRefcounts::RefcountWord StoredRefcounts::word_of(std::size_t index,
+                                                       HostCluster cluster) const {
+  RefcountWord word;
   std::uint64_t within = cluster - first_of(index);
-  std::uint64_t per_word = sizeof word * 8 >> header_.refcount_order;
-  HostOffset place = block_offset(index) + within / per_word * sizeof word;
-  if (!file_.read(place, std::span(word))) return std::nullopt;
-  return load_refcount(word, within % per_word, header_.refcount_order);
+  std::uint64_t per_word = sizeof word.fields * 8 >> header_.refcount_order;
+  word.place = block_offset(index) + within / per_word * sizeof word.fields;
+  word.field = within % per_word;
+  return word;
 }
 
 Result<void> StoredRefcounts::collect_higher(ClusterCounts& higher) {

@@ -9,6 +9,12 @@
 
 namespace qcow2 {
 
+// A refcount block that a repair adds.
+struct NewBlock {
+  std::uint64_t index; // in the refcount table
+  HostCluster place;
+};
+
 // Used in this order: load, count_structure, compare, then repair_in_place or the rebuilding of
 // repair-rebuild.h. One thread; the arguments of the constructor must outlive the object.
 class StoredRefcounts {
@@ -40,6 +46,16 @@ public:
   // Corrects refcounts in the blocks that are there: lower ones if `lower`, higher ones if `raise`.
   Result<void> repair_in_place(bool lower, bool raise);
 
+  // Whether the table and every block that it names are sound.
+  bool sound() const;
+  bool has_block(std::uint64_t index) const {
+    return index < states_.size() && counted(states_[index]);
+  }
+  // Names blocks, in ascending order, that were missing in a sound structure. Each holds the
+  // refcounts of all its clusters by now, and is counted itself. Its own refcount is durable before
+  // the table names it.
+  Result<void> add_blocks(std::span<const NewBlock> blocks);
+
   // Clears the refcounts of clusters beyond the end of the file. A power cut loses clusters that
   // were counted already; when the file has grown again, they would be leaks.
   Result<void> clear_beyond_end();
@@ -70,7 +86,15 @@ private:
     rejected, // the table entry cannot be right; nothing is counted for it
   };
 
+  // A small part of a block, with the refcount of one cluster.
+  struct RefcountWord {
+    HostOffset place;
+    std::size_t field = 0; // of these in `fields`
+    std::byte fields[8];
+  };
+
   HostOffset block_offset(std::size_t index) const;
+  RefcountWord word_of(std::size_t index, HostCluster cluster) const;
   HostCluster first_of(std::size_t index) const;
   static bool counted(BlockState state) {
     return state != BlockState::none && state != BlockState::rejected;

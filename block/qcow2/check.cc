@@ -129,12 +129,15 @@ Result<void> Check::repair_refcounts() {
     if (lower && unclean) BLOCK_TRY(stored_.clear_beyond_end());
     if (lower) image_end_ = references_.counts().end();
   } else if (request_.repair_errors) {
-    BLOCK_TRY_ASSIGN(bool done,
-                     rebuild_refcounts(file_, header_, references_, stored_, findings_, !lower));
+    BLOCK_TRY_ASSIGN(bool done, rebuild_refcounts(file_, header_, references_, stored_, client_,
+                                                  findings_, !lower));
     if (done)
       image_end_ = std::max(references_.counts().end(), lower ? HostCluster(0) : image_end_);
   } else {
     findings_.note("ERROR need to rebuild refcount structures");
+    findings_.note(std::string("A repair of leaks does not do that, and leaves leaks: "
+                               "'check -r all' does it") +
+                   (header_.dirty() ? ", and so does opening the image for writing" : ""));
   }
   return file_.barrier();
 }

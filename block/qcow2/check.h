@@ -22,6 +22,10 @@ public:
   // dropped if findings.repairs().
   virtual Result<void> claim_metadata(References& references, CheckFindings& findings) = 0;
 
+  // The repair has no space for what it must write. If extra metadata was claimed that the image
+  // can do without, drops it durably, takes its references back, and returns true.
+  virtual Result<bool> give_up_metadata(References&, CheckFindings&) { return false; }
+
   // Autoclear features that stay true through a repair; all others are cleared before it begins.
   virtual std::uint64_t autoclear_features() const { return 0; }
 

@@ -3,17 +3,22 @@
 #define BLOCK_QCOW2_REPAIR_REBUILD_H
 
 #include "block/qcow2/check-refcounts.h"
+#include "block/qcow2/check.h"
 
 namespace qcow2 {
 
-// Puts a structure with all counted references behind everything in use, makes it durable, and only
-// then lets the header name it, so that a crash leaves the old or the new one. If `keep`, refcounts
-// that can be read are not lowered, and nothing inside the file is overwritten.
+// Puts a structure with all counted references behind everything in use or, if the host has no
+// space there, into clusters inside the file that no reference names; if these do not suffice, into
+// those that `client` (may be null) gives up. Makes it durable, and only then lets the header name
+// it, so that a crash leaves the old or the new one. The old structure is not overwritten. If
+// `keep`, refcounts that can be read are not lowered, and nothing inside the file is overwritten.
 //
-// False, after a finding line, if there is no room for such a structure in the format: nothing is
-// changed then. Errors: those of the file.
+// False, after a finding line, if there is no room for such a structure in the format. Errors:
+// those of the file; no_space also if no place was found. In these cases the image is as before,
+// except for what the client gave up.
 Result<bool> rebuild_refcounts(HostFile& file, Header& header, References& references,
-                               StoredRefcounts& stored, CheckFindings& findings, bool keep);
+                               StoredRefcounts& stored, CheckClient* client,
+                               CheckFindings& findings, bool keep);
 
 } // namespace qcow2
 

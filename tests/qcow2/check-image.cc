@@ -109,6 +109,7 @@ template <typename Action>
 CheckOutcome CheckImage::run(Action action) {
   CheckOutcome outcome;
   auto memory = block::MemoryFile::create("check-image", bytes_);
+  if (full_) memory->set_capacity(bytes_.size());
   Graph graph;
   auto node = graph.open({{"driver", "memory"}, {"filename", "check-image"}}, {});
   if (!node) return {{}, {}, node.error().message()};

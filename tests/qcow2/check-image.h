@@ -64,6 +64,9 @@ public:
   std::vector<std::byte> data_bytes() const;
   std::vector<std::byte>& bytes() { return bytes_; }
   const std::vector<std::byte>& bytes() const { return bytes_; }
+  // The host has no space for a longer file.
+  void set_full() { full_ = true; }
+  bool full() const { return full_; }
 
   // Checks the image in a file in memory, and takes over what a repair made of it.
   CheckOutcome check(bool repair_leaks = false, bool repair_errors = false,
@@ -82,6 +85,7 @@ private:
   CheckImageShape shape_;
   std::uint64_t refcount_blocks_ = 1;
   std::vector<std::byte> bytes_;
+  bool full_ = false;
 };
 
 // A file that is gone with the object.

@@ -69,7 +69,7 @@ TEST(CheckRefcounts, RebuildsTheStructureWhenAClusterInUseHasNoRefcount) {
   EXPECT_EQ(outcome.report.corruptions_fixed, 1u);
   EXPECT_EQ(outcome.report.leaks_fixed, 0u);
   EXPECT_EQ(image.refcount(1), 0u);
-  EXPECT_EQ(image.header().refcount_table_offset, HostOffset(14 * 65536));
+  EXPECT_EQ(image.header().refcount_table_offset, HostOffset(13 * 65536));
 }
 
 TEST(CheckRefcounts, SaysThatARepairOfLeaksIsNotEnoughToRebuild) {

@@ -2,11 +2,11 @@
 // mends, with every mapping as it was.
 #include "tests/qcow2/check-image.h"
 #include "tests/support/memory-file.h"
+#include "tests/support/nodes.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <functional>
-#include <gtest/gtest.h>
 
 namespace qcow2 {
 namespace {
@@ -23,7 +23,7 @@ void PrintTo(const Damage& damage, std::ostream* out) {
   *out << damage.name;
 }
 
-class BrokenOffRepair : public testing::TestWithParam<Damage> {
+class RepairInMemory : public testing::Test {
 protected:
   struct End {
     bool done;
@@ -31,6 +31,12 @@ protected:
     std::vector<std::byte> durable;               // what is left if the power goes now
     std::vector<block::MemoryChange> not_flushed; // any of these may be left, too
   };
+
+  static std::shared_ptr<MemoryFile> file_of(const CheckImage& image) {
+    auto memory = MemoryFile::create("power-cut", image.bytes());
+    if (image.full()) memory->set_capacity(image.bytes().size());
+    return memory;
+  }
 
   // Repairs in a memory file until something fails, and tells what is there at that moment: closing
   // the file would flush it.
@@ -57,7 +63,7 @@ protected:
   }
 
   static void expect_repairable(std::vector<std::byte> content, const CheckImage& original) {
-    CheckImage image;
+    CheckImage image = original;
     image.bytes() = std::move(content);
     CheckOutcome outcome = image.repair_all();
     EXPECT_EQ(outcome.error, "");
@@ -69,6 +75,8 @@ protected:
   }
 };
 
+class BrokenOffRepair : public RepairInMemory, public testing::WithParamInterface<Damage> {};
+
 TEST_P(BrokenOffRepair, LeavesAnImageThatTheNextOneMends) {
   CheckImage original;
   original.set_features(bit(incompatible::dirty_bit));
@@ -78,7 +86,7 @@ TEST_P(BrokenOffRepair, LeavesAnImageThatTheNextOneMends) {
     std::uint64_t nth = 1;
     for (; !done; ++nth) {
       SCOPED_TRACE("operation " + std::to_string(nth));
-      auto memory = MemoryFile::create("power-cut", original.bytes());
+      auto memory = file_of(original);
       memory->fail(operation, nth, EIO);
       End end = repair(memory);
       done = end.done;
@@ -97,7 +105,7 @@ TEST_P(BrokenOffRepair, MarksTheImageCleanOnlyWhenAllElseIsDurable) {
   CheckImage original;
   original.set_features(bit(incompatible::dirty_bit));
   GetParam().apply(original);
-  auto memory = MemoryFile::create("power-cut", original.bytes());
+  auto memory = file_of(original);
   bool marked = false;
   memory->set_hook([&](MemoryOperation operation, std::uint64_t offset, std::uint64_t) {
     if (operation != MemoryOperation::write) return;
@@ -110,6 +118,32 @@ TEST_P(BrokenOffRepair, MarksTheImageCleanOnlyWhenAllElseIsDurable) {
   EXPECT_TRUE(end.done);
   EXPECT_TRUE(marked);
   EXPECT_TRUE(end.not_flushed.empty());
+}
+
+// As a writer leaves it that was killed before its last changes were flushed: if power fails, the
+// old entry is back, and must have its data.
+TEST_F(RepairInMemory, OverwritesAClusterOnlyWhenWhatFreedItIsDurable) {
+  constexpr std::uint64_t freed = 2; // guest cluster
+  CheckImage image;
+  image.bytes().resize(image.offset(image.end() + 1));
+  image.set_l2_entry(40, image.offset(image.end()) | copied_flag);
+  image.set_refcount_table_entry(0, 0x20200);
+  image.set_full();
+  auto memory = file_of(image);
+  block::Graph graph;
+  auto node = block::open(graph, {{"driver", "memory"}, {"filename", "power-cut"}});
+  ASSERT_TRUE(block::succeeded(
+      block::write(*node, image.offset(image.l2()) + freed * table_entry_bytes, block::zeros(16))));
+  bool overwritten = false;
+  memory->set_hook([&](MemoryOperation operation, std::uint64_t offset, std::uint64_t) {
+    if (operation != MemoryOperation::write || overwritten) return;
+    if (offset < image.offset(image.data(freed)) || offset >= image.offset(image.data(freed + 2)))
+      return;
+    overwritten = true;
+    EXPECT_TRUE(memory->unflushed().empty());
+  });
+  EXPECT_TRUE(repair(memory).done);
+  EXPECT_TRUE(overwritten);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -130,6 +164,26 @@ INSTANTIATE_TEST_SUITE_P(
                            [](CheckImage& image) {
                              image.set_l2_entry(9, 0x20000);
                              image.set_refcount_table_entry(1, 0x20000);
+                           }},
+                    Damage{"OfAStructureThatFitsOnlyInsideTheFile",
+                           [](CheckImage& image) {
+                             image.bytes().resize(image.offset(image.end() + 4));
+                             image.set_l2_entry(40, image.offset(image.end() + 3) | copied_flag);
+                             image.set_refcount_table_entry(1, 0x20000);
+                             image.set_full();
+                           }},
+                    Damage{"OfABlockThatIsMissingWhereNoMoreIsFree",
+                           [](CheckImage& image) {
+                             image = CheckImage({.cluster_bits = 12,
+                                                 .refcount_order = 6,
+                                                 .guest_clusters = 512,
+                                                 .data_clusters = 506});
+                             image.set_features(bit(incompatible::dirty_bit));
+                             image.bytes().resize(image.offset(514));
+                             image.set_l2_entry(506, image.offset(512) | copied_flag);
+                             image.set_l2_entry(507, image.offset(513) | copied_flag);
+                             image.set_refcount(20, 0);
+                             image.set_full();
                            }}),
     [](const auto& test) { return std::string(test.param.name); });
 
