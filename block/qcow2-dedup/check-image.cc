@@ -41,6 +41,11 @@ Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& reque
   return true;
 }
 
+Result<void> expect_unused(const Node& node) {
+  if (node.for_check()) return {};
+  return Error(ErrorKind::busy, "the image is in use; it can be checked only while nobody uses it");
+}
+
 } // namespace
 
 std::optional<Error> unusable_extension(OpenImage& state) {
@@ -53,9 +58,7 @@ std::optional<Error> unusable_extension(OpenImage& state) {
 
 Result<block::CheckReport> check(Node& node, const block::CheckRequest& request) {
   OpenImage& state = node.state<OpenImage>();
-  if (!node.for_check())
-    return Error(ErrorKind::busy,
-                 "the image is in use; it can be checked only while nobody uses it");
+  BLOCK_TRY(expect_unused(node));
   if (request.deep) BLOCK_TRY(can_check_deep(state.header));
   const bool repairs = request.repair_leaks || request.repair_errors;
   bool repaired = false;
@@ -92,14 +95,18 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
 
 Result<std::uint64_t> trim(Node& node, const block::Progress& progress) {
   OpenImage& state = node.state<OpenImage>();
+  BLOCK_TRY(expect_unused(node));
   if (state.header.corrupt() || state.header.dirty())
     return Error(ErrorKind::corrupt, state.header.corrupt() ? "the image is marked corrupt"
                                                             : "the image was not closed cleanly")
         .with_hint("Run 'dedup-img check -r all' on it first.");
-  block::CheckRequest request;
-  request.progress = progress;
-  BLOCK_TRY_ASSIGN(block::CheckReport report, check(node, request));
-  if (report.corruptions > 0 || report.check_errors > 0)
+  std::optional<TableCheck> table;
+  const bool current = table_is_current(state.header);
+  if (current && state.extension) table.emplace(state.host_file, state.header, *state.extension);
+  BLOCK_TRY_ASSIGN(bool safe, qcow2::refcounts_suffice(state.host_file, state.header, progress,
+                                                       table ? &*table : nullptr));
+  // The clusters of a table that cannot be followed are not counted.
+  if (!safe || (current && unusable_extension(state)))
     return Error(ErrorKind::corrupt, "the image is damaged, so what it uses is not sure")
         .with_hint("Run 'dedup-img check' on it to see what is wrong.");
   return qcow2::trim(state.host_file, state.header);

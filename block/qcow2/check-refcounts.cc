@@ -97,6 +97,7 @@ void StoredRefcounts::mismatch(HostCluster cluster, std::uint64_t stored, std::u
       format_line("%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64,
                   stored < counted ? "ERROR" : "Leaked", cluster.value(), stored, counted);
   if (stored < counted) {
+    has_low_refcounts_ = true;
     ++corruptions_;
     findings_.corruption(line, CheckFindings::About::lag);
   } else {
@@ -231,7 +232,7 @@ Result<void> StoredRefcounts::add_blocks(std::span<const NewBlock> blocks) {
                                   });
   }
   findings_.corruptions_repaired(mended);
-  damaged_ = has_zero_refcounts_ = false;
+  damaged_ = has_low_refcounts_ = has_zero_refcounts_ = false;
   return file_.barrier();
 }
 
@@ -325,7 +326,7 @@ void StoredRefcounts::replaced(const ClusterCounts& higher) {
   higher.for_each(HostCluster(0), higher.end(), [&](HostCluster cluster, std::uint64_t refcount) {
     if (references_.count(cluster) != 0) differing_.set(cluster, refcount + 1);
   });
-  damaged_ = has_zero_refcounts_ = false;
+  damaged_ = has_low_refcounts_ = has_zero_refcounts_ = false;
 }
 
 } // namespace qcow2

@@ -35,6 +35,8 @@ public:
 
   // Part of the structure cannot be trusted or is missing: only a new one helps.
   bool damaged() const { return damaged_; }
+  // A cluster has more references than its refcount says.
+  bool has_low_refcounts() const { return has_low_refcounts_; }
   // A cluster in use has refcount 0.
   bool has_zero_refcounts() const { return has_zero_refcounts_; }
   // Findings that a new structure mends.
@@ -126,6 +128,7 @@ private:
   std::uint64_t leaks_ = 0;
   bool damaged_ = false;
   bool table_counted_ = false; // the table lies where clusters are counted
+  bool has_low_refcounts_ = false;
   bool has_zero_refcounts_ = false;
 };
 

@@ -35,8 +35,11 @@ public:
         stored_(file, header, references_, findings_) {}
 
   Result<CheckReport> run();
+  // Only counts the references and compares the refcounts with them.
+  Result<bool> refcounts_suffice();
 
 private:
+  Result<void> compare_refcounts(const CheckStep& step);
   Result<void> clear_foreign_autoclear_features();
   Result<void> repair_refcounts();
   Result<void> finish_client(const CheckStep& step);
@@ -64,13 +67,12 @@ void Check::step() {
     request_.progress(std::min(steps_, total_steps_), total_steps_);
 }
 
-Result<CheckReport> Check::run() {
+Result<void> Check::compare_refcounts(const CheckStep& step) {
   BLOCK_TRY(mapping_.load());
   stored_.load();
   if (findings_.repairs()) BLOCK_TRY(clear_foreign_autoclear_features());
   total_steps_ = 2 * std::uint64_t{header_.l1_entries} + stored_.table_entries();
   if (client_) total_steps_ += client_->steps();
-  CheckStep step = [this] { this->step(); };
 
   references_.add(HostOffset(0), header_.cluster_size().bytes(), ClusterUse::metadata, 1,
                   findings_);
@@ -78,6 +80,17 @@ Result<CheckReport> Check::run() {
   stored_.count_structure();
   if (client_) BLOCK_TRY(client_->claim_metadata(references_, findings_));
   stored_.compare(step);
+  return {};
+}
+
+Result<bool> Check::refcounts_suffice() {
+  BLOCK_TRY(compare_refcounts([this] { this->step(); }));
+  return references_.complete() && !stored_.damaged() && !stored_.has_low_refcounts();
+}
+
+Result<CheckReport> Check::run() {
+  CheckStep step = [this] { this->step(); };
+  BLOCK_TRY(compare_refcounts(step));
   image_end_ = stored_.end();
   if (findings_.repairs()) BLOCK_TRY(repair_refcounts());
 
@@ -163,21 +176,23 @@ Result<void> Check::clear_features() {
   return {};
 }
 
-Result<CheckReport> run_check(HostFile& file, Header& header, const CheckRequest& request,
-                              CheckClient* client, ZeroRefcounts zero_refcounts) {
+template <typename Answer>
+Result<Answer> run_check(HostFile& file, Header& header, const CheckRequest& request,
+                         CheckClient* client, ZeroRefcounts zero_refcounts,
+                         Result<Answer> (Check::*run)()) {
   // Their clusters would look like leaks, and a repair would free what another program trusts.
   if (header.autoclear_features & bit(autoclear::bitmaps_bit))
     return block::Error(block::ErrorKind::unsupported,
                         "images with persistent bitmaps cannot be checked yet");
   BLOCK_TRY_ASSIGN(std::uint64_t file_bytes, file.node().co_get_length());
-  return Check(file, header, request, client, zero_refcounts, file_bytes).run();
+  return (Check(file, header, request, client, zero_refcounts, file_bytes).*run)();
 }
 
 } // namespace
 
 Result<CheckReport> check(HostFile& file, Header& header, const CheckRequest& request,
                           CheckClient* client) {
-  return run_check(file, header, request, client, ZeroRefcounts::rebuild);
+  return run_check(file, header, request, client, ZeroRefcounts::rebuild, &Check::run);
 }
 
 Result<CheckReport> repair_after_crash(HostFile& file, Header& header, CheckClient* client,
@@ -185,7 +200,15 @@ Result<CheckReport> repair_after_crash(HostFile& file, Header& header, CheckClie
   CheckRequest request;
   request.report = report;
   request.repair_leaks = request.repair_errors = true;
-  return run_check(file, header, request, client, ZeroRefcounts::raise);
+  return run_check(file, header, request, client, ZeroRefcounts::raise, &Check::run);
+}
+
+Result<bool> refcounts_suffice(HostFile& file, Header& header, const block::Progress& progress,
+                               CheckClient* client) {
+  CheckRequest request;
+  request.progress = progress;
+  return run_check(file, header, request, client, ZeroRefcounts::rebuild,
+                   &Check::refcounts_suffice);
 }
 
 } // namespace qcow2

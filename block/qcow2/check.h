@@ -74,6 +74,13 @@ Result<block::CheckReport> repair_after_crash(HostFile& file, Header& header,
                                               CheckClient* client = nullptr,
                                               const ReportLine& report = {});
 
+// Whether no refcount is lower than the number of references, so that every cluster with refcount
+// 0 is free. False also if that is not certain, because not all references or refcounts can be
+// read. What else may be wrong with the image, as leaks and COPIED flags, does not matter. Nothing
+// is written. The image must not be used meanwhile; errors as for check(), `client` may be null.
+Result<bool> refcounts_suffice(HostFile& file, Header& header, const block::Progress& progress,
+                               CheckClient* client);
+
 } // namespace qcow2
 
 #endif

@@ -8,8 +8,8 @@
 namespace qcow2 {
 
 // Punches holes where the refcounts call clusters free, and cuts the file off behind the last one
-// in use. Returns how many bytes were free in the file, holes or not. The caller has checked that
-// no cluster in use has refcount 0; leaked clusters stay. Errors: those of the file.
+// in use. Returns how many bytes were free in the file, holes or not. The caller has asked
+// refcounts_suffice(); leaked clusters stay. Errors: those of the file.
 Result<std::uint64_t> trim(HostFile& file, const Header& header);
 
 } // namespace qcow2
