@@ -10,7 +10,7 @@ import sys
 from measure import run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "iotests" / "lib"))
-from image import DEDUP_EXTENSION, ENTRIES, ENTRY_BYTES, HASH_BLOCK, Image  # noqa: E402
+from image import ENTRIES, ENTRY_BYTES, HASH_BLOCK, Image  # noqa: E402
 
 COPIED = 1 << 63
 HASH_BYTES = 32
@@ -25,10 +25,6 @@ def big_endian(numbers):
     packed = array.array("Q", numbers)
     packed.byteswap()
     return packed.tobytes()
-
-
-def extension_place(image):
-    return next(offset for kind, offset, _ in image.extensions() if kind == DEDUP_EXTENSION)
 
 
 def write_numbers(image, place, numbers):
@@ -126,7 +122,7 @@ def write_dedup_table(image, first_cluster, end_cluster, known_every, owners):
             entries = random_entries(generator, owners[first:first + count])
         block = bytes((begin - index * ENTRIES) * ENTRY_BYTES) + entries
         image.write(blocks + (index - first_block) * HASH_BLOCK, block.ljust(HASH_BLOCK, b"\0"))
-    image.write(extension_place(image), struct.pack(">QI", table, end_block))
+    image.place_dedup_table(table, end_block)
     return align(blocks + (end_block - first_block) * HASH_BLOCK, cluster)
 
 

@@ -106,6 +106,16 @@ class Image:
                         "reserved_zero": not any(data[38:54])}
         return None
 
+    def dedup_place(self):
+        """Offset in the file of the dedup extension's data."""
+        return next(offset for kind, offset, _ in self.extensions() if kind == DEDUP_EXTENSION)
+
+    def place_dedup_table(self, offset, pointers):
+        """Names another L1 of the dedup table, with so many pointers. No clean end has recorded its tables."""
+        place = self.dedup_place()
+        self.write(place, struct.pack(">QI", offset, pointers))
+        self.write(place + 30, bytes(8))  # the tables digest
+
     def hash_blocks(self):
         """Host offsets of the hash blocks that exist."""
         dedup = self.dedup()
