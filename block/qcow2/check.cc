@@ -39,7 +39,8 @@ public:
   Result<bool> refcounts_suffice();
 
 private:
-  Result<void> compare_refcounts(const CheckStep& step);
+  // `walks` over the mapping will be made in all.
+  Result<void> compare_refcounts(std::uint64_t walks, const CheckStep& step);
   Result<void> clear_foreign_autoclear_features();
   Result<void> repair_refcounts();
   Result<void> finish_client(const CheckStep& step);
@@ -67,11 +68,11 @@ void Check::step() {
     request_.progress(std::min(steps_, total_steps_), total_steps_);
 }
 
-Result<void> Check::compare_refcounts(const CheckStep& step) {
+Result<void> Check::compare_refcounts(std::uint64_t walks, const CheckStep& step) {
   BLOCK_TRY(mapping_.load());
   stored_.load();
   if (findings_.repairs()) BLOCK_TRY(clear_foreign_autoclear_features());
-  total_steps_ = 2 * std::uint64_t{header_.l1_entries} + stored_.table_entries();
+  total_steps_ = walks * header_.l1_entries + stored_.table_entries();
   if (client_) total_steps_ += client_->steps();
 
   references_.add(HostOffset(0), header_.cluster_size().bytes(), ClusterUse::metadata, 1,
@@ -84,13 +85,14 @@ Result<void> Check::compare_refcounts(const CheckStep& step) {
 }
 
 Result<bool> Check::refcounts_suffice() {
-  BLOCK_TRY(compare_refcounts([this] { this->step(); }));
+  BLOCK_TRY(compare_refcounts(1, [this] { step(); }));
+  if (request_.progress) request_.progress(total_steps_, total_steps_);
   return references_.complete() && !stored_.damaged() && !stored_.has_low_refcounts();
 }
 
 Result<CheckReport> Check::run() {
   CheckStep step = [this] { this->step(); };
-  BLOCK_TRY(compare_refcounts(step));
+  BLOCK_TRY(compare_refcounts(2, step));
   image_end_ = stored_.end();
   if (findings_.repairs()) BLOCK_TRY(repair_refcounts());
 
