@@ -69,19 +69,27 @@ Result<void> raw_open(Node& node, Options& options) {
   return {};
 }
 
-Result<void> raw_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
-  node.file()->debug_event(DebugEvent::read_aio);
+using Read = Result<void> (Node::*)(std::uint64_t offset, const IoVector& vector);
+
+// Reads from the file by `read`, and what it lacks of the last sector as zeros.
+Result<void> read_of_file(Node& node, Read read, std::uint64_t offset, const IoVector& vector) {
   const std::uint64_t begin = node.state<RawState>().offset + offset;
   BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within_file(node, begin, vector.size()));
   const std::uint64_t missing = vector.size() - within;
+  Node& file = *node.file();
   // More than the rest of a sector is missing only if the file was cut: an error that it tells.
-  if (missing == 0 || missing >= sector_bytes) return node.file()->co_readv(begin, vector);
+  if (missing == 0 || missing >= sector_bytes) return (file.*read)(begin, vector);
   vector.fill(within, missing, std::byte{0});
-  return within == 0 ? Result<void>() : node.file()->co_readv(begin, vector.slice(0, within));
+  return within == 0 ? Result<void>() : (file.*read)(begin, vector.slice(0, within));
+}
+
+Result<void> raw_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
+  node.file()->debug_event(DebugEvent::read_aio);
+  return read_of_file(node, &Node::co_readv, offset, vector);
 }
 
 Result<void> raw_read_medium(Node& node, std::uint64_t offset, const IoVector& vector) {
-  return node.file()->co_read_medium(node.state<RawState>().offset + offset, vector);
+  return read_of_file(node, &Node::co_read_medium, offset, vector);
 }
 
 Result<void> raw_writev(Node& node, std::uint64_t offset, const IoVector& vector,

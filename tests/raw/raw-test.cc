@@ -84,6 +84,17 @@ TEST_F(RawOfOddLength, TheLastSectorReadsAsZerosBehindTheFilesEnd) {
   EXPECT_EQ(rest.host_offset, 700u);
 }
 
+TEST_F(RawOfOddLength, TheLastSectorReadsFromTheMediumAsItDoesOtherwise) {
+  std::string sector(512, '?');
+  EXPECT_TRUE(succeeded(node->co_read_medium(512, IoVector(sector.data(), sector.size()))));
+  EXPECT_EQ(sector, pattern(700).substr(512) + zeros(324));
+  EXPECT_TRUE(succeeded(node->co_read_medium(800, IoVector(sector.data(), 100))));
+  EXPECT_EQ(sector.substr(0, 100), zeros(100));
+  memory->hide_medium();
+  EXPECT_EQ(kind_of(node->co_read_medium(512, IoVector(sector.data(), sector.size()))),
+            ErrorKind::unsupported);
+}
+
 TEST_F(RawOfOddLength, WritesReachToTheEndOfTheLastSector) {
   EXPECT_TRUE(succeeded(write(*node, 1000, "abc")));
   EXPECT_EQ(memory->length(), 1003u);
