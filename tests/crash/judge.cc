@@ -24,6 +24,10 @@ std::string findings(const block::CheckReport& report, bool leaks_allowed) {
          " leaks, " + std::to_string(report.check_errors) + " check errors";
 }
 
+bool lacks_space(const std::string& wrong) {
+  return wrong.find("No space left on device") != std::string::npos;
+}
+
 } // namespace
 
 std::string Judge::open_and_compare(const GuestModel& guest, Options options) {
@@ -111,8 +115,11 @@ std::string Judge::judge(const Bytes& image, const GuestModel& guest, const Reco
   auto all_steps = [&]() -> std::string {
     Recovery second = recovery;
     std::string wrong;
+    if (recovery.full) file_->set_capacity(file_->length());
     if (recovery.interrupted) wrong = interrupt(guest, second, random);
     if (wrong.empty()) wrong = recover(guest, second, options);
+    file_->set_capacity(UINT64_MAX);
+    if (recovery.full && lacks_space(wrong)) wrong = recover(guest, second, options);
     if (wrong.empty() && second.by != Recovery::By::opening)
       wrong = open_and_compare(guest, options);
     if (wrong.empty() && table_ == Table::right) wrong = check_closed();

@@ -16,6 +16,9 @@ struct Recovery {
   By by = By::opening;
   Repair repair = Repair::all;
   bool interrupted = false; // power fails again meanwhile; then a recovery goes to its end
+  // The host has no space meanwhile for a longer file. If that is too little, the recovery fails
+  // and harms nothing.
+  bool full = false;
 
   constexpr bool is_stock() const { return by == By::stock_check; }
   std::string name() const;
@@ -29,11 +32,13 @@ inline constexpr std::array recoveries = {
     Recovery{Recovery::By::check, Repair::leaks, true},
     Recovery{Recovery::By::check, Repair::all, false},
     Recovery{Recovery::By::check, Repair::all, true},
+    Recovery{Recovery::By::opening, Repair::all, true, true},
+    Recovery{Recovery::By::check, Repair::all, true, true},
     Recovery{Recovery::By::stock_check, Repair::leaks, false},
     Recovery{Recovery::By::stock_check, Repair::all, false},
 };
 
-inline constexpr std::size_t own_recoveries = 6;
+inline constexpr std::size_t own_recoveries = 8;
 inline constexpr std::size_t stock_recoveries = recoveries.size() - own_recoveries;
 static_assert(!recoveries[own_recoveries - 1].is_stock() && recoveries[own_recoveries].is_stock());
 
@@ -42,6 +47,7 @@ inline std::string Recovery::name() const {
                      : by == By::check ? "check"
                                        : "stock qemu-img check";
   if (by != By::opening) name += repair == Repair::leaks ? " -r leaks" : " -r all";
+  if (full) name += " on a full host";
   return interrupted ? name + ", interrupted" : name;
 }
 

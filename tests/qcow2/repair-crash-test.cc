@@ -120,6 +120,24 @@ TEST_P(BrokenOffRepair, MarksTheImageCleanOnlyWhenAllElseIsDurable) {
   EXPECT_TRUE(end.not_flushed.empty());
 }
 
+// By the header, or by the refcount table if that stays.
+TEST_P(BrokenOffRepair, NamesARefcountBlockOnlyWhenAllOfThemAreDurable) {
+  CheckImage original;
+  original.set_features(bit(incompatible::dirty_bit));
+  GetParam().apply(original);
+  auto memory = file_of(original);
+  bool named = false;
+  memory->set_hook([&](MemoryOperation operation, std::uint64_t offset, std::uint64_t) {
+    if (operation != MemoryOperation::write || named) return;
+    const bool in_table = offset >= original.offset(CheckImage::refcount_table) &&
+                          offset < original.offset(CheckImage::refcount_table + 1);
+    if (!in_table && offset != header_refcount_table_field) return;
+    named = true;
+    EXPECT_TRUE(memory->unflushed().empty());
+  });
+  EXPECT_TRUE(repair(memory).done);
+}
+
 // As a writer leaves it that was killed before its last changes were flushed: if power fails, the
 // old entry is back, and must have its data.
 TEST_F(RepairInMemory, OverwritesAClusterOnlyWhenWhatFreedItIsDurable) {
