@@ -154,6 +154,22 @@ void MemoryFile::heal() {
   faults_ = {};
 }
 
+bool MemoryFile::failed_writes_were_repeated() const {
+  std::lock_guard hold(mutex_);
+  return unwritten_.empty() && !flushed_without_;
+}
+
+void MemoryFile::note_written(std::uint64_t begin, std::uint64_t end) {
+  std::vector<Range> left;
+  for (const Range& range : unwritten_) {
+    const Range before{range.begin, std::min(range.end, begin)};
+    const Range after{std::max(range.begin, end), range.end};
+    for (const Range& part : {before, after})
+      if (part.begin < part.end) left.push_back(part);
+  }
+  unwritten_ = std::move(left);
+}
+
 void MemoryFile::lose_write(std::uint64_t offset, std::vector<std::byte> held) {
   std::lock_guard hold(mutex_);
   if (!medium_) medium_ = content_;
@@ -198,6 +214,8 @@ Result<void> MemoryFile::begin(MemoryOperation operation, std::uint64_t offset,
     failed = faults.always;
     if (auto fault = faults.at.find(++counts_[index]); fault != faults.at.end())
       failed = fault->second;
+    if (failed != 0 && operation == MemoryOperation::write)
+      unwritten_.push_back({offset, offset + bytes});
     hook = hook_;
   }
   if (hook) hook(operation, offset, bytes);
@@ -268,6 +286,7 @@ Result<void> MemoryFile::driver_write(std::uint64_t offset, const IoVector& vect
   BLOCK_TRY(reserve(offset + data.size()));
   if (fua) ++fua_writes_;
   if (write_observer_) write_observer_(offset, data);
+  note_written(offset, offset + data.size());
   const std::uint64_t bytes = data.size();
   log({MemoryChange::Kind::write, offset, std::move(data), bytes, fua});
   return {};
@@ -307,6 +326,7 @@ Result<void> MemoryFile::driver_flush() {
   BLOCK_TRY(begin(MemoryOperation::flush, 0, 0));
   std::lock_guard hold(mutex_);
   // Another flush may have been faster.
+  if (!unwritten_.empty()) flushed_without_ = true;
   const std::size_t flushed = promised > ever_flushed_ ? promised - ever_flushed_ : 0;
   make_durable(flushed);
   return {};

@@ -79,6 +79,9 @@ public:
   void fail_reads_of(std::uint64_t offset);
   void fail_writes_of(std::uint64_t offset);
   void heal();
+  // Whether all bytes of each write that fail() or fail_always() let fail were written before the
+  // next flush that succeeded: then nobody has to hear of the fault.
+  bool failed_writes_were_repeated() const;
   // As after a write-back that failed: reads go on to show the content, but the medium holds `held`
   // from `offset` on, until that is written again.
   void lose_write(std::uint64_t offset, std::vector<std::byte> held);
@@ -120,6 +123,7 @@ private:
                          const IoVector& vector);
   void log(MemoryChange change);
   void make_durable(std::size_t changes);
+  void note_written(std::uint64_t begin, std::uint64_t end);
 
   const std::string name_;
   mutable std::mutex mutex_; // guards what follows
@@ -133,6 +137,11 @@ private:
   std::uint64_t fua_writes_ = 0;
   std::set<DebugEvent> events_;
   std::array<Faults, operations> faults_;
+  struct Range {
+    std::uint64_t begin, end;
+  };
+  std::vector<Range> unwritten_; // of writes that failed, what was not written since
+  bool flushed_without_ = false; // there was some of it at a flush
   std::optional<std::uint64_t> unreadable_byte_, unwritable_byte_;
   std::uint64_t capacity_ = UINT64_MAX;
   Hook hook_;

@@ -39,13 +39,6 @@ Options merged(Options options, const Options& further) {
 Qcow2Disk::Qcow2Disk(DiskShape shape, std::vector<std::byte> content) : shape_(std::move(shape)) {
   DriverRegistry::instance().add(qcow2_dedup::driver);
   file = MemoryFile::create(new_name(), std::move(content));
-  count_warnings();
-}
-
-void Qcow2Disk::count_warnings() {
-  graph.set_event_sink([this](const Node&, NodeEvent event, const std::string&) {
-    if (event == NodeEvent::warning) ++warnings_;
-  });
 }
 
 Qcow2Disk::Qcow2Disk(DiskShape shape) : Qcow2Disk(std::move(shape), {}) {

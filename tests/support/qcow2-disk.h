@@ -6,7 +6,6 @@
 #include "tests/support/memory-file.h"
 #include "tests/support/nodes.h"
 
-#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -124,19 +123,11 @@ public:
   // Host clusters that the dedup table occupies, by the file.
   std::uint64_t table_clusters() const;
 
-  // How often the node warned of something that is no request's error, such as a lost hint.
-  unsigned warnings() const { return warnings_; }
-
-private:
-  std::atomic<unsigned> warnings_{0}; // outlives the graph, which counts it up
-
-public:
   std::shared_ptr<MemoryFile> file;
   Graph graph;
 
 private:
   void end_with(std::vector<std::byte> content);
-  void count_warnings();
 
   DiskShape shape_;
   std::shared_ptr<Node> node_;
