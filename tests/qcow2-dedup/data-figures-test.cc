@@ -17,6 +17,11 @@ protected:
   Qcow2Disk disk;
   const std::string a = disk.pattern(1), b = disk.pattern(2), c = disk.pattern(3);
 
+  bool nothing_is_scanned() {
+    const block::DedupInfo now = disk.counters();
+    return now.scan.state == block::DedupScanState::idle &&
+           (now.status == block::DedupStatus::paused || now.unscanned_clusters == 0);
+  }
   std::optional<DataFigures> figures() { return disk.counters().data; }
   // In clusters.
   void expect_now(std::uint64_t data, std::uint64_t stored) {
@@ -33,7 +38,14 @@ protected:
     EXPECT_EQ(figures(), walked);
     ASSERT_TRUE(succeeded(disk.close()));
     disk.open();
-    EXPECT_EQ(figures(), walked);
+    const std::optional<DataFigures> now = figures();
+    ASSERT_TRUE(now);
+    EXPECT_EQ(now->data_bytes, walked->data_bytes);
+    if (disk.counters().scan.begun == 0) {
+      EXPECT_EQ(now, walked);
+    } else { // what the last scan had left may be shared by now
+      EXPECT_LE(now->stored_bytes, walked->stored_bytes);
+    }
     ASSERT_TRUE(succeeded(disk.close()));
   }
   void close() { ASSERT_TRUE(succeeded(disk.close())); }
@@ -207,21 +219,24 @@ TEST_F(Figures, AgreeWithAWalkAfterAnyRequests) {
         disk.write(guest, data);
       }
     }
-    std::optional<DataFigures> last; // where no scan goes on sharing
     if (below(3) == 0) {
       disk.kill();
       disk.open();
     } else if (below(2) == 0) {
       ASSERT_TRUE(succeeded(disk.node().resume_dedup({})));
       disk.wait_for_scan();
-      last = figures();
-      ASSERT_TRUE(last);
     }
+    const bool scanned = nothing_is_scanned(); // before the figures: a scan may end meanwhile
+    const std::optional<DataFigures> last = figures();
     close();
-    std::optional<DataFigures> walked = disk.check().report.data;
-    ASSERT_TRUE(walked);
-    if (last) {
-      EXPECT_EQ(last->data_bytes, walked->data_bytes);
+    const std::optional<DataFigures> walked = disk.check().report.data;
+    ASSERT_TRUE(last && walked);
+    // A scan shares what is stored twice, so until it ends less and less is stored. No cluster here
+    // holds zeros, of which it would make zero clusters.
+    EXPECT_EQ(last->data_bytes, walked->data_bytes);
+    EXPECT_GE(last->stored_bytes, walked->stored_bytes);
+    EXPECT_LE(last->stored_bytes, last->data_bytes);
+    if (scanned) {
       EXPECT_EQ(last->stored_bytes, walked->stored_bytes);
     }
     expect_in_file();
