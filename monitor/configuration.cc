@@ -185,9 +185,18 @@ Result<std::vector<Given<qapi::ChardevSocketOptions>>> Configuration::monitors()
     if (!chardev)
       return Error(ErrorKind::not_found, "chardev '" + monitor.value + "' not found")
           .context(monitor.text);
-    sockets.push_back({monitor.text, chardev->value});
+    sockets.push_back(*chardev);
   }
   return sockets;
+}
+
+std::vector<Given<qapi::ChardevSocketOptions>> Configuration::idle_chardevs() const {
+  std::vector<Given<qapi::ChardevSocketOptions>> idle;
+  for (const auto& chardev : chardevs_)
+    if (std::ranges::find(monitors_, chardev.value.id, &Given<std::string>::value) ==
+        monitors_.end())
+      idle.push_back(chardev);
+  return idle;
 }
 
 } // namespace monitor

@@ -58,9 +58,11 @@ public:
   const std::optional<Given<NbdServer>>& nbd_server() const { return nbd_server_; }
   const std::string& pidfile() const { return pidfile_; } // absolute; empty = none
 
-  // The sockets that the --monitor options name, in their order. Errors: a chardev that no option
+  // The chardevs that the --monitor options name, in their order. Errors: one that no option
   // defines.
   block::Result<std::vector<Given<qapi::ChardevSocketOptions>>> monitors() const;
+  // Those that no --monitor option names.
+  std::vector<Given<qapi::ChardevSocketOptions>> idle_chardevs() const;
 
 private:
   block::Result<void> take(std::string_view option, std::string_view text);

@@ -82,6 +82,11 @@ Result<void> StorageDaemon::listen_all(const Configuration& configuration) {
     auto listening = server_->listen(socket.value);
     if (!listening) return std::move(listening).error().context(socket.text);
   }
+  for (const auto& chardev : configuration.idle_chardevs()) {
+    auto listener = QmpListener::open(chardev.value);
+    if (!listener) return std::move(listener).error().context(chardev.text);
+    idle_sockets_.push_back(std::move(*listener));
+  }
   return {};
 }
 
@@ -116,6 +121,7 @@ Result<void> StorageDaemon::close_all() {
   // Clients take the end of their connection as the end of it all.
   server_->close();
   server_.reset();
+  idle_sockets_.clear();
   pid_file_.reset();
   return closed;
 }

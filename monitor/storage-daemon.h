@@ -8,9 +8,11 @@
 #include "monitor/dedup-watch.h"
 #include "monitor/monitor-thread.h"
 #include "monitor/pid-file.h"
+#include "monitor/qmp-listener.h"
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace qapi {
 class CommandTable;
@@ -62,9 +64,10 @@ private:
   exports::ExportRegistry exports_;
   CommandContext context_;
   const std::unique_ptr<qapi::CommandTable> commands_;
-  DedupWatch dedup_watch_;            // used on the monitor thread
-  std::unique_ptr<QmpServer> server_; // made and used on the monitor thread; null once closed
-  MonitorThread thread_;              // the last member: work that is still posted needs the others
+  DedupWatch dedup_watch_;                // used on the monitor thread
+  std::vector<QmpListener> idle_sockets_; // of chardevs without a monitor; nobody answers there
+  std::unique_ptr<QmpServer> server_;     // made and used on the monitor thread; null once closed
+  MonitorThread thread_; // the last member: work that is still posted needs the others
 };
 
 // Checks what can be checked without locks and threads: opens the nodes read-only, tolerating

@@ -60,6 +60,9 @@ class Start(DaemonTest):
                 (["--export", "type=vhost,id=e,node-name=d"], "vhost"),
                 (["--monitor", "chardev=absent"], "--monitor chardev=absent: chardev 'absent' not found"),
                 (["--chardev", "pty,id=x"], "pty"),
+                (["--chardev", "socket,id=x,path=nowhere/x,server=on,wait=off"], "No such file or directory"),
+                (["--chardev", "socket,id=x,path=nowhere/x,server=on,wait=off", "--monitor", "x"],
+                 "No such file or directory"),
                 (["--object", "secret,id=x"], "secret"),
                 (["--module", "/nonexistent.so"], "/nonexistent.so"),
                 (["--nbd-server", "addr.type=unix"], "addr.path"),
@@ -136,6 +139,14 @@ class Start(DaemonTest):
             self.assertLess(time.monotonic(), deadline, "QEMU's daemon does not get ready")
             time.sleep(0.01)
         self.assertIn("Cannot lock pid file", self.start_fails(disk(), "--pidfile=daemon.pid"))
+
+    def test_a_chardev_without_a_monitor_exists_as_long_as_the_daemon(self):
+        self.make_disk()
+        daemon = self.start(disk(), *QMP, "--chardev=socket,path=idle.sock,server=on,wait=off,id=idle")
+        self.assertTrue(stat.S_ISSOCK(os.stat("idle.sock").st_mode))
+        self.assertIn("idle.sock", self.start_fails("--chardev=socket,path=idle.sock,server=on,wait=off,id=idle"))
+        self.stop(daemon)
+        self.assertFalse(os.path.exists("idle.sock"))
 
     def test_help_and_version(self):
         self.assertIn("--blockdev", self.succeeds(DAEMON, "--help"))

@@ -85,6 +85,11 @@ TEST(Configuration, AMonitorNeedsAListeningSocket) {
   auto monitors = configuration.monitors();
   ASSERT_TRUE(monitors.ok());
   EXPECT_EQ(monitors->at(0).value.path, "/run/q");
+  EXPECT_TRUE(configuration.idle_chardevs().empty());
+  ASSERT_EQ(error_of(configuration, "chardev", "socket,id=i,path=/run/i,server=on,wait=off"), "");
+  ASSERT_EQ(configuration.idle_chardevs().size(), 1u);
+  EXPECT_EQ(configuration.idle_chardevs()[0].text,
+            "--chardev socket,id=i,path=/run/i,server=on,wait=off");
 
   EXPECT_NE(error_of(configuration, "chardev", "socket,id=q,path=p,server=on,wait=off"), "");
   EXPECT_NE(error_of(configuration, "chardev", "socket,id=r,path=p"), "");
