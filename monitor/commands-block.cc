@@ -91,6 +91,16 @@ block::Result<void> qmp_blockdev_del(monitor::CommandContext& context,
   return {};
 }
 
+block::Result<void> qmp_block_resize(monitor::CommandContext& context,
+                                     BlockResizeArguments arguments) {
+  BLOCK_TRY_ASSIGN(auto node, monitor::find_node(context.graph, arguments.node_name));
+  // Exports and parents are added on this thread only, so none comes meanwhile.
+  if (const std::vector<std::string> users = node->users(); !users.empty())
+    return block::Error(block::ErrorKind::busy,
+                        "Node '" + node->name() + "' is in use by " + users.front());
+  return node->co_truncate(arguments.size);
+}
+
 block::Result<std::vector<BlockDeviceInfo>>
 qmp_query_named_block_nodes(monitor::CommandContext& context,
                             QueryNamedBlockNodesArguments arguments) {

@@ -1,10 +1,11 @@
 """Nodes and exports that come and go over QMP."""
+import os
 import pathlib
 import threading
 import time
 import unittest
 
-from support import MIB, NBD, QMP, DaemonTest, NbdClient, Monitor, QmpError, disk, export
+from support import MIB, NBD, QMP, DaemonTest, NbdClient, Monitor, QmpError, disk, export, uri
 
 ESHUTDOWN = 108
 
@@ -37,6 +38,23 @@ class Runtime(DaemonTest):
         monitor.command("blockdev-del", node_name="d")
         self.assertEqual(monitor.command("query-named-block-nodes"), [])
         self.assertEqual(pathlib.Path("disk.img").read_bytes()[:512], b"y" * 512)
+
+    def test_a_node_is_resized_while_nothing_uses_it(self):
+        self.make_disk(size=MIB, data=b"x" * 512)
+        monitor = self.start_empty()
+        self.add_disk(monitor)
+        self.add_export(monitor)
+        with self.assertRaisesRegex(QmpError, "in use by block export"):
+            monitor.command("block_resize", node_name="d", size=2 * MIB)
+        monitor.command("block-export-del", id="e")
+        monitor.command("block_resize", node_name="d", size=2 * MIB)
+        self.add_export(monitor)
+        self.assertEqual(int(self.succeeds("nbdinfo", "--size", uri())), 2 * MIB)
+        client = NbdClient()
+        self.assertEqual(client.read(0, 512), (0, b"x" * 512))
+        self.assertEqual(client.write(2 * MIB - 512, b"y" * 512), 0)
+        client.close()
+        self.assertEqual(os.stat("disk.img").st_size, 2 * MIB)
 
     def remove_when_unused(self, monitor):
         """The server notices the end of a connection a little later than its client."""

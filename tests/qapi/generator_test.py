@@ -237,7 +237,7 @@ class ProgramSchemaTest(unittest.TestCase):
         schema = resolve(load(sorted(folder.glob("*.json"))))
         commands = {name for c in schema.of_kind("command") for name in [c.name, *c.aliases]}
         self.assertEqual(commands, set("""
-            qmp_capabilities query-version query-commands query-qmp-schema quit blockdev-add blockdev-del
+            qmp_capabilities query-version query-commands query-qmp-schema quit blockdev-add blockdev-del block_resize
             query-named-block-nodes query-blockstats block-export-add block-export-del query-block-exports
             nbd-server-start nbd-server-stop block-pause-dedup block_pause_dedup block-resume-dedup
             block_resume_dedup query-dedup query-jobs job-pause job-resume job-cancel""".split()))
