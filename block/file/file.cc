@@ -4,6 +4,7 @@
 #include "block/file/direct.h"
 #include "block/file/locks.h"
 #include "block/file/state.h"
+#include "block/node/file-name.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -11,11 +12,6 @@
 
 namespace block {
 namespace {
-
-std::string path_of(const std::string& filename) {
-  const std::string prefix = "file:";
-  return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
-}
 
 std::string quoted(const std::string& path) {
   return "Could not open '" + path + "'";
@@ -65,7 +61,7 @@ Result<void> file_open(Node& node, Options& options) {
   const std::optional<std::string> filename = options.take("filename");
   if (!filename || filename->empty())
     return Error(ErrorKind::invalid_argument, "The 'file' block driver requires a file name");
-  const std::string path = path_of(*filename);
+  const std::string path = without_protocol(*filename, "file");
   if (path.find('\0') != std::string::npos)
     return Error(ErrorKind::invalid_argument, "The file name contains a zero byte");
   BLOCK_TRY_ASSIGN(Locking locking, take_locking(options));
@@ -88,7 +84,7 @@ Result<void> file_open(Node& node, Options& options) {
 }
 
 Result<std::string> file_create(const std::string& filename, Options&) {
-  const std::string path = path_of(filename);
+  const std::string path = without_protocol(filename, "file");
   const std::string what = "Could not create '" + path + "'";
   const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_RDWR | O_CREAT;
   // Exclusively first, because only that tells for sure that the file was not there.

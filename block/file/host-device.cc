@@ -3,17 +3,13 @@
 
 #include "block/file/file.h"
 #include "block/file/state.h"
+#include "block/node/file-name.h"
 
 #include <cerrno>
 #include <sys/stat.h>
 
 namespace block {
 namespace {
-
-std::string path_of(const std::string& filename) {
-  const std::string prefix = "host_device:";
-  return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
-}
 
 Error no_device(const std::string& path) {
   return Error(ErrorKind::invalid_argument,
@@ -22,7 +18,7 @@ Error no_device(const std::string& path) {
 
 Result<void> device_open(Node& node, Options& options) {
   if (std::optional<std::string> filename = options.take("filename"))
-    options.set("filename", path_of(*filename));
+    options.set("filename", without_protocol(*filename, "host_device"));
   BLOCK_TRY(file_driver.open(node, options));
   if (!file_state(node).is_device) return no_device(node.filename());
   return {};
@@ -30,7 +26,7 @@ Result<void> device_open(Node& node, Options& options) {
 
 // A device is there before an image is made on it; a name that is none gets no file.
 Result<std::string> device_create(const std::string& filename, Options& options) {
-  const std::string path = path_of(filename);
+  const std::string path = without_protocol(filename, "host_device");
   struct stat status {};
   if (stat(path.c_str(), &status) != 0)
     return Error::from_errno(errno, "Could not open '" + path + "'");

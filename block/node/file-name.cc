@@ -43,10 +43,9 @@ Result<std::string> resolve_backing_filename(const std::string& overlay,
   if (!protocol_of(backing).empty())
     return Error(ErrorKind::invalid_argument,
                  "The backing file name '" + backing + "' does not name a plain file");
-  const std::string prefix = "file:";
-  const std::string name = backing.starts_with(prefix) ? backing.substr(prefix.size()) : backing;
+  const std::string name = without_protocol(backing, "file");
   if (name.starts_with('/')) return name;
-  const std::string base = overlay.starts_with(prefix) ? overlay.substr(prefix.size()) : overlay;
+  const std::string base = without_protocol(overlay, "file");
   const std::size_t slash = base.rfind('/');
   return slash == std::string::npos ? name : base.substr(0, slash + 1) + name;
 }

@@ -16,6 +16,12 @@ struct FileIdentity {
   auto operator<=>(const FileIdentity&) const = default;
 };
 
+// The path in a file name that may have this protocol and a colon in front.
+inline std::string without_protocol(const std::string& filename, const std::string& protocol) {
+  const std::string prefix = protocol + ":";
+  return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
+}
+
 // Nothing if there is no such file.
 std::optional<FileIdentity> identify_file(const std::string& filename);
 

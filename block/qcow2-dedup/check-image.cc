@@ -27,13 +27,14 @@ Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& reque
       why = std::move(usable).error();
   if (!why) return false;
   const bool damaged = why->kind() == ErrorKind::corrupt;
-  if (!table_is_current(state.header) && !(damaged && request.repair_errors)) return false;
-  if (!damaged || !request.repair_errors)
+  if (!damaged || !request.repair_errors) {
+    if (!table_is_current(state.header)) return false;
     return std::move(*why)
         .context("deduplication")
         .with_hint(damaged
                        ? "'dedup-img check -r all' removes what cannot be used."
                        : "The image can still be checked without a repair, and opened read-only.");
+  }
   if (request.report) request.report("Repairing " + why->message() + "; deduplication is off now");
   // What is left is a plain image, and the table's clusters are leaks of it.
   remove_dedup(state.header);
