@@ -1,6 +1,8 @@
 // Rules: from options, and their effect on requests.
 #include "block/debug/rules.h"
 
+#include "block/util/sector.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -10,7 +12,6 @@
 namespace block::debug {
 namespace {
 
-constexpr std::uint64_t sector_bytes = 512;
 constexpr std::uint64_t most_milliseconds = 60 * 1000;
 constexpr std::uint64_t last_errno = 4095; // the largest that Linux has room for
 

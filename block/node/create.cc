@@ -1,15 +1,12 @@
 // Making images: the options first, then the file, then what the format writes into it.
 #include "block/graph.h"
+#include "block/util/sector.h"
 
 #include <cerrno>
 #include <unistd.h>
 
 namespace block {
-namespace {
-
-constexpr std::uint64_t sector_bytes = 512; // a disk has whole ones
-
-} // namespace
+namespace {} // namespace
 
 Result<Preallocation> parse_preallocation(const std::string& text) {
   if (text == "off") return Preallocation::off;

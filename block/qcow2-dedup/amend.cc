@@ -6,6 +6,7 @@
 #include "block/qcow2-dedup/create.h"
 #include "block/qcow2-dedup/open-image.h"
 #include "block/qcow2-dedup/stored-header.h"
+#include "block/util/sector.h"
 
 #include <algorithm>
 
@@ -19,7 +20,7 @@ using qcow2::Header;
 
 namespace {
 
-constexpr std::size_t sector = 512;
+using block::sector_bytes;
 
 bool same_backing(const Header& a, const Header& b) {
   return a.backing_file == b.backing_file && a.backing_format() == b.backing_format();
@@ -30,8 +31,8 @@ bool same_backing(const Header& a, const Header& b) {
 bool safe_to_tear(std::span<const std::byte> stored, std::span<const std::byte> bytes,
                   const Header& wanted) {
   std::vector<std::size_t> changed;
-  for (std::size_t at = 0; at < bytes.size(); at += sector)
-    if (!std::ranges::equal(stored.subspan(at, sector), bytes.subspan(at, sector)))
+  for (std::size_t at = 0; at < bytes.size(); at += sector_bytes)
+    if (!std::ranges::equal(stored.subspan(at, sector_bytes), bytes.subspan(at, sector_bytes)))
       changed.push_back(at);
   constexpr std::size_t most_sectors = 8;
   if (changed.size() > most_sectors) return false;
@@ -39,7 +40,7 @@ bool safe_to_tear(std::span<const std::byte> stored, std::span<const std::byte> 
     std::vector<std::byte> mixture(stored.begin(), stored.end());
     for (std::size_t i = 0; i < changed.size(); ++i)
       if ((written >> i & 1) != 0)
-        std::ranges::copy(bytes.subspan(changed[i], sector), mixture.begin() + changed[i]);
+        std::ranges::copy(bytes.subspan(changed[i], sector_bytes), mixture.begin() + changed[i]);
     Result<Header> torn = qcow2::decode_header(mixture);
     if (!torn || !same_backing(*torn, wanted)) return false;
     const qcow2::Extension* found = torn->find_extension(extension_magic);

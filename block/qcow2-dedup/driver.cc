@@ -9,6 +9,7 @@
 #include "block/qcow2-dedup/open-image.h"
 #include "block/qcow2-dedup/stored-header.h"
 #include "block/qcow2-dedup/write.h"
+#include "block/util/sector.h"
 #include "block/util/zero.h"
 
 #include <algorithm>
@@ -112,7 +113,7 @@ Result<void> co_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) 
 
 Result<void> co_truncate(Node& node, std::uint64_t length, block::Preallocation preallocation) {
   BLOCK_TRY(refuse_if_only_checked(node));
-  if (length % 512 != 0)
+  if (length % block::sector_bytes != 0)
     return Error(ErrorKind::invalid_argument, "The new size must be a multiple of 512");
   if (preallocation != block::Preallocation::off)
     return Error(ErrorKind::unsupported, "Preallocation is not supported yet for qcow2 images");

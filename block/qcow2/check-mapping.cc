@@ -2,6 +2,7 @@
 #include "block/qcow2/check-mapping.h"
 
 #include "block/util/big-endian.h"
+#include "block/util/sector.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -24,7 +25,7 @@ CompressedPlace compressed_place(L2Entry entry, unsigned cluster_bits) {
   unsigned offset_bits = 62 - (cluster_bits - 8);
   HostOffset offset(entry.raw() & (bit(offset_bits) - 1));
   std::uint64_t more_sectors = (entry.raw() >> offset_bits) & (bit(cluster_bits - 8) - 1);
-  return {offset, (more_sectors + 1) * 512 - offset.value() % 512};
+  return {offset, (more_sectors + 1) * block::sector_bytes - offset.value() % block::sector_bytes};
 }
 
 // Whether every entry could be one. What is not a table, but data that a damaged L1 entry names,

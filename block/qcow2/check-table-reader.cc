@@ -1,6 +1,8 @@
 // Reading of tables with read-ahead and without holes.
 #include "block/qcow2/check-table-reader.h"
 
+#include "block/util/sector.h"
+
 #include <algorithm>
 
 namespace qcow2 {
@@ -9,7 +11,7 @@ namespace {
 constexpr std::uint64_t window_target = 256 * 1024; // bytes of one read-ahead
 // So many bytes are read before holes are looked for, because asking costs as much as reading.
 constexpr std::uint64_t free_bytes = 16 << 20;
-constexpr std::uint64_t sector = 512;
+using block::sector_bytes;
 
 } // namespace
 
@@ -56,8 +58,8 @@ Result<std::span<std::byte>> TableReader::read(HostOffset offset) {
 }
 
 Result<void> TableReader::store(std::uint64_t begin, std::uint64_t end) {
-  begin = begin / sector * sector;
-  end = (end + sector - 1) / sector * sector;
+  begin = begin / sector_bytes * sector_bytes;
+  end = (end + sector_bytes - 1) / sector_bytes * sector_bytes;
   std::span<const std::byte> table = window_.span().subspan(last_ - window_start_, table_bytes_);
   return file_.write(last_ + begin, table.subspan(begin, end - begin));
 }

@@ -1,6 +1,8 @@
 // Image: the order of durability. See the steps in write_changes().
 #include "block/qcow2/image.h"
 
+#include "block/util/sector.h"
+
 #include <algorithm>
 #include <ctime>
 
@@ -158,15 +160,16 @@ std::uint64_t Image::metadata_clusters() {
 
 Result<void> Image::store_header() {
   BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, header_.encode_over(stored_header_));
-  constexpr std::size_t sector = 512;
+  using block::sector_bytes;
   auto first = std::mismatch(bytes.begin(), bytes.end(), stored_header_.begin()).first;
   auto last = std::mismatch(bytes.rbegin(), bytes.rend(), stored_header_.rbegin()).first;
   bool changed = first != bytes.end();
   if (!changed && header_doubt_end_ == 0) return {};
   std::size_t begin =
-      changed ? static_cast<std::size_t>(first - bytes.begin()) / sector * sector : 0;
-  std::size_t end =
-      changed ? (static_cast<std::size_t>(bytes.rend() - last) + sector - 1) / sector * sector : 0;
+      changed ? static_cast<std::size_t>(first - bytes.begin()) / sector_bytes * sector_bytes : 0;
+  std::size_t end = changed ? (static_cast<std::size_t>(bytes.rend() - last) + sector_bytes - 1) /
+                                  sector_bytes * sector_bytes
+                            : 0;
   if (header_doubt_end_ > 0) begin = 0;
   end = std::max(end, header_doubt_end_);
   Result<void> written =

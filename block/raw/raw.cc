@@ -5,14 +5,13 @@
 #include "block/raw/raw.h"
 
 #include "block/node.h"
+#include "block/util/sector.h"
 
 #include <algorithm>
 #include <atomic>
 
 namespace block {
 namespace {
-
-constexpr std::uint64_t sector_bytes = 512; // a disk has whole ones
 
 // What open() learns and every request needs.
 struct RawState {

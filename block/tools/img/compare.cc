@@ -6,6 +6,7 @@
 #include "block/tools/img/command.h"
 #include "block/tools/img/zero-runs.h"
 #include "block/util/aligned-buffer.h"
+#include "block/util/sector.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -78,7 +79,7 @@ private:
 
   // The place is given as that of the sector, counted from where the compared data begins.
   int mismatch(std::uint64_t start, std::uint64_t distance) const {
-    std::uint64_t offset = start + distance / 512 * 512;
+    std::uint64_t offset = start + distance / block::sector_bytes * block::sector_bytes;
     say("Content mismatch at offset " + std::to_string(offset) + "!");
     return status_different;
   }

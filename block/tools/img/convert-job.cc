@@ -3,6 +3,7 @@
 
 #include "block/tools/common/program.h"
 #include "block/tools/img/zero-runs.h"
+#include "block/util/sector.h"
 
 #include <algorithm>
 #include <cstring>
@@ -109,9 +110,9 @@ Result<void> ConvertJob::read_piece(const Piece& piece, std::span<std::byte> buf
   if (read) return read;
   if (!plan_.salvage) return describe(std::move(read).error(), "reading", piece.offset);
   // Sector by sector, so that nothing readable is lost beside what is not.
-  constexpr std::uint64_t sector = 512;
-  for (std::uint64_t done = 0; done < piece.bytes; done += sector) {
-    std::span<std::byte> part = buffer.subspan(done, std::min(sector, piece.bytes - done));
+  using block::sector_bytes;
+  for (std::uint64_t done = 0; done < piece.bytes; done += sector_bytes) {
+    std::span<std::byte> part = buffer.subspan(done, std::min(sector_bytes, piece.bytes - done));
     Result<void> part_read = plan_.source->read(piece.offset + done, part);
     if (part_read) continue;
     report_warning("error while reading offset " + std::to_string(piece.offset + done) + ": " +

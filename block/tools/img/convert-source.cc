@@ -1,6 +1,8 @@
 // ConvertSource: images, one after the other.
 #include "block/tools/img/convert-source.h"
 
+#include "block/util/sector.h"
+
 #include <algorithm>
 
 namespace tools::img {
@@ -8,14 +10,15 @@ namespace tools::img {
 using block::Result;
 
 namespace {
-constexpr std::uint64_t sector = 512;
+using block::sector_bytes;
 }
 
 Result<void> ConvertSource::append(block::Node& node) {
   BLOCK_TRY_ASSIGN(std::uint64_t bytes, node.co_get_length());
-  if (bytes > INT64_MAX - length_ - sector)
+  if (bytes > INT64_MAX - length_ - sector_bytes)
     return block::Error(block::ErrorKind::invalid_argument, "the inputs are too large together");
-  Part part{&node, length_, bytes, length_ + (bytes + sector - 1) / sector * sector};
+  Part part{&node, length_, bytes,
+            length_ + (bytes + sector_bytes - 1) / sector_bytes * sector_bytes};
   length_ = part.end;
   parts_.push_back(part);
   return {};

@@ -9,6 +9,7 @@
 #include "block/tools/img/convert-job.h"
 #include "block/tools/img/create-options.h"
 #include "block/tools/img/new-image.h"
+#include "block/util/sector.h"
 
 #include <algorithm>
 #include <charconv>
@@ -71,7 +72,7 @@ bool parse_workers(const std::string& text, unsigned& workers) {
 
 bool parse_sparse_block(const std::string& text, std::uint64_t& bytes) {
   if (!parse_size_option(text, "buffer size for sparse output", bytes)) return false;
-  if (bytes % 512 == 0 && bytes <= largest_sparse_block) return true;
+  if (bytes % block::sector_bytes == 0 && bytes <= largest_sparse_block) return true;
   report_error("Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 "
                "up to " +
                std::to_string(largest_sparse_block) +
