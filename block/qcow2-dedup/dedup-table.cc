@@ -278,6 +278,13 @@ std::uint64_t DedupTable::blocks_per_cluster() const {
 Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator) {
   std::uint64_t clusters = std::max<std::uint64_t>(1, hash_block_bytes / cluster_size_.bytes());
   BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate_metadata(clusters));
+  // If the host has no space for it, that shows here, where hashes are lost and nothing else.
+  const std::vector<std::byte> empty(clusters << cluster_size_.bits());
+  Result<void> stored = file_.write(cluster_size_.start(place), std::span<const std::byte>(empty));
+  if (!stored) {
+    BLOCK_TRY(allocator.release_unused(place, clusters));
+    return stored;
+  }
   std::uint64_t group = blocks_per_cluster();
   std::uint64_t first = index / group * group;
   for (std::uint64_t i = 0; i < group && first + i < l1_.size(); ++i) {

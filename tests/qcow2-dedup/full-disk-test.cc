@@ -149,6 +149,25 @@ TEST_P(FullDisk, MatchesAModelWhileRoomComesAndGoes) {
   disk.expect_consistent();
 }
 
+// A hash block takes 128 clusters. Its hashes are lost, and the image is closed cleanly.
+TEST(FullDiskOfHashes, IsClosedWhereNoHashBlockHasRoom) {
+  Qcow2Disk disk(shape_of(true));
+  for (std::uint64_t guest = 0; guest < 8; ++guest)
+    disk.write(guest, disk.pattern(static_cast<unsigned>(guest)));
+  disk.flush();
+  disk.file->set_capacity(disk.file->length() + 20 * disk.cluster_bytes());
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_FALSE(disk.header().dirty());
+  disk.expect_clean();
+  disk.file->set_capacity(UINT64_MAX);
+  disk.open();
+  disk.wait_for_scan();
+  for (std::uint64_t guest = 0; guest < 8; ++guest) {
+    ASSERT_TRUE(disk.holds(guest, disk.pattern(static_cast<unsigned>(guest))));
+    disk.write(100 + guest, disk.pattern(static_cast<unsigned>(guest)));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Qcow2, FullDisk, testing::Bool(),
                          [](const auto& kind) { return kind.param ? "Dedup" : "Plain"; });
 
