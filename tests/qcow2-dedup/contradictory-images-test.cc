@@ -1,12 +1,14 @@
 // Images that are well formed field by field and contradict themselves: cycles, overlaps, huge
 // counts, refcounts that lie, a dedup table that lies where something else is. Each gets an error
 // or a repair, soon and within little memory; what a repair calls sound is sound.
+#include "tests/support/image-walk.h"
 #include "tests/support/qcow2-disk.h"
 
 #include "block/qcow2-dedup/block-layout.h"
 #include "block/qcow2-dedup/extension.h"
 #include "block/util/big-endian.h"
 
+#include <algorithm>
 #include <functional>
 #include <sys/resource.h>
 
@@ -18,8 +20,11 @@ using block::Qcow2Disk;
 // The image under damage: where its metadata lies, by host cluster, and verbs that change it.
 class Victim {
 public:
-  explicit Victim(Qcow2Disk& disk) : disk_(disk), header_(disk.header()) {
-    disk.forget_tables_digest();
+  // Without the digest of its tables, which would show most of the damage.
+  explicit Victim(Qcow2Disk& disk) : Victim(disk, Digest::forgotten) {}
+  enum class Digest { kept, forgotten };
+  Victim(Qcow2Disk& disk, Digest digest) : disk_(disk), header_(disk.header()) {
+    if (digest == Digest::forgotten) disk.forget_tables_digest();
     cluster = disk.cluster_bytes();
     l1 = header_.l1_offset.value();
     l2 = disk.file64(l1) & qcow2::offset_mask;
@@ -166,7 +171,10 @@ const Case cases[] = {
     {"dedup_table_counted_as_free", [](Victim& v) { v.set_refcount(v.dedup_table, 0); },
      "used, clean"},
     {"no_refcount_block", [](Victim& v) { v.set64(v.refcount_table, 0); }, "used, clean"},
-    // --- A dedup table in the wrong place ---
+};
+
+// --- A dedup table in the wrong place ---
+const Case wrong_tables[] = {
     {"dedup_table_at_offset_0", [](Victim& v) { v.set64(v.extension, 0); }, "refused, clean"},
     {"dedup_table_over_the_l1_table", [](Victim& v) { v.set64(v.extension, v.l1); }, "used, clean"},
     {"dedup_table_over_an_l2_table", [](Victim& v) { v.set64(v.extension, v.l2); }, "used, clean"},
@@ -323,6 +331,122 @@ TEST_P(ContradictoryImage, GetsAnErrorOrARepairSoonAndInLittleMemory) {
 
 INSTANTIATE_TEST_SUITE_P(Generated, ContradictoryImage, testing::ValuesIn(cases),
                          [](const auto& one) { return std::string(one.param.name); });
+INSTANTIATE_TEST_SUITE_P(WrongTables, ContradictoryImage, testing::ValuesIn(wrong_tables),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+// An image with such a table is used without it. No write may then land where the guest's tables or
+// its data are, whichever structure named the place first.
+class WrongTable : public testing::Test {
+protected:
+  static block::DiskShape shape() {
+    block::DiskShape shape;
+    shape.guest_clusters = 1024; // two L2 tables
+    return shape;
+  }
+  void write(std::uint64_t guest, const std::string& data) {
+    write_at(guest * disk.cluster_bytes(), data);
+  }
+  void write_at(std::uint64_t offset, const std::string& data) {
+    disk.write_at(offset, data);
+    model.replace(offset, data.size(), data);
+  }
+  void fill() {
+    for (unsigned i = 0; i < 40; ++i)
+      write(i, disk.pattern(i % 30));
+    write(600, disk.pattern(3));
+    ASSERT_TRUE(succeeded(disk.close()));
+  }
+  // Contents that the image has, in other places and over shared and single clusters; new ones; and
+  // parts of clusters.
+  void use(unsigned round) {
+    for (unsigned i = 0; i < 40; ++i)
+      write((round * 97 + i * 31) % 1024, disk.pattern(i % 4 == 0 ? 9000 + round * 40 + i : i));
+    for (std::uint64_t guest : {0, 1, 3, 600})
+      write(guest, disk.pattern(8000 + round * 4 + static_cast<unsigned>(guest)));
+    write_at(17 * disk.cluster_bytes() + 100, "part");
+    disk.discard(30 + round, 2);
+    model.replace((30 + round) * disk.cluster_bytes(), 2 * disk.cluster_bytes(),
+                  block::zeros(2 * disk.cluster_bytes()));
+    disk.flush();
+    EXPECT_TRUE(disk.holds(0, model));
+  }
+  // By the bytes of the file.
+  void expect_in_file() {
+    const std::vector<std::byte> found = block::guest_content(disk.file->content());
+    EXPECT_TRUE(std::string(reinterpret_cast<const char*>(found.data()), found.size()) == model);
+  }
+
+  Qcow2Disk disk{shape()};
+  std::string model = block::zeros(disk.guest_bytes());
+};
+
+class UsedWithoutItsTable : public WrongTable,
+                            public testing::WithParamInterface<std::tuple<Case, Victim::Digest>> {};
+
+TEST_P(UsedWithoutItsTable, NoWriteLandsOnTablesOrData) {
+  const auto& [damaged, digest] = GetParam();
+  fill();
+  Victim victim(disk, digest);
+  damaged.damage(victim);
+  expect_in_file();
+  for (unsigned round = 0; round < 4; ++round) {
+    ASSERT_NO_FATAL_FAILURE(disk.open());
+    if (round % 2 == 0) disk.wait_for_index();
+    use(round);
+    if (round == 2)
+      disk.kill();
+    else
+      ASSERT_TRUE(succeeded(disk.close()));
+    expect_in_file();
+    if (round != 2) disk.expect_consistent();
+  }
+  ASSERT_NO_FATAL_FAILURE(disk.open());
+  EXPECT_TRUE(disk.holds(0, model));
+  disk.share_and_overwrite();
+  ASSERT_TRUE(succeeded(disk.close()));
+  EXPECT_EQ(disk.repair(block::Repair::all).error, "");
+  disk.expect_clean();
+}
+
+// Hash blocks over data are given up at open only because the digest differs: nothing else shows
+// before the first write that the clusters hold data.
+constexpr const char* seen_by_digest_alone = "hash_block_over_data";
+
+std::vector<std::tuple<Case, Victim::Digest>> used_without_their_tables() {
+  std::vector<std::tuple<Case, Victim::Digest>> used;
+  for (const Case& one : wrong_tables) {
+    if (one.outcome != std::string("used, clean")) continue;
+    used.emplace_back(one, Victim::Digest::kept);
+    if (one.name != std::string(seen_by_digest_alone))
+      used.emplace_back(one, Victim::Digest::forgotten);
+  }
+  return used;
+}
+
+TEST_F(WrongTable, WithoutADigestTheFirstWriteOverAHashBlockIsRefused) {
+  fill();
+  Victim victim(disk);
+  std::ranges::find(wrong_tables, std::string(seen_by_digest_alone), &Case::name)->damage(victim);
+  disk.open();
+  EXPECT_EQ(kind_of(disk.try_write(0, disk.pattern(8000))), block::ErrorKind::corrupt);
+  EXPECT_EQ(kind_of(disk.close()), block::ErrorKind::corrupt);
+  EXPECT_TRUE(disk.header().corrupt());
+  expect_in_file();
+  EXPECT_EQ(disk.repair(block::Repair::all).error, "");
+  disk.open();
+  use(0);
+  ASSERT_TRUE(succeeded(disk.close()));
+  expect_in_file();
+  disk.expect_consistent();
+}
+
+std::string name_of(const testing::TestParamInfo<std::tuple<Case, Victim::Digest>>& one) {
+  const bool kept = std::get<Victim::Digest>(one.param) == Victim::Digest::kept;
+  return std::get<Case>(one.param).name + std::string(kept ? "_with_digest" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(WrongTables, UsedWithoutItsTable,
+                         testing::ValuesIn(used_without_their_tables()), name_of);
 
 // The only allocation of the session is that of the dedup table, at the close.
 TEST(RefcountsThatLie, NoDedupTableIsPlacedOverAnL2Table) {
