@@ -17,7 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto round_time = 50ms; // a connection accepted at the last moment is found this late
-constexpr auto patience = 2s;     // for clients that do not take their answers
+constexpr auto short_round_time = 5ms; // while the end waits for clients
+constexpr auto patience = 2s;          // for clients that do not take their answers
 
 // The local address of a socket in a form that is the same for the listening socket and for those
 // it accepts: of TCP only the port, because the host of a listening socket may be "any".
@@ -48,8 +49,10 @@ bool listens(int descriptor) {
 
 } // namespace
 
-ClientDisconnector::ClientDisconnector()
-    : descriptor_directory_(opendir("/proc/self/fd"), closedir) {
+ClientDisconnector::ClientDisconnector(std::function<bool()> unused, std::function<void()> end)
+    : descriptor_directory_(opendir("/proc/self/fd"), closedir),
+      unused_(std::move(unused)),
+      end_(std::move(end)) {
   for (int descriptor : descriptors())
     if (listens(descriptor))
       if (auto address = address_of(descriptor)) addresses_.push_back(*address);
@@ -71,14 +74,24 @@ void ClientDisconnector::begin() {
   changed_.notify_all();
 }
 
+bool ClientDisconnector::begun() {
+  std::lock_guard lock(mutex_);
+  return begun_;
+}
+
 void ClientDisconnector::run() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return begun_ || stopping_; });
   const auto start = std::chrono::steady_clock::now();
+  bool ended = false;
   while (!stopping_) {
     bool patient = std::chrono::steady_clock::now() - start < patience;
     shut_down_all(patient ? SHUT_RD : SHUT_RDWR);
-    changed_.wait_for(lock, round_time);
+    if (!ended && (!patient || unused_())) {
+      end_();
+      ended = true;
+    }
+    changed_.wait_for(lock, ended ? round_time : short_round_time);
   }
 }
 

@@ -90,11 +90,14 @@ int get_ready() {
 }
 
 int after_fork() {
-  disconnector = std::make_unique<exports::ClientDisconnector>();
-  return told(host->start([] {
-    nbdkit_shutdown();
-    disconnector->begin();
-  }));
+  disconnector = std::make_unique<exports::ClientDisconnector>(
+      [] {
+        return std::ranges::all_of(host->exports().list(), [](const exports::ExportFacts& facts) {
+          return facts.connections == 0;
+        });
+      },
+      nbdkit_shutdown);
+  return told(host->start([] { disconnector->begin(); }));
 }
 
 void cleanup() {
@@ -119,6 +122,7 @@ const char* default_export(int, int) {
 }
 
 void* open(int) {
+  if (disconnector->begun()) return nullptr;
   auto connection = host->exports().connect(nbdkit_export_name());
   if (!connection) {
     fail(connection.error());

@@ -13,14 +13,16 @@ BLOCK = 64 * 1024
 
 
 class Shutdown(DaemonTest):
-    def write_until_refused(self, client, acknowledged):
-        """Writes one block after another, round and round; remembers what was acknowledged."""
+    def write_until_the_end(self, client, acknowledged, errors):
+        """Writes one block after another, round and round; remembers what was acknowledged, and errors."""
         number = 0
         try:
             while True:
                 offset = number * BLOCK % (16 * MIB)
                 content = number.to_bytes(8, "big") * (BLOCK // 8)
-                if client.write(offset, content):
+                error = client.write(offset, content)
+                if error:
+                    errors.append(error)
                     return
                 acknowledged[offset] = content
                 number += 1
@@ -30,14 +32,15 @@ class Shutdown(DaemonTest):
     def end_under_load(self, end):
         self.make_disk()
         daemon = self.start(disk(), NBD, export(), *QMP)
-        acknowledged = {}
-        writer = threading.Thread(target=self.write_until_refused, args=(NbdClient(), acknowledged))
+        acknowledged, errors = {}, []
+        writer = threading.Thread(target=self.write_until_the_end, args=(NbdClient(), acknowledged, errors))
         writer.start()
         while len(acknowledged) < 20:
             time.sleep(0.005)
         end(daemon)
         writer.join(30)
         self.expect_clean_end(daemon)
+        self.assertEqual(errors, [])  # a guest would take it for an error of its disk
         content = pathlib.Path("disk.img").read_bytes()
         # The block in flight at the end may be there without an acknowledgement, once.
         lost = [at for at, block in acknowledged.items() if content[at:at + BLOCK] != block]
@@ -69,6 +72,37 @@ class Shutdown(DaemonTest):
                 monitor.receive()
 
         self.end_under_load(quit_command)
+
+    def test_clients_under_load_get_no_error(self):
+        """Each sends requests ahead of the answers, so that some are under way whenever the end comes."""
+        ahead = 8
+
+        def read_until_the_end(client, errors):
+            try:
+                for _ in range(ahead):
+                    client.send(NbdClient.READ, 0, 4096)
+                while True:
+                    error, _data = client.reply(4096)
+                    if error:
+                        errors.append(error)
+                        return
+                    client.send(NbdClient.READ, 0, 4096)
+            except (EOFError, OSError):
+                return
+
+        for _ in range(5):
+            self.make_disk()
+            daemon = self.start(disk(), NBD, export())
+            errors = []
+            readers = [threading.Thread(target=read_until_the_end, args=(NbdClient(), errors)) for _ in range(4)]
+            for reader in readers:
+                reader.start()
+            time.sleep(0.1)
+            daemon.send_signal(signal.SIGTERM)
+            for reader in readers:
+                reader.join(30)
+            self.expect_clean_end(daemon)
+            self.assertEqual(errors, [])
 
     def test_clients_of_qmp_are_told_of_a_signal(self):
         self.make_disk()
