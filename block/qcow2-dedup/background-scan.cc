@@ -1,8 +1,8 @@
 // BackgroundScan: batches of guest clusters, and when to begin.
 #include "block/qcow2-dedup/background-scan.h"
 
-#include "block/qcow2-dedup/corruption.h"
 #include "block/qcow2-dedup/write-request.h"
+#include "block/qcow2/corruption.h"
 
 #include <algorithm>
 

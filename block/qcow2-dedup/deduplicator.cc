@@ -1,9 +1,9 @@
 // Deduplicator: sharing, remembering, forgetting, and what the header says about it.
 #include "block/qcow2-dedup/deduplicator.h"
 
-#include "block/qcow2-dedup/data-figures.h"
-#include "block/qcow2-dedup/stored-header.h"
-#include "block/qcow2-dedup/witness.h"
+#include "block/qcow2-dedup/table/data-figures.h"
+#include "block/qcow2-dedup/table/stored-header.h"
+#include "block/qcow2-dedup/table/witness.h"
 
 #include <algorithm>
 

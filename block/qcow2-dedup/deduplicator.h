@@ -7,7 +7,7 @@
 #include "block/dedup/in-flight.h"
 #include "block/dedup/index.h"
 #include "block/dedup/lookups.h"
-#include "block/qcow2-dedup/dedup-table.h"
+#include "block/qcow2-dedup/table/dedup-table.h"
 #include "block/qcow2/disk.h"
 
 #include <atomic>

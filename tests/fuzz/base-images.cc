@@ -3,9 +3,9 @@
 
 #include "tests/support/tables-digest.h"
 
-#include "block/qcow2-dedup/block-layout.h"
-#include "block/qcow2-dedup/driver.h"
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/block-layout.h"
+#include "block/qcow2-dedup/table/extension.h"
+#include "block/qcow2-driver/driver.h"
 #include "block/qcow2/header.h"
 #include "block/util/big-endian.h"
 
@@ -34,7 +34,7 @@ void create(const Shape& shape, const std::string& file) {
   block::Graph graph;
   auto target = graph.open({{"driver", "memory"}, {"filename", file}}, {});
   require_ok(target, "the base image's file opens");
-  require_ok(qcow2_dedup::driver.create(**target, options), "the base image is created");
+  require_ok(qcow2_driver::driver.create(**target, options), "the base image is created");
   target = std::shared_ptr<block::Node>();
   require_ok(graph.close_all(), "the base image's file closes");
 }
@@ -129,7 +129,7 @@ BaseImage make(const Shape& shape) {
 
 const std::vector<BaseImage>& base_images() {
   static const std::vector<BaseImage> images = [] {
-    block::DriverRegistry::instance().add(qcow2_dedup::driver);
+    block::DriverRegistry::instance().add(qcow2_driver::driver);
     const Shape shapes[] = {
         {"plain-512", 9, {}},
         {"plain-4k", 12, {{"refcount_bits", "1"}}},

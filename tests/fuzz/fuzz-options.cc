@@ -2,7 +2,7 @@
 // nodes are opened by it where "file" is a small file in RAM.
 #include "block/debug/blklogwrites.h"
 #include "block/null/null.h"
-#include "block/qcow2-dedup/driver.h"
+#include "block/qcow2-driver/driver.h"
 #include "block/raw/raw.h"
 #include "block/tools/common/image.h"
 #include "monitor/configuration.h"

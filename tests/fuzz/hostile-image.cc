@@ -4,8 +4,8 @@
 #include "tests/fuzz/guest-copy.h"
 #include "tests/fuzz/overlaps.h"
 
-#include "block/qcow2-dedup/driver.h"
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/extension.h"
+#include "block/qcow2-driver/driver.h"
 #include "block/qcow2/format.h"
 #include "block/util/big-endian.h"
 
@@ -54,7 +54,7 @@ std::string content_of(std::size_t bytes, unsigned seed) {
 }
 
 HostileImage::HostileImage(Bytes content, std::uint64_t capacity) {
-  block::DriverRegistry::instance().add(qcow2_dedup::driver);
+  block::DriverRegistry::instance().add(qcow2_driver::driver);
   file_ = block::MemoryFile::create("hostile", std::move(content));
   file_->set_capacity(capacity);
 }

@@ -2,8 +2,8 @@
 // metadata costs. Counted are reads, because seconds depend on the machine.
 #include "tests/support/aged-image.h"
 
-#include "block/qcow2-dedup/stored-header.h"
-#include "block/qcow2-dedup/table-check.h"
+#include "block/qcow2-dedup/table/stored-header.h"
+#include "block/qcow2-dedup/table/table-check.h"
 #include "block/qcow2/image.h"
 #include "tests/support/nodes.h"
 #include "tests/support/temporary-directory.h"

@@ -1,5 +1,5 @@
 // amend: deduplication comes and goes, whatever fails on the way, and the content stays.
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "tests/support/qcow2-disk.h"
 
 #include <gtest/gtest.h>

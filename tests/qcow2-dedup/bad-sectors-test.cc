@@ -2,8 +2,8 @@
 // opened, used, closed, checked and repaired. Nothing else of it suffers: what does not lie there
 // is read and written, hints never refuse anything, and with the sector readable again the image is
 // sound.
-#include "block/qcow2-dedup/block-layout.h"
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/block-layout.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "tests/support/qcow2-disk.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // What check says, and a repair does, about images that are sound: not closed cleanly, or written
 // by a program that does not know deduplication.
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "tests/support/qcow2-disk.h"
 
 #include <algorithm>

@@ -4,8 +4,8 @@
 #include "tests/support/image-walk.h"
 #include "tests/support/qcow2-disk.h"
 
-#include "block/qcow2-dedup/block-layout.h"
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/block-layout.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "block/util/big-endian.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 // changed in part. Whatever it lost, no guest cluster may show what was never written there.
 #include "tests/support/qcow2-disk.h"
 
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "block/util/big-endian.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // What an image holds, stores and saves: from references, whatever was written before.
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "tests/support/qcow2-disk.h"
 
 #include <random>

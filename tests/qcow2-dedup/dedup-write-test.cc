@@ -2,8 +2,8 @@
 // forgotten.
 #include "tests/support/qcow2-disk.h"
 
-#include "block/qcow2-dedup/block-layout.h"
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/block-layout.h"
+#include "block/qcow2-dedup/table/extension.h"
 
 namespace qcow2_dedup {
 namespace {

@@ -1,7 +1,7 @@
 // Every operation on the file fails once, in everything that is not a plain request: scan, pause,
 // amend, resize, check, open, close, copy on write. After each fault the caller has heard of it, or
 // it cannot matter; the image is consistent, its content is right, and the next request works.
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "tests/support/qcow2-disk.h"
 
 #include <iostream>

@@ -2,8 +2,8 @@
 #ifndef TESTS_QCOW2_DEDUP_FORGED_TABLE_H
 #define TESTS_QCOW2_DEDUP_FORGED_TABLE_H
 
-#include "block/qcow2-dedup/block-layout.h"
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/block-layout.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "tests/support/qcow2-disk.h"
 
 namespace qcow2_dedup {

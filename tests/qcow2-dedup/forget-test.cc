@@ -1,7 +1,7 @@
 // Overwriting while deduplication is paused: hashes are forgotten as bits, without a look at the
 // table, and nothing is shared by what they said.
-#include "block/qcow2-dedup/extension.h"
-#include "block/qcow2-dedup/forgotten-clusters.h"
+#include "block/qcow2-dedup/table/extension.h"
+#include "block/qcow2-dedup/table/forgotten-clusters.h"
 #include "tests/support/qcow2-disk.h"
 
 namespace qcow2_dedup {

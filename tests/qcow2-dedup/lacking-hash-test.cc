@@ -2,7 +2,7 @@
 // has no hashes, or is absent.
 #include "tests/support/qcow2-disk.h"
 
-#include "block/qcow2-dedup/driver.h"
+#include "block/qcow2-driver/driver.h"
 
 namespace qcow2_dedup {
 namespace {
@@ -17,7 +17,7 @@ TEST(LackingHash, MakesNoImage) {
     std::shared_ptr<block::Node> target =
         block::open(graph, {{"driver", "memory"}, {"filename", file->name()}});
     block::Options options{{"size", "1048576"}, {"dedup", name}};
-    block::Result<void> made = driver.create(*target, options);
+    block::Result<void> made = qcow2_driver::driver.create(*target, options);
     EXPECT_EQ(kind_of(made), block::ErrorKind::unsupported);
     EXPECT_NE(message_of(made).find("hash " + name), std::string::npos) << message_of(made);
     EXPECT_NE(message_of(made).find("not supported by this build, made without Botan"),

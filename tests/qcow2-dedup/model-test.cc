@@ -4,7 +4,7 @@
 // overwritten, with a comparison after each round.
 //
 // MODEL_SECONDS (all cases together, default 10) and MODEL_SEED make longer runs and repeat one.
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "tests/support/image-walk.h"
 #include "tests/support/qcow2-disk.h"
 

@@ -17,8 +17,12 @@ ALLOWED = {
     "block/null": ["block/util", "block/node"],
     "block/debug": ["block/util", "block/node"],
     "block/qcow2": ["block/util", "block/node"],
+    "block/qcow2/check": ["block/util", "block/node", "block/qcow2"],
     "block/dedup": ["block/util", "block/node"],
-    "block/qcow2-dedup": ["block/util", "block/node", "block/qcow2", "block/dedup"],
+    "block/qcow2-dedup/table": ["block/util", "block/node", "block/qcow2", "block/qcow2/check", "block/dedup"],
+    "block/qcow2-dedup": ["block/util", "block/node", "block/qcow2", "block/dedup", "block/qcow2-dedup/table"],
+    "block/qcow2-driver": ["block/util", "block/node", "block/qcow2", "block/qcow2/check", "block/dedup", "block/qcow2-dedup",
+                           "block/qcow2-dedup/table"],
     "block/export": ["block/util"],
     "block/tools": ["block/util", "qapi"],
     "qapi": ["block/util"],
@@ -45,6 +49,8 @@ def target_of(root, included):
 def findings_in(root, path):
     name = str(path.relative_to(root))
     folder, lines = folder_of(name), path.read_text().splitlines()
+    if folder is None and name.split("/")[0] in ("include", "block", "qapi", "monitor"):
+        yield f"{name}: nothing says from which folders {path.parent.relative_to(root)} may include"
     if not lines or not lines[0].startswith("//"):
         yield f"{name}:1: does not begin with a comment that says what the file is for"
     if len(lines) > MOST_LINES:

@@ -1,8 +1,8 @@
 // Header, refcounts, L1 and L2 tables, dedup table; then clusters of data that are a hole.
 #include "tests/support/aged-image.h"
 
-#include "block/qcow2-dedup/block-layout.h"
-#include "block/qcow2-dedup/extension.h"
+#include "block/qcow2-dedup/table/block-layout.h"
+#include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2/header.h"
 #include "block/util/big-endian.h"
 

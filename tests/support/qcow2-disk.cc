@@ -1,12 +1,12 @@
 // Images in RAM: creation, ends, and looks into the file.
 #include "tests/support/qcow2-disk.h"
 
-#include "block/qcow2-dedup/block-layout.h"
-#include "block/qcow2-dedup/driver.h"
+#include "block/qcow2-dedup/table/block-layout.h"
+#include "block/qcow2-driver/driver.h"
 #include "tests/support/tables-digest.h"
 
-#include "block/qcow2-dedup/extension.h"
-#include "block/qcow2/check-refcount-field.h"
+#include "block/qcow2-dedup/table/extension.h"
+#include "block/qcow2/check/refcount-field.h"
 #include "block/util/big-endian.h"
 
 #include <algorithm>
@@ -37,7 +37,7 @@ Options merged(Options options, const Options& further) {
 } // namespace
 
 Qcow2Disk::Qcow2Disk(DiskShape shape, std::vector<std::byte> content) : shape_(std::move(shape)) {
-  DriverRegistry::instance().add(qcow2_dedup::driver);
+  DriverRegistry::instance().add(qcow2_driver::driver);
   file = MemoryFile::create(new_name(), std::move(content));
 }
 
@@ -50,7 +50,7 @@ Qcow2Disk::Qcow2Disk(DiskShape shape) : Qcow2Disk(std::move(shape), {}) {
   Graph creating;
   std::shared_ptr<Node> target =
       block::open(creating, {{"driver", "memory"}, {"filename", file->name()}});
-  EXPECT_TRUE(succeeded(qcow2_dedup::driver.create(*target, options)));
+  EXPECT_TRUE(succeeded(qcow2_driver::driver.create(*target, options)));
   EXPECT_TRUE(succeeded(options.expect_empty("create")));
   target.reset();
   EXPECT_TRUE(succeeded(creating.close_all()));

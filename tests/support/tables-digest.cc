@@ -1,7 +1,7 @@
 // Removing the tables digest.
 #include "tests/support/tables-digest.h"
 
-#include "block/qcow2-dedup/stored-header.h"
+#include "block/qcow2-dedup/table/stored-header.h"
 
 #include <algorithm>
 

@@ -1,5 +1,0 @@
-// Makes the blkdebug driver a loadable module.
-#include "block/module.h"
-#include "block/debug/blkdebug.h"
-
-BLOCK_MODULE(block::blkdebug_driver)

@@ -1,5 +1,0 @@
-// Makes the blklogwrites driver a loadable module.
-#include "block/debug/blklogwrites.h"
-#include "block/module.h"
-
-BLOCK_MODULE(block::blklogwrites_driver)

@@ -1,0 +1,400 @@
+// DedupTable: lookups, waiting changes, and growth.
+#include "block/qcow2-dedup/table/dedup-table.h"
+
+#include <algorithm>
+
+namespace qcow2_dedup {
+
+using block::Error;
+using block::ErrorKind;
+using qcow2::Table;
+using qcow2::table_entry_bytes;
+using qcow2::TableWrite;
+
+namespace {
+
+// At most twice their 56 bytes each; so many take about as much memory as 25 hash blocks.
+constexpr std::size_t max_waiting = 16 * 1024;
+// Some 250 bytes each. All entries of so many hash blocks are those of 25 GiB in clusters of 4 KiB.
+constexpr std::size_t max_blocks_forgotten_in = 4096;
+// What is cleared under one hold of the metadata lock, in entries: some milliseconds. To read a
+// hash block takes as long as to clear so many.
+constexpr std::size_t max_cleared_at_once = 16 * 1024;
+constexpr std::size_t cost_of_a_block = 256;
+
+HashBlock mutable_block(Table& table) {
+  return HashBlock(table.mutable_bytes(), hash_block_bytes);
+}
+ConstHashBlock const_block(const Table& table) {
+  return ConstHashBlock(table.bytes().data(), hash_block_bytes);
+}
+
+void store(Table& table, HostCluster cluster, const Entry& entry) {
+  std::size_t slot = slot_of(cluster);
+  store_entry(mutable_block(table), slot, entry);
+  table.touch(slot * entry_bytes, entry_bytes);
+}
+
+} // namespace
+
+DedupTable::DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size,
+                       std::uint64_t cache_bytes, dedup::Counters& counters, StorePlace store_place,
+                       OnReplaced on_replaced, OnLost on_lost)
+    : file_(file),
+      cluster_size_(cluster_size),
+      counters_(counters),
+      store_place_(std::move(store_place)),
+      on_replaced_(std::move(on_replaced)),
+      on_lost_(std::move(on_lost)),
+      blocks_(file, hash_block_bytes, cache_bytes, block::DebugEvent::dedup_block_load) {}
+
+Result<void> DedupTable::load(const Extension& extension) {
+  Result<void> loaded = load_l1(extension);
+  if (!loaded) abandon();
+  return loaded;
+}
+
+void DedupTable::abandon() {
+  for (std::uint64_t place : l1_)
+    if (place != 0) blocks_.forget(HostOffset(place));
+  l1_.clear();
+  l1_offset_ = HostOffset();
+  dirty_begin_ = dirty_end_ = 0;
+}
+
+Result<void> DedupTable::load_l1(const Extension& extension) {
+  l1_offset_ = extension.table_offset;
+  l1_.assign(extension.table_offset.value() == 0 ? 0 : extension.table_entries, 0);
+  if (l1_.empty()) return {};
+  std::uint64_t bytes = l1_.size() * table_entry_bytes;
+  if (l1_offset_ >= file_.end() || bytes > file_.end() - l1_offset_)
+    return Error(ErrorKind::corrupt, "the dedup table lies outside the image file");
+  block::AlignedBuffer memory(bytes);
+  BLOCK_TRY(file_.read(l1_offset_, memory.span()));
+  for (std::size_t i = 0; i < l1_.size(); ++i) {
+    l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
+    HostOffset place(l1_[i]);
+    bool aligned = l1_[i] % std::min<std::uint64_t>(cluster_size_.bytes(), hash_block_bytes) == 0;
+    // Blocks that share a cluster stand in it in the order of the table: so no cluster is named
+    // twice.
+    std::size_t first = i / blocks_per_cluster() * blocks_per_cluster();
+    bool in_order =
+        l1_[i] == 0 || (l1_[first] != 0 && l1_[i] == l1_[first] + (i - first) * hash_block_bytes &&
+                        cluster_size_.aligned(HostOffset(l1_[first])));
+    if (!aligned || !in_order || (l1_[i] != 0 && place >= file_.end()))
+      return Error(ErrorKind::corrupt, "dedup table entry " + std::to_string(i) +
+                                           " does not name a place within the image file");
+  }
+  return {};
+}
+
+bool DedupTable::is_waiting(HostCluster cluster) const {
+  return waiting_.find(cluster) != nullptr || forgotten_.contains(cluster);
+}
+
+bool DedupTable::has_block(std::uint64_t index) const {
+  return index < l1_.size() && l1_[index] != 0;
+}
+
+Table* DedupTable::cached_block(std::uint64_t index) {
+  return blocks_.find(HostOffset(l1_[index]));
+}
+
+Table* DedupTable::look_up(std::uint64_t index) {
+  Table* cached = cached_block(index);
+  if (cached) counters_.cache_hits.add();
+  return cached;
+}
+
+Table* DedupTable::block_for(std::uint64_t index) {
+  if (!has_block(index)) return nullptr;
+  // No pointer to a hash block outlives the function that asked for it.
+  blocks_.trim();
+  if (Table* cached = look_up(index)) return cached;
+  counters_.cache_misses.add();
+  return read_block(index);
+}
+
+// An empty block is written over one that cannot be read. That mends a bad sector of most disks,
+// and keeps old entries from coming back with it. What can be read and is no hash block may be
+// anything, guest data too if its pointer is wrong: it is given up, and not written over.
+Table* DedupTable::read_block(std::uint64_t index) {
+  HostOffset place(l1_[index]);
+  Result<Table*> read = blocks_.get(place);
+  if (!read) {
+    on_lost_(index, read.error());
+    blocks_.forget(place);
+    return blocks_.create(place);
+  }
+  Result<void> sound = check_block_end(const_block(**read));
+  if (sound) return *read;
+  lose_block(place, sound.error());
+  return nullptr;
+}
+
+// What the entry claims about its owner is confirmed when it is used; only its form matters here.
+Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
+  Entry entry = load_entry(const_block(block), slot_of(cluster));
+  if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return Entry{};
+  return entry;
+}
+
+Entry DedupTable::get(HostCluster cluster) {
+  if (const Entry* entry = waiting_.find(cluster)) return *entry;
+  if (forgotten_.contains(cluster)) return Entry{};
+  const Table* table = block_for(block_index_of(cluster));
+  return table ? sound_entry(*table, cluster) : Entry{};
+}
+
+std::optional<Entry> DedupTable::peek(HostCluster cluster) {
+  if (const Entry* entry = waiting_.find(cluster)) return *entry;
+  if (forgotten_.contains(cluster)) return Entry{};
+  if (!has_block(block_index_of(cluster))) return Entry{};
+  const Table* cached = look_up(block_index_of(cluster));
+  if (!cached) return std::nullopt;
+  return sound_entry(*cached, cluster);
+}
+
+std::optional<Entry> DedupTable::replace(HostCluster cluster, const Entry& entry) {
+  if (std::optional<Entry> former = waiting_.replace(cluster, entry)) return former;
+  bool forgotten = forgotten_.contains(cluster);
+  if (entry.empty() && (forgotten || !has_block(block_index_of(cluster)))) return Entry{};
+  if (Table* cached =
+          has_block(block_index_of(cluster)) ? cached_block(block_index_of(cluster)) : nullptr) {
+    if (forgotten_.remove(cluster)) clear(*cached, cluster);
+    Entry former = load_entry(const_block(*cached), slot_of(cluster));
+    if (!(former == entry)) store(*cached, cluster, entry);
+    return former;
+  }
+  if (entry.empty()) {
+    forgotten_.add(cluster);
+    return std::nullopt;
+  }
+  forgotten_.remove(cluster); // the file's entry is seen when this one is merged
+  waiting_.add(cluster, entry);
+  return forgotten ? std::optional(Entry{}) : std::nullopt;
+}
+
+bool DedupTable::forget_later(HostCluster cluster) {
+  if (waiting_.find(cluster)) return false;
+  if (has_block(block_index_of(cluster))) forgotten_.add(cluster);
+  return true;
+}
+
+// Most allocations are beyond the last hash block, or their hash block is in memory and has no
+// entry for them. The only change that may wait for a free cluster is an empty entry.
+void DedupTable::clear_free(HostCluster first, std::uint64_t clusters) {
+  const HostCluster end = first + clusters;
+  for (HostCluster cluster = first; cluster < end;) {
+    std::uint64_t index = block_index_of(cluster);
+    if (index >= l1_.size()) return;
+    HostCluster block_end = std::min(end, cluster_at(index + 1, 0));
+    Table* cached = l1_[index] != 0 ? cached_block(index) : nullptr;
+    for (; l1_[index] != 0 && cluster < block_end; ++cluster) {
+      if (cached)
+        clear(*cached, cluster);
+      else
+        forget_later(cluster);
+    }
+    cluster = block_end;
+  }
+}
+
+void DedupTable::clear(Table& block, HostCluster cluster) {
+  Entry former = load_entry(const_block(block), slot_of(cluster));
+  if (former.empty()) return;
+  on_replaced_(cluster, former.fingerprint);
+  store(block, cluster, Entry{});
+}
+
+void DedupTable::clear_forgotten() {
+  std::size_t cleared = 0;
+  for (auto at = forgotten_.by_block().begin();
+       at != forgotten_.by_block().end() && cleared < max_cleared_at_once;) {
+    const auto& [index, slots] = *at;
+    if (has_block(index) && blocks_.wants_write_back() && !cached_block(index)) { // no room
+      ++at;
+      continue;
+    }
+    Table* block = block_for(index);
+    for (std::size_t slot = 0; block && slot < entries_per_block; ++slot)
+      if (slots[slot]) clear(*block, cluster_at(index, slot));
+    cleared += cost_of_a_block + slots.count();
+    at = forgotten_.remove_block(at);
+  }
+}
+
+std::size_t DedupTable::waiting_changes() const {
+  return waiting_.size() + forgotten_.by_block().size();
+}
+
+Result<void> DedupTable::merge_waiting(qcow2::Allocator& allocator) {
+  clear_forgotten();
+  for (auto at = waiting_.by_block().begin(); at != waiting_.by_block().end();) {
+    const auto& [index, entries] = *at;
+    bool may_be_known = has_block(index);
+    bool has_room = !blocks_.wants_write_back() || (may_be_known && cached_block(index));
+    Result<void> merged;
+    if (has_room) merged = merge(index, entries, allocator);
+    if (!merged && merged.error().kind() == ErrorKind::corrupt) return merged;
+    if (has_room && (merged || !may_be_known))
+      at = waiting_.remove_block(at);
+    else
+      ++at;
+  }
+  return {};
+}
+
+Result<void> DedupTable::merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
+                               qcow2::Allocator& allocator) {
+  BLOCK_TRY_ASSIGN(Table * block, block_for_writing(index, allocator));
+  for (const auto& [slot, entry] : entries) {
+    HostCluster cluster = cluster_at(index, slot);
+    Entry former = load_entry(const_block(*block), slot);
+    if (!former.empty() && !(former.fingerprint == entry.fingerprint))
+      on_replaced_(cluster, former.fingerprint);
+    if (!(former == entry)) store(*block, cluster, entry);
+  }
+  return {};
+}
+
+Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocator& allocator) {
+  if (index >= l1_.size()) BLOCK_TRY(grow(index + 1, allocator));
+  blocks_.trim();
+  if (l1_[index] != 0) {
+    if (Table* cached = cached_block(index)) return cached;
+    if (Table* block = read_block(index)) return block;
+  }
+  BLOCK_TRY(allocate_blocks(index, allocator));
+  return cached_block(index);
+}
+
+std::uint64_t DedupTable::blocks_per_cluster() const {
+  return std::max<std::uint64_t>(1, cluster_size_.bytes() / hash_block_bytes);
+}
+
+// One hash block, or all those that share its cluster: so the L1 alone tells what a cluster is used
+// for.
+Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator) {
+  std::uint64_t clusters = std::max<std::uint64_t>(1, hash_block_bytes / cluster_size_.bytes());
+  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate_metadata(clusters));
+  // If the host has no space for it, that shows here, where hashes are lost and nothing else.
+  const std::vector<std::byte> empty(clusters << cluster_size_.bits());
+  Result<void> stored = file_.write(cluster_size_.start(place), std::span<const std::byte>(empty));
+  if (!stored) {
+    BLOCK_TRY(allocator.release_unused(place, clusters));
+    return stored;
+  }
+  std::uint64_t group = blocks_per_cluster();
+  std::uint64_t first = index / group * group;
+  for (std::uint64_t i = 0; i < group && first + i < l1_.size(); ++i) {
+    HostOffset offset = cluster_size_.start(place) + i * hash_block_bytes;
+    l1_[first + i] = offset.value();
+    blocks_.create(offset);
+  }
+  touch_l1(first, std::min<std::size_t>(first + group, l1_.size()));
+  return {};
+}
+
+void DedupTable::touch_l1(std::size_t begin, std::size_t end) {
+  dirty_begin_ = dirty_begin_ == dirty_end_ ? begin : std::min(dirty_begin_, begin);
+  dirty_end_ = std::max(dirty_end_, end);
+}
+
+// A larger L1 in a new place: the table first, then the header that names it. The old place is free
+// after that.
+Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& allocator) {
+  std::uint64_t per_cluster = cluster_size_.bytes() / table_entry_bytes;
+  std::uint64_t wanted = std::max<std::uint64_t>(min_entries, l1_.size() * 2);
+  std::uint64_t clusters = (wanted + per_cluster - 1) / per_cluster;
+  std::uint64_t entries = std::min<std::uint64_t>(clusters * per_cluster, max_table_entries);
+  if (min_entries > max_table_entries)
+    return Error(ErrorKind::no_space, "the dedup table has its largest size");
+  BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate_metadata(clusters));
+  std::vector<std::byte> bytes(clusters << cluster_size_.bits());
+  for (std::size_t i = 0; i < l1_.size(); ++i)
+    block::store_big_endian(bytes.data() + i * table_entry_bytes, l1_[i]);
+  HostOffset offset = cluster_size_.start(place);
+  Result<void> stored = file_.write(offset, std::span<const std::byte>(bytes));
+  if (stored) stored = file_.barrier();
+  if (stored) stored = store_place_(offset, static_cast<std::uint32_t>(entries));
+  if (!stored) {
+    BLOCK_TRY(allocator.release_unused(place, clusters));
+    return stored;
+  }
+  HostOffset old_offset = std::exchange(l1_offset_, offset);
+  std::size_t old_entries = l1_.size();
+  l1_.resize(entries);
+  if (old_entries == 0) return {};
+  return allocator.drop_references(cluster_size_.containing(old_offset),
+                                   cluster_size_.clusters_for(old_entries * table_entry_bytes));
+}
+
+bool DedupTable::wants_write_back() const {
+  return blocks_.wants_write_back() || waiting_.size() >= max_waiting ||
+         forgotten_.by_block().size() >= max_blocks_forgotten_in;
+}
+
+std::vector<TableWrite> DedupTable::begin_write_back() {
+  std::vector<TableWrite> writes = blocks_.begin_write_back();
+  if (dirty_begin_ == dirty_end_) return writes;
+  TableWrite l1{l1_offset_, dirty_begin_ * table_entry_bytes, {}};
+  l1.bytes.resize((dirty_end_ - dirty_begin_) * table_entry_bytes);
+  for (std::size_t i = dirty_begin_; i < dirty_end_; ++i)
+    block::store_big_endian(l1.bytes.data() + (i - dirty_begin_) * table_entry_bytes, l1_[i]);
+  dirty_begin_ = dirty_end_ = 0;
+  writes.push_back(std::move(l1));
+  return writes;
+}
+
+void DedupTable::end_write_back(const std::vector<TableWrite>& writes, bool written) {
+  blocks_.end_write_back(writes, written);
+  blocks_.trim();
+  if (written || writes.empty()) return;
+  dirty_begin_ = 0; // which pointers had changed is no longer known
+  dirty_end_ = l1_.size();
+}
+
+// All blocks that share its cluster go with it, because they are always in one cluster together.
+void DedupTable::lose_block(HostOffset place, const Error& why) {
+  auto found = std::ranges::find(l1_, place.value());
+  if (found == l1_.end()) return; // the table has moved
+  std::uint64_t index = static_cast<std::uint64_t>(found - l1_.begin());
+  on_lost_(index, why);
+  std::uint64_t first = index / blocks_per_cluster() * blocks_per_cluster();
+  std::uint64_t end = std::min<std::uint64_t>(first + blocks_per_cluster(), l1_.size());
+  for (std::uint64_t i = first; i < end; ++i) {
+    blocks_.forget(HostOffset(l1_[i]));
+    l1_[i] = 0;
+  }
+  touch_l1(first, end);
+}
+
+std::vector<DedupTable::Place> DedupTable::places() const {
+  std::vector<Place> all;
+  if (l1_.empty()) return all;
+  all.push_back({l1_offset_, l1_.size() * table_entry_bytes});
+  for (std::size_t i = 0; i < l1_.size(); ++i) {
+    if (l1_[i] == 0) continue;
+    HostOffset offset(l1_[i]);
+    // The others of a cluster stand behind the first; load() has seen to that.
+    bool shared = i % blocks_per_cluster() != 0;
+    if (shared) continue;
+    // Neighbours are one place: a large table has a million blocks, most of them in order.
+    Place& last = all.back();
+    if (offset == last.offset + last.bytes && cluster_size_.aligned(offset))
+      last.bytes += hash_block_bytes;
+    else
+      all.push_back({offset, hash_block_bytes});
+  }
+  return all;
+}
+
+std::uint64_t DedupTable::clusters() const {
+  std::uint64_t count = 0;
+  for (const Place& place : places())
+    count += cluster_size_.clusters_for(place.bytes);
+  return count;
+}
+
+} // namespace qcow2_dedup

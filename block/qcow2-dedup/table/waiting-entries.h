@@ -1,0 +1,75 @@
+// WaitingEntries: new entries of the dedup table whose hash block is not in memory, or does not
+// exist yet.
+//
+// They are kept by hash block, because they come in runs and leave block by block.
+#ifndef BLOCK_QCOW2_DEDUP_TABLE_WAITING_ENTRIES_H
+#define BLOCK_QCOW2_DEDUP_TABLE_WAITING_ENTRIES_H
+
+#include "block/qcow2-dedup/table/block-layout.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <ranges>
+#include <utility>
+#include <vector>
+
+namespace qcow2_dedup {
+
+// Not synchronised: the image's metadata lock guards it.
+class WaitingEntries {
+public:
+  struct Waiting {
+    std::size_t slot; // in the hash block
+    Entry entry;
+  };
+  using OfBlock = std::vector<Waiting>;             // ascending, never empty
+  using ByBlock = std::map<std::uint64_t, OfBlock>; // by the hash block's index
+
+  // The cluster's entry, or null. Valid until the next change.
+  const Entry* find(block::HostCluster cluster) const {
+    auto block = by_block_.find(block_index_of(cluster));
+    if (block == by_block_.end()) return nullptr;
+    auto at = place(block->second, slot_of(cluster));
+    return at != block->second.end() && at->slot == slot_of(cluster) ? &at->entry : nullptr;
+  }
+  // Puts another entry, which may be empty, in the place of the cluster's. Returns the former one,
+  // or nothing if the cluster has none.
+  std::optional<Entry> replace(block::HostCluster cluster, const Entry& entry) {
+    auto block = by_block_.find(block_index_of(cluster));
+    if (block == by_block_.end()) return std::nullopt;
+    auto at = place(block->second, slot_of(cluster));
+    if (at == block->second.end() || at->slot != slot_of(cluster)) return std::nullopt;
+    return std::exchange(at->entry, entry);
+  }
+  // The cluster has none yet.
+  void add(block::HostCluster cluster, const Entry& entry) {
+    OfBlock& block = by_block_[block_index_of(cluster)];
+    block.insert(place(block, slot_of(cluster)), Waiting{slot_of(cluster), entry});
+    ++size_;
+  }
+
+  std::size_t size() const { return size_; }
+
+  const ByBlock& by_block() const { return by_block_; }
+  // Removes the entries of a hash block; returns the block after it.
+  ByBlock::const_iterator remove_block(ByBlock::const_iterator block) {
+    size_ -= block->second.size();
+    return by_block_.erase(block);
+  }
+
+private:
+  // Where the slot stands or belongs: behind all others as a rule.
+  template <typename Block> // OfBlock, const or not
+  static std::ranges::iterator_t<Block> place(Block& block, std::size_t slot) {
+    if (block.empty() || block.back().slot < slot) return block.end();
+    return std::ranges::lower_bound(block, slot, {}, &Waiting::slot);
+  }
+
+  ByBlock by_block_;
+  std::size_t size_ = 0;
+};
+
+} // namespace qcow2_dedup
+
+#endif
