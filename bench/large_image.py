@@ -79,6 +79,7 @@ def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True, k
                                   Shuffled(owners, inverse=True) if shuffled else owners)
     if refcounts:
         write_refcounts(image, table_end, old_counts)
+    image.record_tables()
     return clusters
 
 

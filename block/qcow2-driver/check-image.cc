@@ -5,7 +5,6 @@
 #include "block/qcow2-dedup/feature.h"
 #include "block/qcow2-dedup/table/stored-header.h"
 #include "block/qcow2-dedup/table/table-check.h"
-#include "block/qcow2-dedup/table/witness.h"
 #include "block/qcow2/check/check.h"
 #include "block/qcow2/trim.h"
 
@@ -68,9 +67,8 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
   OpenImage& state = node.state<OpenImage>();
   BLOCK_TRY(expect_unused(node));
   if (request.deep) BLOCK_TRY(can_check_deep(state.header));
-  const bool repairs = request.repair_leaks || request.repair_errors;
   bool repaired = false;
-  if (repairs) {
+  if (request.repair_leaks || request.repair_errors) {
     BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
     BLOCK_TRY_ASSIGN(repaired, repair_extension(state, request));
   }
@@ -90,11 +88,6 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
   if (table) {
     state.extension = table->extension();
     report.data = table->data_figures(report);
-    // The repair has removed the digest, because it may change the tables.
-    if (repairs && report.corruptions == 0 && report.check_errors == 0) {
-      record_tables(state.host_file, state.header, *state.extension);
-      BLOCK_TRY(store_header(state.host_file, state.header, state.extension));
-    }
   }
   if (unknown_table) ++report.check_errors;
   if (repaired) ++report.corruptions_fixed;

@@ -107,12 +107,12 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state, bool lost_tail) {
     abandon_table(*state.extension);
     state.extension->lost_from = 0;
   } else if (state.extension && closed_cleanly && !lost_tail &&
-             tables_differ(state.host_file, header, *state.extension)) {
+             !tables_are_as_recorded(state.host_file, header, *state.extension)) {
     abandon_table(*state.extension);
-    node.emit(block::NodeEvent::warning,
-              "the image was changed outside deduplication after it was closed, or is damaged; its "
-              "dedup table is given up and made anew. 'dedup-img check -r leaks' frees what it "
-              "occupied");
+    node.emit(
+        block::NodeEvent::warning,
+        "the image is not as it was closed: another program changed it, or it is damaged. Its "
+        "dedup table is given up and made anew; 'dedup-img check -r leaks' frees its space");
   }
   // The last process may have ended because a flush failed. What is rebuilt from the page cache
   // must not rest on tables that never reached the disk.
@@ -137,11 +137,7 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state, bool lost_tail) {
                  "the image was not closed cleanly and cannot be repaired by itself")
         .with_hint("Run 'dedup-img check' on it to see what is wrong; it can be opened read-only.");
   state.mapping_incomplete = report.check_errors > 0;
-  if (table) {
-    state.extension = table->extension();
-    state.extension->data.reset();
-    if (!state.mapping_incomplete) state.extension->data = table->data_clusters(report);
-  }
+  if (table) state.extension = table->extension();
   return store_header(state.host_file, header, state.extension);
 }
 
@@ -210,7 +206,7 @@ bool OpenImage::file_is_as_closed() {
   const Header now = current_header();
   return !now.dirty() && table_is_current(now) &&
          missing_bytes(*extension, host_file.end().value()) == 0 &&
-         !tables_differ(host_file, now, *extension);
+         tables_are_as_recorded(host_file, now, *extension);
 }
 
 std::optional<block::DataFigures> OpenImage::data_figures() {

@@ -19,6 +19,11 @@ Result<void> Disk::load() {
     MutexGuard hold(image.metadata_mutex);
     const Header& header = image.header();
     BLOCK_TRY(mapping_.load(header.l1_offset, header.l1_entries, header.guest_size));
+    if (!node_.read_only())
+      if (Result<void> sound = mapping_.check_l1(); !sound)
+        return std::move(sound).error().with_hint(
+            "It can still be opened read-only; what the L2 table maps cannot be read. 'dedup-img "
+            "convert --salvage' copies the rest.");
     guest_size_ = header.guest_size;
   }
   image.add_mapping(&mapping_);

@@ -22,14 +22,23 @@ Result<void> Mapping::load(HostOffset l1_offset, std::uint32_t l1_entries,
   block::AlignedBuffer memory(std::size_t{l1_entries} * table_entry_bytes);
   if (Result<void> read = file_.read(l1_offset, memory.span()); !read)
     return std::move(read).error().context("L1 table");
-  for (std::size_t i = 0; i < l1_.size(); ++i) {
+  for (std::size_t i = 0; i < l1_.size(); ++i)
     l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
-    HostOffset table(l1_[i] & offset_mask);
-    if ((l1_[i] & l1_reserved_mask) != 0 || !cluster_size_.aligned(table) || table >= file_.end())
-      return Error(ErrorKind::corrupt, "L1 entry " + std::to_string(i) +
-                                           " does not name an L2 table within the image file");
-  }
   return {};
+}
+
+Result<void> Mapping::check_l1() const {
+  for (std::size_t i = 0; i < l1_.size(); ++i)
+    BLOCK_TRY(check_l1_entry(i));
+  return {};
+}
+
+Result<void> Mapping::check_l1_entry(std::size_t index) const {
+  HostOffset table(l1_[index] & offset_mask);
+  if ((l1_[index] & l1_reserved_mask) == 0 && cluster_size_.aligned(table) && table < file_.end())
+    return {};
+  return Error(ErrorKind::corrupt, "L1 entry " + std::to_string(index) +
+                                       " does not name an L2 table within the image file");
 }
 
 template <typename Holds>
@@ -47,6 +56,7 @@ std::pair<std::size_t, std::size_t> Mapping::group(std::size_t index, Holds hold
 Result<Table*> Mapping::l2_table(GuestCluster cluster) {
   std::size_t index = l1_index(cluster);
   HostOffset place(l1_[index] & offset_mask);
+  BLOCK_TRY(check_l1_entry(index));
   if (place == HostOffset()) return nullptr;
   if (tables_at_once_ > 1 && !l2_tables_.find(place)) read_ahead(index);
   auto table = l2_tables_.get(place);

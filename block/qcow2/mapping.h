@@ -25,9 +25,11 @@ public:
   Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator, ClusterSize cluster_size,
           std::size_t tables_at_once);
 
-  // Reads the L1 table. Errors: corrupt (an entry that names no cluster of the file), those of the
-  // read.
+  // Reads the L1 table. Errors: those of the read. An entry that names no cluster of the file is an
+  // error of each lookup that needs it.
   Result<void> load(HostOffset l1_offset, std::uint32_t l1_entries, std::uint64_t guest_size);
+  // For a writer, whose references must all be known. Errors: corrupt, if there is such an entry.
+  Result<void> check_l1() const;
 
   std::uint64_t guest_size() const { return guest_size_; }
   std::uint64_t guest_clusters() const { return cluster_size_.clusters_for(guest_size_); }
@@ -76,6 +78,7 @@ private:
   // once.
   template <typename Holds>
   std::pair<std::size_t, std::size_t> group(std::size_t index, Holds holds) const;
+  Result<void> check_l1_entry(std::size_t index) const;
   Result<void> check_entry(GuestCluster cluster, L2Entry entry) const;
   void touch_l1(std::size_t begin, std::size_t end);
 

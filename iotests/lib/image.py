@@ -12,6 +12,7 @@ usage: image.py header FILE                  every header field and extension
        image.py table-clusters FILE          host clusters that the dedup table occupies
        image.py table-entry FILE CLUSTER     place in the file of a host cluster's entry in the dedup table, in decimal
 """
+import hashlib
 import struct
 import sys
 
@@ -111,10 +112,16 @@ class Image:
         return next(offset for kind, offset, _ in self.extensions() if kind == DEDUP_EXTENSION)
 
     def place_dedup_table(self, offset, pointers):
-        """Names another L1 of the dedup table, with so many pointers. No clean end has recorded its tables."""
-        place = self.dedup_place()
-        self.write(place, struct.pack(">QI", offset, pointers))
-        self.write(place + 30, bytes(8))  # the tables digest
+        """Names another L1 of the dedup table, with so many pointers."""
+        self.write(self.dedup_place(), struct.pack(">QI", offset, pointers))
+
+    def record_tables(self):
+        """Enters the digest of the tables as they are, as a clean end does: otherwise a writer gives the dedup table up."""
+        dedup = self.dedup()
+        digest = hashlib.sha256(self.read(self.get("l1_table_offset"), 8 * self.get("l1_size")))
+        digest.update(self.read(self.get("refcount_table_offset"), self.get("refcount_table_clusters") << self.get("cluster_bits")))
+        digest.update(self.read(dedup["l1_offset"], 8 * dedup["l1_size"]))
+        self.write(self.dedup_place() + 30, digest.digest()[:8])
 
     def hash_blocks(self):
         """Host offsets of the hash blocks that exist."""

@@ -1,8 +1,6 @@
 // Making the base images, and finding their parts.
 #include "tests/fuzz/base-images.h"
 
-#include "tests/support/tables-digest.h"
-
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2-driver/driver.h"
@@ -118,9 +116,6 @@ BaseImage make(const Shape& shape) {
   if (shape.unclean) image.content = disk.content();
   require(disk.close(), "the base image closes");
   if (!shape.unclean) image.content = disk.content();
-  // So that a writer follows changed tables, instead of giving them up.
-  if (qcow2::decode_header(image.content)->find_extension(qcow2_dedup::extension_magic))
-    block::forget_tables_digest(image.content);
   find_parts(image);
   return image;
 }

@@ -3,6 +3,7 @@
 
 #include "tests/fuzz/guest-copy.h"
 #include "tests/fuzz/overlaps.h"
+#include "tests/support/tables-digest.h"
 
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2-driver/driver.h"
@@ -55,6 +56,8 @@ std::string content_of(std::size_t bytes, unsigned seed) {
 
 HostileImage::HostileImage(Bytes content, std::uint64_t capacity) {
   block::DriverRegistry::instance().add(qcow2_driver::driver);
+  // As a forger would, so that a writer follows the tables instead of giving them up.
+  block::record_tables_digest(content);
   file_ = block::MemoryFile::create("hostile", std::move(content));
   file_->set_capacity(capacity);
 }

@@ -227,16 +227,71 @@ TEST_F(CutShort, AFileOfADeviceThatCannotGrowIsNotWrittenTo) {
   EXPECT_FALSE(disk.try_open().ok());
 }
 
-TEST_F(CutShort, AnOlderImageWithoutTheLengthIsReadAsBefore) {
-  Content content = whole;
+// As when it was at the lost end of a file.
+TEST(LostL2Table, CostsWhatItMapsAndNoMore) {
+  for (bool dedup : {false, true}) {
+    SCOPED_TRACE(dedup);
+    DiskShape shape;
+    shape.dedup = dedup;
+    shape.guest_clusters = 1024; // two L2 tables
+    Qcow2Disk disk(shape);
+    disk.write(0, disk.pattern(1));
+    disk.flush();
+    disk.write(600, disk.pattern(2));
+    EXPECT_TRUE(succeeded(disk.close()));
+    disk.set_file64(disk.header().l1_offset.value() + 8, qcow2::bit(40) | qcow2::copied_flag);
+    const Content content = disk.file->content();
+    disk.open({{"read-only", "on"}});
+    EXPECT_TRUE(disk.holds(0, disk.pattern(1)));
+    EXPECT_TRUE(succeeded(disk.node().get_info()));
+    std::string buffer(disk.cluster_bytes(), '\0');
+    for (std::uint64_t guest : {600, 700})
+      EXPECT_EQ(kind_of(disk.node().co_readv(guest * disk.cluster_bytes(),
+                                             block::IoVector(buffer.data(), buffer.size()))),
+                block::ErrorKind::corrupt);
+    EXPECT_TRUE(disk.holds(0, disk.pattern(1)));
+    EXPECT_TRUE(succeeded(disk.close()));
+    EXPECT_TRUE(disk.file->content() == content);
+    EXPECT_EQ(kind_of(disk.try_open()), block::ErrorKind::corrupt);
+  }
+}
+
+// A pointer that names guest data would do no harm, whatever the data ends in.
+TEST(DamagedOutside, ATableThatNoCleanEndRecordedIsGivenUp) {
+  Qcow2Disk disk(usual.shape(), closed_image());
+  Content content = disk.file->content();
   Extension extension = extension_of(disk);
+  const std::uint64_t table = extension.table_offset.value();
   extension.file_end = extension.tables_digest = 0;
   set_extension(content, extension);
   disk.file->set_content(content);
+  const std::uint64_t data = disk.l2_entry(0) & qcow2::offset_mask;
+  disk.set_file64(table, data);
   disk.open();
-  EXPECT_TRUE(disk.counters().table_trusted);
+  disk.wait_for_scan();
   disk.write(usual.fresh(), content_of(disk, 3));
-  EXPECT_EQ(disk.host_of(usual.fresh()), disk.host_of(3));
+  EXPECT_EQ(disk.host_of(usual.fresh()), disk.host_of(3)); // the scan has found it
+  for (std::uint64_t guest = 0; guest < usual.old; ++guest)
+    EXPECT_TRUE(disk.holds(guest, content_of(disk, guest))) << guest;
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_NE(extension_of(disk).table_offset.value(), table);
+  EXPECT_NE(extension_of(disk).tables_digest, 0u);
+  disk.expect_consistent();
+}
+
+TEST(DamagedOutside, ARepairAtOpenRecordsTheTablesThatItLeaves) {
+  Qcow2Disk disk(usual.shape());
+  disk.write(0, disk.pattern(1));
+  disk.reopen();
+  disk.write(1, disk.pattern(2));
+  disk.flush();
+  disk.kill();
+  disk.open(); // repairs
+  disk.kill(); // before it changes anything
+  const std::uint64_t table = extension_of(disk).table_offset.value();
+  ASSERT_NE(table, 0u);
+  disk.open();
+  EXPECT_EQ(extension_of(disk).table_offset.value(), table);
 }
 
 TEST(DamagedOutside, WhatIsMarkedInUseIsComparedBeforeItIsShared) {

@@ -116,6 +116,25 @@ TEST_F(Figures, GoOnAfterAnUncleanEnd) {
   expect_in_file();
 }
 
+TEST_F(Figures, AreCountedByARepair) {
+  for (block::Repair what : {block::Repair::all, block::Repair::leaks}) {
+    SCOPED_TRACE(static_cast<int>(what));
+    disk.write(0, a + a + b);
+    disk.flush();
+    disk.discard(0, 12);
+    disk.write(10, a + c);
+    disk.flush();
+    disk.kill();
+    // Which repair is enough depends on what was in memory.
+    if (disk.repair(what).report.corruptions == 0) expect_in_file();
+    disk.open();
+    expect_now(2, 2);
+    close();
+    expect_in_file();
+    disk.open();
+  }
+}
+
 TEST_F(Figures, GoOnAfterAnotherProgramHasWritten) {
   disk.write(0, a + a + b);
   close();

@@ -88,7 +88,6 @@ protected:
   ForgedLargeClusters() {
     disk.write(0, a);
     EXPECT_TRUE(succeeded(disk.close()));
-    disk.forget_tables_digest();
     const qcow2::Header header = disk.header();
     table = decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
                 .value()
@@ -103,6 +102,7 @@ protected:
   std::uint64_t entry(std::size_t index) const { return disk.file64(table + index * 8); }
   void set_entry(std::size_t index, std::uint64_t value) {
     disk.set_file64(table + index * 8, value);
+    disk.record_tables_digest();
   }
   // The table is given up, which costs no service.
   void expect_given_up() {

@@ -129,13 +129,13 @@ void enlarge_table(Qcow2Disk& disk, std::uint32_t blocks) {
       decode_extension(header.find_extension(extension_magic)->data, header.cluster_size()).value();
   extension.table_offset = block::HostOffset(table);
   extension.table_entries = blocks;
-  extension.tables_digest = 0;
   auto bytes = encode_extension(extension);
   header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
   std::vector<std::byte> cluster =
       header.encode_over(std::span(content).first(disk.cluster_bytes())).value();
   std::copy(cluster.begin(), cluster.end(), content.begin());
   disk.file->set_content(std::move(content));
+  disk.record_tables_digest();
 }
 
 TEST(OpenHuge, ACloseDoesNotWaitForTheWholeIndex) {

@@ -162,9 +162,9 @@ void Qcow2Disk::set_file64(std::uint64_t offset, std::uint64_t value) {
   file->set_content(std::move(content));
 }
 
-void Qcow2Disk::forget_tables_digest() {
+void Qcow2Disk::record_tables_digest() {
   std::vector<std::byte> content = file->content();
-  block::forget_tables_digest(content);
+  block::record_tables_digest(content);
   file->set_content(std::move(content));
 }
 

@@ -102,7 +102,7 @@ public:
   std::uint64_t file64(std::uint64_t offset) const;
   void set_file64(std::uint64_t offset, std::uint64_t value);
   // See there; for the closed image.
-  void forget_tables_digest();
+  void record_tables_digest();
   // 0 if there is no L2 table.
   std::uint64_t l2_entry(std::uint64_t guest) const;
   // Where that L2 entry stands in the file.

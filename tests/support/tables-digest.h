@@ -1,4 +1,4 @@
-// Images of which no clean end recorded the tables.
+// The digest that vouches for an image's tables.
 #ifndef TESTS_SUPPORT_TABLES_DIGEST_H
 #define TESTS_SUPPORT_TABLES_DIGEST_H
 
@@ -7,9 +7,10 @@
 
 namespace block {
 
-// Removes the tables digest from a dedup image's header extension. A writer then believes what a
-// test changes in the tables, as it believes a forger who records the digest of what he made.
-void forget_tables_digest(std::vector<std::byte>& image);
+// Records the tables that a dedup image has now in its header extension, as a clean end does. So a
+// writer believes what a test has changed in them, as it believes a forger. Any other content is
+// left as it is.
+void record_tables_digest(std::vector<std::byte>& image);
 
 } // namespace block
 

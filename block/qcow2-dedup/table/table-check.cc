@@ -103,7 +103,6 @@ Result<void> TableCheck::check_file(const qcow2::References& references,
     extension_ = found;
     return {};
   }
-  extension_.tables_digest = 0;
   if (extension_ == found) return {};
   return store_header(file_, header_, extension_);
 }
@@ -118,6 +117,7 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
     // are. Once "dirty" is cleared, nothing else in the header shows that.
     extension_.set_scan_mark(0);
     clear_witness(extension_);
+    extension_.data.reset();
     BLOCK_TRY(store_header(file_, header_, extension_));
   }
   if (extension_.table_offset == HostOffset()) return {};
@@ -274,6 +274,12 @@ Result<bool> TableCheck::finish(const qcow2::References& references, qcow2::Chec
   if (wrong_entries_ > 0)
     report(std::to_string(wrong_entries_) + " entries of the dedup table do not fit their clusters",
            repairs_, findings, qcow2::CheckFindings::About::lag);
+  const block::CheckReport& left = findings.report();
+  if (repairs_ && left.corruptions == 0 && left.check_errors == 0) {
+    extension_.data = data_clusters(left);
+    record_tables(file_, header_, extension_);
+    BLOCK_TRY(store_header(file_, header_, extension_));
+  }
   return false;
 }
 

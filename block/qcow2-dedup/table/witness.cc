@@ -58,10 +58,12 @@ std::uint64_t missing_bytes(const Extension& extension, std::uint64_t file_bytes
   return extension.file_end > file_bytes ? extension.file_end - file_bytes : 0;
 }
 
-bool tables_differ(qcow2::HostFile& file, const qcow2::Header& header, const Extension& extension) {
+bool tables_are_as_recorded(qcow2::HostFile& file, const qcow2::Header& header,
+                            const Extension& extension) {
+  if (extension.table_offset == HostOffset()) return true;
   if (extension.tables_digest == 0) return false;
   Result<std::uint64_t> digest = tables_digest(file, header, extension);
-  return digest && *digest != extension.tables_digest;
+  return !digest || *digest == extension.tables_digest;
 }
 
 } // namespace qcow2_dedup

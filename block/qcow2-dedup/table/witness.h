@@ -20,10 +20,12 @@ void clear_witness(Extension& extension);
 // of a table that is current; any other says nothing of the file.
 std::uint64_t missing_bytes(const Extension& extension, std::uint64_t file_bytes);
 
-// Whether the tables that lead to all others are not those of the last clean end: another program
-// has changed the image, or they are damaged. False if that is not recorded, or if they cannot be
-// read: whoever needs them reports that. For an image that was closed cleanly.
-bool tables_differ(qcow2::HostFile& file, const qcow2::Header& header, const Extension& extension);
+// Whether the tables that lead to all others are those of the last clean end, or there is no dedup
+// table. If not, another program has changed the image, or it is damaged, and the dedup table may
+// lead to guest data. Tables that cannot be read are left to whoever needs them. For an image that
+// was closed cleanly.
+bool tables_are_as_recorded(qcow2::HostFile& file, const qcow2::Header& header,
+                            const Extension& extension);
 
 } // namespace qcow2_dedup
 
