@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <glib.h>
 
 namespace monitor {
@@ -32,12 +33,18 @@ Result<void> write_id(const Descriptor& file) {
 Result<std::unique_ptr<MadeFile>> made_file(const std::string& path, const Descriptor& file) {
   struct stat facts;
   if (fstat(file.get(), &facts) != 0) return Error::from_errno(errno, "Cannot read pid file");
+  if (!S_ISREG(facts.st_mode)) // /dev/null, for example, which must not be removed at the end
+    return Error(block::ErrorKind::invalid_argument, "pid file is not a regular file");
   return std::make_unique<MadeFile>(path, facts);
 }
 
 } // namespace
 
-Result<PidFile> PidFile::create(const std::string& path) {
+Result<PidFile> PidFile::create(const std::string& name) {
+  // The file at the end of a link is the one to be removed.
+  std::error_code failure;
+  const std::filesystem::path target = std::filesystem::canonical(name, failure);
+  const std::string path = failure ? name : target.string();
   while (true) {
     Descriptor file(open(path.c_str(), O_RDWR | O_CLOEXEC));
     if (file.get() < 0 && errno == ENOENT) return create_new(path);

@@ -16,9 +16,10 @@ namespace monitor {
 class PidFile {
 public:
   // Writes the id of this process. A new file appears with its content. The file of a process that
-  // has ended is taken over. Errors: busy (a running daemon holds the lock), exists (another
-  // process made the file at this moment), those of the system.
-  static block::Result<PidFile> create(const std::string& path);
+  // has ended is taken over; through a link, the file that the link leads to. Errors: busy (a
+  // running daemon holds the lock), exists (another process made the file at this moment),
+  // invalid_argument (not a regular file), those of the system.
+  static block::Result<PidFile> create(const std::string& name);
 
 private:
   PidFile(block::Descriptor file, std::unique_ptr<MadeFile> made)

@@ -100,6 +100,27 @@ class Start(DaemonTest):
         self.assertFalse(os.path.exists("second.sock"))
         self.stop(first)
 
+    def test_a_pid_file_that_is_no_regular_file_is_refused_and_stays(self):
+        self.make_disk()
+        os.mkfifo("fifo")
+        said = self.start_fails(disk(), "--pidfile=fifo")
+        self.assertIn("--pidfile", said)
+        self.assertIn("pid file is not a regular file", said)
+        self.assertTrue(os.path.exists("fifo"))
+
+    def test_a_link_to_a_pid_file_stays(self):
+        self.make_disk()
+        pathlib.Path("old.pid").write_text("1\n")
+        os.symlink("old.pid", "link.pid")
+        daemon = self.start(disk(), "--pidfile=link.pid", *QMP)
+        deadline = time.monotonic() + 10
+        while pathlib.Path("old.pid").read_text() == "1\n" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(pathlib.Path("old.pid").read_text(), f"{daemon.pid}\n")
+        self.stop(daemon)
+        self.assertTrue(os.path.islink("link.pid"))
+        self.assertFalse(os.path.exists("old.pid"))
+
     def test_the_pid_file_of_a_dead_daemon_is_taken_over(self):
         self.make_disk()
         first = self.start(disk(), *QMP)

@@ -385,6 +385,25 @@ TEST(DamagedOutside, TablesThatAreNotThoseOfTheCloseCostTheDedupTable) {
   }
 }
 
+// Another program has overwritten a cluster in place and made a table; its header is lost.
+TEST(DamagedOutside, ARepairVouchesForNoTableThatIsNotAsClosed) {
+  Qcow2Disk disk(usual.shape(), closed_image());
+  Content content = disk.file->content();
+  content[(disk.l2_entry(3) & qcow2::offset_mask) + 7] ^= std::byte{1};
+  for (block::Repair what : {block::Repair::leaks, block::Repair::all}) {
+    SCOPED_TRACE(static_cast<int>(what));
+    disk.file->set_content(content);
+    const std::uint64_t l1 = disk.header().l1_offset.value();
+    disk.set_file64(l1, disk.file64(l1) ^ qcow2::copied_flag);
+    (void)disk.repair(what);
+    disk.open();
+    disk.wait_for_index();
+    disk.write(usual.fresh(), content_of(disk, 3));
+    EXPECT_TRUE(disk.holds(usual.fresh(), content_of(disk, 3)));
+    EXPECT_TRUE(succeeded(disk.close()));
+  }
+}
+
 TEST(DamagedOutside, ARepairRecordsTheTablesThatItLeaves) {
   Qcow2Disk disk(usual.shape(), closed_image());
   const std::uint64_t digest = extension_of(disk).tables_digest;

@@ -111,6 +111,8 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
                                         qcow2::CheckFindings& findings) {
   // Repairing leaks changes refcounts, too, and what becomes of an entry costs no data.
   repairs_ = findings.repairs();
+  const bool as_closed =
+      !header_.dirty() && missing_bytes(extension_, references.file_bytes()) == 0;
   BLOCK_TRY(check_file(references, findings));
   if (repairs_ && header_.dirty()) {
     // The last writes before the unclean end may lack entries, and the witness is older than they
@@ -121,6 +123,12 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
     BLOCK_TRY(store_header(file_, header_, extension_));
   }
   if (extension_.table_offset == HostOffset()) return {};
+  // As at open: entries of clusters that another program has overwritten look like any other, and a
+  // repair would record the tables as they are.
+  if (as_closed && !tables_are_as_recorded(file_, header_, extension_)) {
+    if (repairs_) return drop_table("the image is not as it was closed", findings);
+    findings.note("The image is not as it was closed: its dedup table will be made anew");
+  }
   Result<void> loaded = table_.load(extension_);
   usable_ = loaded && claim_all(references);
   if (!usable_)
