@@ -118,7 +118,8 @@ class Start(DaemonTest):
         while pathlib.Path("old.pid").read_text() != f"{daemon.pid}\n":
             self.assertLess(time.monotonic(), deadline, "the daemon does not write its id")
             time.sleep(0.01)
-        self.stop(daemon)
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(30), 0)
         self.assertTrue(os.path.islink("link.pid"))
         self.assertFalse(os.path.exists("old.pid"))
 
