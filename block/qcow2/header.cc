@@ -2,6 +2,7 @@
 #include "block/qcow2/header.h"
 
 #include "block/util/big-endian.h"
+#include "block/util/sector.h"
 
 #include <algorithm>
 #include <cstring>
@@ -248,6 +249,12 @@ std::string Header::feature_name(FeatureKind kind, unsigned bit_number) const {
 }
 
 Result<std::vector<std::byte>> Header::encode() const {
+  BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, encode_content());
+  bytes.resize(cluster_size().bytes());
+  return bytes;
+}
+
+Result<std::vector<std::byte>> Header::encode_content() const {
   std::vector<std::byte> bytes(header_length_v3);
   std::byte* at = bytes.data();
   store_big_endian(at, magic);
@@ -290,7 +297,6 @@ Result<std::vector<std::byte>> Header::encode() const {
     return Error(ErrorKind::no_space, "the header with its extensions does not fit into one "
                                       "cluster of " +
                                           std::to_string(cluster_size().bytes()) + " bytes");
-  bytes.resize(cluster_size().bytes());
   return bytes;
 }
 
@@ -299,11 +305,20 @@ Result<std::vector<std::byte>> Header::encode_over(std::span<const std::byte> st
   auto same_shape = [](const Extension& a, const Extension& b) {
     return a.type == b.type && a.data.size() == b.data.size();
   };
-  if (!former || former->backing_file != backing_file ||
-      former->additional_fields != additional_fields ||
+  if (!former) return encode();
+  if (former->backing_file != backing_file || former->additional_fields != additional_fields ||
       !std::equal(extensions.begin(), extensions.end(), former->extensions.begin(),
-                  former->extensions.end(), same_shape))
-    return encode();
+                  former->extensions.end(), same_shape)) {
+    BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, encode_content());
+    // What lies in the sectors behind is not read any more. It stays for the former header, of
+    // which a power cut may leave the first sector.
+    constexpr std::size_t sector = block::sector_bytes;
+    bytes.resize((bytes.size() + sector - 1) / sector * sector);
+    if (bytes.size() < stored.size())
+      bytes.insert(bytes.end(), stored.begin() + static_cast<std::ptrdiff_t>(bytes.size()),
+                   stored.end());
+    return bytes;
+  }
   BLOCK_TRY_ASSIGN(std::vector<std::byte> fresh, encode());
   std::vector<std::byte> bytes(stored.begin(), stored.end());
   auto take_over = [&](std::size_t from, std::size_t to) {

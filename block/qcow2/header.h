@@ -76,8 +76,13 @@ struct Header {
   Result<std::vector<std::byte>> encode() const;
   // The same laid out as in `stored`, the header cluster in the file, as far as only fields and
   // contents of extensions differ from it: so a small change stays within the sector where it is
-  // made, whoever wrote the header.
+  // made, whoever wrote the header. Laid out anew, it leaves the sectors behind its end as they
+  // are.
   Result<std::vector<std::byte>> encode_over(std::span<const std::byte> stored) const;
+
+private:
+  // Without the rest of the cluster.
+  Result<std::vector<std::byte>> encode_content() const;
 };
 
 // Whether the bytes begin with qcow2's magic number.

@@ -127,6 +127,20 @@ TEST_F(HeaderTest, AFieldChangesWithoutMovingWhatAnotherProgramLaidOut) {
   EXPECT_EQ(changed.encode_over(stored).value(), expected);
 }
 
+TEST_F(HeaderTest, WhatLiesBehindANewLayoutStays) {
+  header.backing_file = "base";
+  header.set_extension(0x12345678, std::vector<std::byte>(500));
+  std::vector<std::byte> stored = encoded();
+  ASSERT_GT(block::load_big_endian<std::uint64_t>(&stored[8]), 512u);
+  Header shorter = header;
+  shorter.set_extension(0x12345678, bytes_of("short"));
+  std::vector<std::byte> bytes = shorter.encode_over(stored).value();
+  EXPECT_EQ(decoded(bytes).backing_file, "base");
+  EXPECT_TRUE(std::equal(bytes.begin() + 512, bytes.end(), stored.begin() + 512, stored.end()));
+  std::copy_n(stored.begin(), 512, bytes.begin()); // a power cut
+  EXPECT_EQ(decoded(bytes).backing_file, "base");
+}
+
 TEST_F(HeaderTest, AnotherShapeIsLaidOutAnew) {
   header.set_extension(0x12345678, bytes_of("other"));
   std::vector<std::byte> stored = encoded();

@@ -1,9 +1,11 @@
 // Header, refcounts, L1 and L2 tables, dedup table; then clusters of data that are a hole.
 #include "tests/support/aged-image.h"
 
+#include "tests/support/nodes.h"
+
 #include "block/qcow2-dedup/table/block-layout.h"
-#include "block/qcow2-dedup/table/extension.h"
-#include "block/qcow2/header.h"
+#include "block/qcow2-dedup/table/stored-header.h"
+#include "block/qcow2-dedup/table/witness.h"
 #include "block/util/big-endian.h"
 
 #include <algorithm>
@@ -107,6 +109,23 @@ std::vector<std::uint64_t> places(std::uint64_t first, std::uint64_t number,
 
 } // namespace
 
+namespace {
+
+void record_tables_in(const std::string& path) {
+  Graph graph;
+  std::shared_ptr<Node> node = open(graph, {{"driver", "file"}, {"filename", path}});
+  qcow2::HostFile file(*node);
+  qcow2::Header header = qcow2::read_header(file).value();
+  std::optional<qcow2_dedup::Extension> extension =
+      qcow2_dedup::decode_extension(header.find_extension(qcow2_dedup::extension_magic)->data,
+                                    header.cluster_size())
+          .value();
+  qcow2_dedup::record_tables(file, header, *extension);
+  EXPECT_TRUE(succeeded(qcow2_dedup::store_header(file, header, extension)));
+}
+
+} // namespace
+
 void make_aged_image(const std::string& path, const AgedImage& shape) {
   Layout at(shape.guest_clusters);
   std::vector<std::uint64_t> guest_of(shape.guest_clusters); // by host cluster, from at.data on
@@ -137,6 +156,7 @@ void make_aged_image(const std::string& path, const AgedImage& shape) {
       at.dedup_l1, places(at.hash_blocks, at.hash_block_count, hash_block_bytes / cluster, 0));
   file.put(at.hash_blocks, blocks);
   file.set_end(at.end);
+  record_tables_in(path);
 }
 
 } // namespace block

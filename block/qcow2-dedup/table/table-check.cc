@@ -59,7 +59,6 @@ Result<bool> TableCheck::give_up_metadata(qcow2::References& references,
   if (!usable_) return false;
   BLOCK_TRY(drop_table("the repair needs its space", findings));
   release(table_.places(), references);
-  dropped_when_counted_ = false;
   return true;
 }
 

@@ -225,11 +225,12 @@ Result<void> StoredRefcounts::add_blocks(std::span<const NewBlock> blocks) {
     table_[added.index] = cluster_size_.start(added.place).value();
     states_[added.index] = BlockState::sound;
     HostCluster first = first_of(added.index);
-    references_.counts().for_each(first, first + clusters_per_block_,
-                                  [&](HostCluster cluster, std::uint64_t) {
-                                    if (differing_.get(cluster) != 0) ++mended;
-                                    differing_.set(cluster, 0);
-                                  });
+    std::vector<HostCluster> right; // those of metadata that was given up are free now
+    differing_.for_each(first, first + clusters_per_block_,
+                        [&](HostCluster cluster, std::uint64_t) { right.push_back(cluster); });
+    for (HostCluster cluster : right)
+      differing_.set(cluster, 0);
+    mended += right.size();
   }
   findings_.corruptions_repaired(mended);
   damaged_ = has_low_refcounts_ = has_zero_refcounts_ = false;

@@ -119,7 +119,8 @@ TEST_F(FullHost, ABlockThatIsMissingIsAddedIfNoMoreIsFree) {
 // Metadata that the image can do without.
 class Hint : public CheckClient {
 public:
-  Hint(HostOffset offset, std::uint64_t bytes) : offset_(offset), bytes_(bytes) {}
+  Hint(HostOffset offset, std::uint64_t bytes, std::uint64_t cluster_bytes = 65536)
+      : offset_(offset), bytes_(bytes), cluster_bytes_(cluster_bytes) {}
 
   Result<void> claim_metadata(References& references, CheckFindings&) override {
     EXPECT_TRUE(references.claim(offset_, bytes_));
@@ -127,8 +128,8 @@ public:
   }
   Result<bool> give_up_metadata(References& references, CheckFindings&) override {
     ++asked;
-    for (std::uint64_t at = 0; at < bytes_; at += 65536)
-      references.remove_metadata(HostCluster((offset_.value() + at) / 65536));
+    for (std::uint64_t at = 0; at < bytes_; at += cluster_bytes_)
+      references.remove_metadata(HostCluster((offset_.value() + at) / cluster_bytes_));
     return true;
   }
   void data_reference(GuestOffset, HostCluster, std::uint64_t) override {}
@@ -141,12 +142,27 @@ public:
 private:
   HostOffset offset_;
   std::uint64_t bytes_;
+  std::uint64_t cluster_bytes_;
 };
 
 TEST_F(FullHost, TheClientGivesItsClustersUpIfNoneIsFree) {
   add_free_clusters(3);
   image.set_refcount_table_entry(0, unaligned_entry);
   Hint hint(HostOffset(image.offset(last() - 3)), 3 * 65536);
+  expect_repaired(&hint);
+  EXPECT_EQ(hint.asked, 1);
+}
+
+// The clusters that it gives up were found wrong, too, because the block that counts them is
+// missing.
+TEST_F(FullHost, WhatTheClientGivesUpIsNoDamageThatIsLeft) {
+  image = CheckImage(
+      {.cluster_bits = 12, .refcount_order = 6, .guest_clusters = 512, .data_clusters = 506});
+  image.set_full();
+  image.bytes().resize(image.offset(516));
+  image.set_l2_entry(506, image.offset(511) | copied_flag);
+  image.set_l2_entry(507, image.offset(512) | copied_flag);
+  Hint hint(HostOffset(image.offset(513)), 3 * 4096, 4096);
   expect_repaired(&hint);
   EXPECT_EQ(hint.asked, 1);
 }
