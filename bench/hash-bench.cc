@@ -1,5 +1,5 @@
 // SHA-256 of clusters by GnuTLS, by nettle, by a bare loop of the library that takes several at
-// once, and by the Hasher, side by side: docs/decisions/hash-library.md.
+// once, and by the Hasher, side by side: docs/developer/decisions/hash-library.md.
 //
 // usage: hash-bench [CLUSTER_BYTES [ROUNDS]]
 //

@@ -1,4 +1,4 @@
-// Memory and time of the fingerprint index at uniform load: docs/decisions/index.md.
+// Memory and time of the fingerprint index at uniform load: docs/developer/decisions/index.md.
 //
 // usage: index-bench [ENTRIES]
 #include "block/dedup/index.h"

@@ -1,4 +1,4 @@
-// The decisions of deduplication, counted. docs/counters.md explains them to users.
+// The decisions of deduplication, counted. docs/user/counters.md explains them to users.
 #ifndef BLOCK_DEDUP_COUNTERS_H
 #define BLOCK_DEDUP_COUNTERS_H
 

@@ -6,7 +6,7 @@
 
 namespace qcow2_driver {
 
-// Node options beside the generic ones; docs/options.md says when to change them:
+// Node options beside the generic ones; docs/user/options.md says when to change them:
 //   l2-cache-size        bytes of L2 tables kept in memory, default 32M
 //   refcount-cache-size  bytes of refcount blocks kept in memory, default 8M
 //   pass-discard-request on|off: give the space of what the guest discards or zeroes back to the

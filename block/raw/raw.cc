@@ -1,6 +1,6 @@
 // The raw format driver: passes every request to child "file", moved by the option "offset".
 //
-// This is the smallest complete format driver and the one to copy; docs/drivers.md walks through
+// This is the smallest complete format driver and the one to copy; docs/developer/drivers.md walks through
 // it.
 #include "block/raw/raw.h"
 

@@ -1,5 +1,5 @@
 // The state in which a program of this project runs, whatever its caller left it: standard
-// descriptors, signals, resource limits. docs/signals-and-limits.md says why each is as it is.
+// descriptors, signals, resource limits. docs/user/signals-and-limits.md says why each is as it is.
 #ifndef BLOCK_UTIL_PROCESS_H
 #define BLOCK_UTIL_PROCESS_H
 

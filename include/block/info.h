@@ -126,7 +126,7 @@ struct DedupScan {
   std::string error;             // why it ended before the disk's end; empty = it did not
 };
 
-// Counters are since open unless they say otherwise. docs/counters.md tells which decision each one
+// Counters are since open unless they say otherwise. docs/user/counters.md tells which decision each one
 // counts.
 struct DedupInfo {
   DedupStatus status = DedupStatus::running;

@@ -1,6 +1,6 @@
 """Reads schema files and refuses what is not a complete, documented schema.
 
-A file is a JSON object: "title", "doc" and "definitions". docs/qapi.md describes the form. This module checks each
+A file is a JSON object: "title", "doc" and "definitions". docs/developer/qapi.md describes the form. This module checks each
 definition by itself; resolver.py checks what definitions say about each other.
 """
 

@@ -1,5 +1,5 @@
 // A whole driver written from include/ alone: a format that keeps every byte of the disk in its
-// file exclusive-or a key. docs/drivers.md explains it piece by piece.
+// file exclusive-or a key. docs/developer/drivers.md explains it piece by piece.
 #include "block/module.h"
 #include "block/node.h"
 

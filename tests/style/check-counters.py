@@ -12,13 +12,13 @@ import sys
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     counters = re.findall(r"^  Counter (\w+);", (root / "block/dedup/counters.h").read_text(), re.MULTILINE)
-    rows = re.findall(r"^\| `(\w+)` \| .{10,} \|$", (root / "docs/counters.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| .{10,} \|$", (root / "docs/user/counters.md").read_text(), re.MULTILINE)
     schema = json.loads((root / "qapi/schema/dedup.json").read_text())
     shapes = schema if isinstance(schema, list) else next(v for v in schema.values() if isinstance(v, list))
     shown = {member["name"] for shape in shapes if shape["name"] == "DedupInfo" for member in shape["members"]}
     sources = "\n".join(path.read_text() for path in sorted((root / "block").rglob("*.cc")) +
                         sorted((root / "block").rglob("*.h")))
-    findings = [f"docs/counters.md: {name} is not explained" for name in counters if name not in rows]
+    findings = [f"docs/user/counters.md: {name} is not explained" for name in counters if name not in rows]
     findings += [f"qapi/schema/dedup.json: {name} is not shown" for name in counters if name.replace("_", "-") not in shown]
     for name in counters:
         places = len(re.findall(rf"\b{name}\.add\(", sources))

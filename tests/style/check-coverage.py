@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks docs/seeds-coverage.md: every row is there, in order, and every test that it names exists.
+"""Checks docs/developer/seeds-coverage.md: every row is there, in order, and every test that it names exists.
 
 usage: check-coverage.py PROJECT-ROOT
 """
@@ -13,7 +13,7 @@ COMMANDS = {"./dev bench", "./dev test --clang"}
 
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
-    text = (root / "docs/seeds-coverage.md").read_text()
+    text = (root / "docs/developer/seeds-coverage.md").read_text()
     cases = {match.groups() for path in (root / "tests").rglob("*.cc")
              for match in re.finditer(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", path.read_text(), re.MULTILINE)}
     suites = {suite for suite, _ in cases}
