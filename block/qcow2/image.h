@@ -68,7 +68,8 @@ struct ImageSettings {
 //   1. Disk::requests           guest ranges of requests in flight
 //   2. write_back_mutex_        one write-back at a time; held over its I/O
 //   3. metadata_mutex           everything below; never held over data I/O. What is read and
-//                               written under it all the same, and why, says docs/developer/concurrency.md.
+//                               written under it all the same, and why, says
+//                               docs/developer/concurrency.md.
 class Image {
 public:
   // `file` outlives the image. The header has been decoded and found supported.

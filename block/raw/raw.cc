@@ -1,7 +1,7 @@
 // The raw format driver: passes every request to child "file", moved by the option "offset".
 //
-// This is the smallest complete format driver and the one to copy; docs/developer/drivers.md walks through
-// it.
+// This is the smallest complete format driver and the one to copy; docs/developer/drivers.md walks
+// through it.
 #include "block/raw/raw.h"
 
 #include "block/node.h"
