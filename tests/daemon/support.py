@@ -12,9 +12,10 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "iotests" / "lib"))
-from nbd_client import NbdClient  # noqa: E402,F401
+import nbd_client  # noqa: E402
 from qmp import QmpClient, QmpError  # noqa: E402,F401
 
+NbdClient = nbd_client.NbdClient  # for the tests, which import all they need from here
 BUILD = pathlib.Path(os.environ["BUILD_DIR"])
 DAEMON = BUILD / "bin" / "dedup-storage-daemon"
 PLUGIN = BUILD / "block" / "nbdkit-qcow2-dedup-plugin.so"
