@@ -122,16 +122,19 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
     BLOCK_TRY(store_header(file_, header_, extension_));
   }
   if (extension_.table_offset == HostOffset()) return {};
+  Result<void> loaded = table_.load(extension_);
+  if (!loaded || !claim_all(references))
+    return drop_table(loaded ? "it overlaps other clusters" : loaded.error().message(), findings);
   // As at open: entries of clusters that another program has overwritten look like any other, and a
   // repair would record the tables as they are.
   if (as_closed && !tables_are_as_recorded(file_, header_, extension_)) {
-    if (repairs_) return drop_table("the image is not as it was closed", findings);
+    if (repairs_) {
+      release(table_.places(), references);
+      return drop_table("the image is not as it was closed", findings);
+    }
     findings.note("The image is not as it was closed: its dedup table will be made anew");
   }
-  Result<void> loaded = table_.load(extension_);
-  usable_ = loaded && claim_all(references);
-  if (!usable_)
-    return drop_table(loaded ? "it overlaps other clusters" : loaded.error().message(), findings);
+  usable_ = true;
   owners_ = SingleOwners(table_.block_count(), owners_bytes_);
   return {};
 }
