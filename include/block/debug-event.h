@@ -1,8 +1,8 @@
-// Events inside a format driver. It tells them to its child "file", where the filter blkdebug fails
-// a request then, or holds it.
+// Events inside a format driver. The driver reports each event to its child "file", where the
+// filter blkdebug can fail or hold the request.
 //
-// The names are those of QEMU's BlkdebugEvent; those with dedup_ are ours. An event is told on the
-// thread of its request, right before what it names.
+// The names are those of QEMU's BlkdebugEvent; names with dedup_ are added here. An event is
+// reported on the thread of its request, right before the action that it names.
 #ifndef BLOCK_DEBUG_EVENT_H
 #define BLOCK_DEBUG_EVENT_H
 
@@ -14,15 +14,15 @@ enum class DebugEvent {
   read_aio,                    // guest data is read from the file
   read_backing_aio,            // guest data is read from the backing file
   write_aio,                   // guest data is written to the file
-  cow_read,                    // what a write leaves of a cluster is read
+  cow_read,                    // the rest of a partly written cluster is read
   flush_to_os,                 // a flush begins, before any metadata is written
   flush_to_disk,               // the file is flushed
   pwritev,                     // anything is written to the file
   pwritev_zero,                // zeros are written to the file
   l1_update,                   // entries of the L1 table are written
-  l1_grow_alloc_table,         // the disk grows: a place for a longer L1 table is sought
+  l1_grow_alloc_table,         // the disk grows: clusters for a longer L1 table are sought
   l1_grow_write_table,         // the longer L1 table is written
-  l1_grow_activate_table,      // the header that names it is written
+  l1_grow_activate_table,      // the header with the table's new offset is written
   l2_load,                     // an L2 table is read
   l2_update,                   // entries of L2 tables are written
   l2_alloc_write,              // a new L2 table is written
@@ -33,21 +33,22 @@ enum class DebugEvent {
   refblock_alloc_hookup,       // the refcount table's entry for it is written
   refblock_alloc_write_blocks, // the refcount table grows: the blocks that count it are written
   refblock_alloc_write_table,  // the longer refcount table is written
-  refblock_alloc_switch_table, // the header that names it is written
+  refblock_alloc_switch_table, // the header with the table's new offset is written
   cluster_alloc,               // free clusters are sought
   cluster_free,                // refcounts are lowered
   dedup_block_load,            // a hash block is read
   dedup_block_update,          // hash blocks and the dedup table's L1 are written
-  dedup_found,                 // a duplicate was found and has its reference; it is not linked yet
-  dedup_link,                  // data is written and references are taken; the L2 entries come next
-  dedup_scan,                  // the scan has read clusters and shared none of them yet
+  dedup_found, // a duplicate was found and its reference counted; it is not linked yet
+  dedup_link,  // data is written and references are counted; the L2 entries come next
+  dedup_scan,  // the scan has read clusters and shared none of them yet
 };
 
 struct DebugEventInfo {
   DebugEvent event;
   std::string_view name;
-  // A request may be held there, because it holds nothing but its own guest clusters; those that
-  // touch none of them go on. Elsewhere it would hold a lock that all others need.
+  // true: a request may be held at this event, because it holds only its own guest clusters.
+  // Requests that touch none of them continue. At any other event the request may hold a lock that
+  // all others need.
   bool can_hold;
 };
 
@@ -84,7 +85,7 @@ inline constexpr DebugEventInfo debug_events[] = {
     {DebugEvent::dedup_scan, "dedup_scan", true},
 };
 
-// Null if there is none of that name.
+// Returns null if there is no event of that name.
 constexpr const DebugEventInfo* find_debug_event(std::string_view name) {
   for (const DebugEventInfo& info : debug_events)
     if (info.name == name) return &info;

@@ -1,9 +1,9 @@
-// Errors as values: what every fallible function of the block layer returns instead of throwing.
+// Errors as values: every function of the block layer that can fail returns one instead of
+// throwing.
 //
-// An error has a kind (what a program decides on), an errno value (what NBD and FUSE send), a
-// message (what a person reads) and sometimes a hint (what that person can do). Each layer that
-// passes an error up may add one phrase in front with context(). No exception crosses a module
-// boundary.
+// An error has a kind (programs decide on it), an errno value (sent by NBD and FUSE), a message
+// (for the user) and sometimes a hint (what the user can do). Each layer that passes an error up
+// may put one phrase in front with context(). No exception crosses a module boundary.
 #ifndef BLOCK_ERROR_H
 #define BLOCK_ERROR_H
 
@@ -13,13 +13,13 @@
 namespace block {
 
 enum class ErrorKind {
-  invalid_argument, // the caller's request or option makes no sense
+  invalid_argument, // the caller's request or option is invalid
   not_found,        // a file, node, driver, export or option that does not exist
   device_not_found, // a command names a node that does not exist (class DeviceNotFound in QMP)
-  exists,           // a name that is taken already
+  exists,           // the name is taken already
   permission,       // not allowed: read-only node, file mode
   busy,             // in use: locked by another process, attached to an export
-  unsupported,      // understood, but this build or driver cannot do it
+  unsupported,      // valid, but this build or driver cannot do it
   corrupt,          // the image contradicts its format or itself
   no_space,         // the file system or the image is full
   io,               // the operating system failed the request
@@ -32,8 +32,8 @@ public:
   Error(ErrorKind kind, std::string message);
   Error(ErrorKind kind, int errno_value, std::string message);
 
-  // For a failed system call: kind and text follow from the errno value. "WHAT: No such file or
-  // directory".
+  // For a failed system call: kind and text follow from the errno value, as in "WHAT: No such file
+  // or directory".
   static Error from_errno(int errno_value, std::string_view what);
 
   ErrorKind kind() const { return kind_; }
@@ -41,7 +41,7 @@ public:
   int errno_value() const { return errno_value_; }
   // One line without a final full stop or line feed.
   const std::string& message() const { return message_; }
-  // Empty, or one further line that says what to do.
+  // Empty, or one further line with the action that the user can take.
   const std::string& hint() const { return hint_; }
 
   // Puts "PHRASE: " in front of the message.

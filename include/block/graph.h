@@ -11,29 +11,30 @@
 
 namespace block {
 
-// Where drivers come from: modules found by name in the module directory, or loaded by path.
-// Process-wide, because a loaded module stays loaded. All functions may be called on any thread.
+// The registry of drivers: modules found by name in the module directory, or loaded by path. It is
+// process-wide, because a loaded module stays loaded. All functions may be called on any thread.
 class DriverRegistry {
 public:
   static DriverRegistry& instance();
 
-  // The driver of that format name; loads block-<name>.so from the module directory if it is not
-  // there yet. Names with characters other than letters, digits, '-' and '_' are never looked for.
-  // Errors: not_found, or what load_module says.
+  // Returns the driver of that format name; loads block-<name>.so from the module directory if it
+  // is not loaded yet. Names with characters other than letters, digits, '-' and '_' are never
+  // searched for. Errors: not_found, or those of load_module().
   Result<const BlockDriver*> find(const std::string& format_name);
-  // Loads one module file (`--module PATH`). Errors: not_found, invalid_argument (no module),
-  // unsupported (built from another stamp; the message shows both).
+  // Loads one module file (`--module PATH`). Errors: not_found, invalid_argument (not a module),
+  // unsupported (built with another stamp; the message shows both).
   Result<void> load_module(const std::string& path);
-  // Loads every block-*.so of the module directory, for lists and for probing, and returns all
-  // drivers by name.
+  // Loads every block-*.so of the module directory, for lists and for probing. Returns all drivers
+  // by name.
   Result<std::vector<const BlockDriver*>> load_all();
-  // The format of a file by its first bytes: the surest driver, or "raw".
+  // Returns the driver of a file's format by its first bytes: the driver with the highest probe
+  // score, or "raw".
   Result<const BlockDriver*> probe(std::span<const std::byte> head);
-  // A driver that is part of the program (tests). The table must live as long as the process.
+  // Adds a driver that is part of the program (tests). The table must live as long as the process.
   void add(const BlockDriver& driver);
 
-  // Where modules are: the directory of the block library itself, in the build tree and installed
-  // alike, so that programs and plugins find them with no environment set.
+  // The module directory: the directory of the block library itself, both in the build tree and
+  // installed. So programs and plugins find the modules without any environment variable.
   static std::string module_directory();
 
 private:
@@ -45,23 +46,24 @@ private:
   const std::unique_ptr<Drivers> drivers_;
 };
 
-// Generic node options, taken by the graph before the driver sees the rest:
+// Generic node options. The graph takes them before the driver receives the rest:
 //   driver          format name; absent: probed from child "file" (never a protocol)
-//   node-name       1 to 31 characters: a letter, then letters, digits, '-', '.', '_'; absent: made
-//                   up, begins with '#'
-//   read-only       on|off, default: what the caller says; children follow their parent
-//   auto-read-only  on|off: read-only if it cannot be written; children follow their parent
+//   node-name       1 to 31 characters: a letter, then letters, digits, '-', '.', '_'; absent:
+//                   generated, begins with '#'
+//   read-only       on|off, default: the caller's OpenDefaults; children follow their parent
+//   auto-read-only  on|off: read-only if the file cannot be written; children follow their parent
 //   force-share     on|off, only with read-only=on; children follow their parent
 //   cache.direct, cache.no-flush
-//                   on|off, default: what the caller says; children follow their parent
+//                   on|off, default: the caller's OpenDefaults; children follow their parent
 //   discard         unmap|ignore, default: unmap
 //   detect-zeroes   off|on|unmap
-//   backing         absent: what the image says; "": none (null in JSON); a node name; backing.*: a
-//                   definition, or changes to what the image says if it names no file
+//   backing         absent: the image's backing file; "": none (null in JSON); a node name;
+//                   backing.*: a definition, or changes to the image's backing file if it names no
+//                   file
 class Graph {
 public:
   Graph();
-  ~Graph(); // closes what is open; errors are logged
+  ~Graph(); // closes all open nodes; errors are logged
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
@@ -70,30 +72,32 @@ public:
     bool auto_read_only = false;
     bool force_share = false;
     bool no_backing = false; // do not open backing files (info, check)
-    bool for_check = false;  // the top node, not its children: see Node::for_check()
+    bool for_check = false;  // for the top node only, not its children: see Node::for_check()
     bool cache_direct = false;
     bool cache_no_flush = false;
   };
-  // Opens a node with its children. Errors: those of options, modules, locks and drivers; nothing
-  // stays open then.
+  // Opens a node with its children. Errors: those of options, modules, locks and drivers; after an
+  // error nothing stays open.
   Result<std::shared_ptr<Node>> open(Options options, OpenDefaults defaults);
-  // Closes a node nobody uses, then the children that were defined within it, unless someone else
-  // uses them by now. Errors: not_found, busy, or what made data not durable.
+  // Closes a node that has no user, then the children that were defined within it, except those
+  // that have another user by now. Errors: not_found, busy, or the reason why data is not durable.
   Result<void> close(const std::string& node_name);
-  // Closes all, users before what they use, whoever else is attached: no request may be in flight,
-  // and later ones fail. Returns the first error; closes everything all the same.
+  // Closes all nodes, each one before the nodes that it uses, even if others are attached. No
+  // request may be in flight; later requests fail. Closes everything even after an error, and
+  // returns the first.
   Result<void> close_all();
 
-  // Who hears of the events of all nodes. Set it before the first open. The sink is called on any
-  // thread, returns at once and calls nothing of the node, because the driver may hold its locks.
+  // The sink receives the events of all nodes. Set it before the first open. It is called on any
+  // thread. It must return at once and call no function of the node, because the driver may hold
+  // its locks.
   using EventSink = std::function<void(const Node&, NodeEvent, const std::string& message)>;
   void set_event_sink(EventSink sink) { event_sink_ = std::move(sink); }
-  // The sink of every graph that is made after this: for programs with several. While there is one
-  // thread.
+  // Sets the sink of every graph that is constructed afterwards, for programs with several graphs.
+  // Call it while the process has one thread.
   static void set_default_event_sink(EventSink sink);
 
   std::shared_ptr<Node> find(const std::string& node_name) const; // null if there is none
-  std::vector<std::shared_ptr<Node>> nodes() const;               // in the order of their opening
+  std::vector<std::shared_ptr<Node>> nodes() const;               // in the order of opening
 
 private:
   friend class Node;
@@ -110,28 +114,28 @@ private:
   const std::unique_ptr<NodeList> list_;
 };
 
-// Options that open an image by file name as a user gives it: "file.filename" for a format, probing
-// when `format` is empty; a protocol in front ("blkdebug:...") becomes "file.driver". A
-// "json:{...}" name is not handled here: tools turn it into options before.
+// Returns the options that open an image by the file name that a user gives: "file.filename" for a
+// format, probing if `format` is empty; a protocol prefix ("blkdebug:...") becomes "file.driver".
+// Does not handle "json:{...}" names: the tools turn them into options before.
 Options options_for_filename(const std::string& filename, const std::string& format);
 
-// The protocol that a file name begins with: what stands before a colon that no slash precedes.
-// Empty for a plain name and for "file:...".
+// Returns the protocol prefix of a file name: the text before a colon that no slash precedes. Empty
+// for a plain name and for "file:...".
 std::string protocol_of(const std::string& filename);
 
-// Where a backing file lies that the image `overlay` names: itself if absolute, else in the
-// directory of the overlay. For showing and for opening. Errors: invalid_argument (empty, or a
-// protocol or json: name, which an image may not ask for).
+// Returns the path of the backing file that the image `overlay` names: `backing` itself if it is
+// absolute, otherwise relative to the directory of the overlay. Used for display and for opening.
+// Errors: invalid_argument (empty, or a protocol or json: name, which an image may not request).
 Result<std::string> resolve_backing_filename(const std::string& overlay,
                                              const std::string& backing);
 
-// The making of an image, in steps between which a program can see to it that a new file goes if
-// the program is ended.
+// The creation of an image in steps. Between the steps a program can arrange that a new file is
+// removed if the program is terminated.
 class ImageCreation {
 public:
-  // Checks all options, then makes the file, or empties the one that is there. `options` as from
-  // create -o, with "size". Errors: not_found (no such format), unsupported (it cannot create),
-  // busy (another process uses the file), those of the drivers.
+  // Checks all options, then creates the file, or empties the existing one. `options` as from
+  // create -o, with "size". Errors: not_found (no such format), unsupported (the format cannot
+  // create), busy (another process uses the file), those of the drivers.
   static Result<ImageCreation> begin(const std::string& format, const std::string& filename,
                                      Options options);
   ImageCreation(ImageCreation&& other) noexcept;
@@ -139,23 +143,23 @@ public:
   // Removes the new file unless keep() was called.
   ~ImageCreation();
 
-  // The path of the file if begin() made it. Empty: the file or device was there before.
+  // The path of the file if begin() created it. Empty: the file or device existed before.
   const std::string& new_file() const { return new_file_; }
-  // Lets the format driver write the empty image. It is durable when this returns.
+  // The format driver writes the empty image, which is durable at return.
   Result<void> write();
-  // The file is to stay.
+  // Keeps the new file.
   void keep() { new_file_.clear(); }
 
 private:
   ImageCreation() = default;
 
   const BlockDriver* format_ = nullptr;
-  Options file_options_; // that open the file
+  Options file_options_; // options that open the file
   Options options_;
   std::string new_file_;
 };
 
-// All steps. A file that was not there before is removed if one fails.
+// Does all steps. A file that did not exist before is removed if one of them fails.
 Result<void> create_image(const std::string& format, const std::string& filename, Options options);
 
 } // namespace block

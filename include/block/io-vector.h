@@ -10,11 +10,11 @@
 
 namespace block {
 
-// Names memory, never owns it; cheap to copy when it has one segment, which is the common case.
+// Refers to memory and never owns it. Cheap to copy with one segment, which is the common case.
 class IoVector {
 public:
   IoVector() = default;
-  // A write only reads from the memory, so a const buffer may be given to one; a read needs a
+  // A write only reads from the memory, so a const buffer is allowed for a write. A read needs a
   // mutable buffer.
   IoVector(const void* data, std::size_t bytes);
   explicit IoVector(std::vector<iovec> segments);
@@ -25,24 +25,24 @@ public:
 
   // The bytes [offset, offset + bytes); both must lie within size().
   IoVector slice(std::uint64_t offset, std::uint64_t bytes) const;
-  // Adds the other vector's segments at the end; one that follows the last in memory is joined to
-  // it.
+  // Appends the other vector's segments. A segment that follows the last one in memory is merged
+  // with it.
   void append(const IoVector& other);
 
-  // Copy between the vector from byte `offset` on and plain memory; the range must lie within
+  // Copy between the vector, from byte `offset` on, and plain memory. The range must lie within
   // size().
   void copy_to(std::uint64_t offset, std::span<std::byte> target) const;
   void copy_from(std::uint64_t offset, std::span<const std::byte> source) const;
   void fill(std::uint64_t offset, std::uint64_t bytes, std::byte value) const;
 
-  // The range as one piece of memory if it lies within one segment, else null.
+  // Returns the range as one piece of memory if it lies within one segment, otherwise null.
   const std::byte* contiguous(std::uint64_t offset, std::uint64_t bytes) const;
 
 private:
   void append_segment(const iovec& segment);
 
   iovec single_{nullptr, 0};
-  std::vector<iovec> many_; // empty when single_ says it all
+  std::vector<iovec> many_; // empty if single_ holds everything
   std::uint64_t size_ = 0;
 };
 

@@ -13,8 +13,8 @@
 
 namespace block {
 
-// Whoever understands a key takes it out; what is left over at the end is an unknown option. Values
-// are kept as text; take_*() convert. Not synchronised: one thread uses an Options object at a
+// Each consumer of a key takes it out; a key that is left at the end is an unknown option. Values
+// are kept as text; take_*() convert them. Not synchronised: one thread uses an Options object at a
 // time.
 class Options {
 public:
@@ -22,40 +22,39 @@ public:
   Options(std::initializer_list<std::pair<const std::string, std::string>> entries)
       : entries_(entries) {}
 
-  // Parses "key=value,key=value". A doubled comma stands for a comma in a value; a key without "="
-  // gets the value "on"; a repeated key keeps its last value. With implied_key, a first element
-  // without "=" is its value.
+  // Parses "key=value,key=value". A doubled comma stands for a comma in a value. A key without "="
+  // gets the value "on". A repeated key keeps its last value. If implied_key is given, a first
+  // element without "=" is the value of that key.
   static Result<Options> parse(std::string_view text, std::string_view implied_key = {});
 
   bool empty() const { return entries_.empty(); }
   bool contains(std::string_view key) const;
   const std::map<std::string, std::string>& entries() const { return entries_; }
   void set(std::string key, std::string value);
-  // Sets the key unless it is there.
+  // Sets the key if it is absent.
   void set_default(std::string key, std::string value);
 
-  // Each removes the key. Absent key: nothing, or the default. Unusable text: an error that names
-  // the key.
+  // Each removes the key and returns its value, or nothing or the default if it is absent. Error,
+  // which names the key: the text is not valid.
   std::optional<std::string> take(std::string_view key);
   Result<bool> take_bool(std::string_view key, bool absent); // on/off, yes/no, true/false
   Result<std::uint64_t> take_size(std::string_view key,
                                   std::uint64_t absent); // bytes, see parse_size()
   Result<std::uint64_t> take_number(std::string_view key, std::uint64_t absent);
 
-  // Removes every key that begins "prefix." and returns them without it.
+  // Removes every key that begins with "prefix." and returns these keys without the prefix.
   Options take_children(std::string_view prefix);
 
-  // An error that names the first key left, or success. `who` is the node or driver that does not
-  // know it.
+  // Returns an error that names the first key left, or success. `who` is the node or driver that
+  // does not support the key.
   Result<void> expect_empty(std::string_view who) const;
 
 private:
   std::map<std::string, std::string> entries_;
 };
 
-// A size in bytes as people write it: decimal or 0x hex, an optional suffix b k K m M g G t T p P e
-// E (powers of 1024), a decimal fraction before a suffix ("1.5M"). Errors: not a number, out of
-// range.
+// Parses a size in bytes: decimal or 0x hex, an optional suffix b k K m M g G t T p P e E (powers
+// of 1024), a decimal fraction before a suffix ("1.5M"). Errors: not a number, out of range.
 Result<std::uint64_t> parse_size(std::string_view text);
 
 } // namespace block

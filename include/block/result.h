@@ -56,7 +56,7 @@ private:
 
 } // namespace block
 
-// BLOCK_TRY(f()); returns f's error to the caller, if it has one.
+// BLOCK_TRY(f()); returns f's error to the caller if there is one.
 #define BLOCK_TRY(expression)                                                                      \
   do {                                                                                             \
     if (auto block_try_result = (expression); !block_try_result)                                   \

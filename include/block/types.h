@@ -1,8 +1,8 @@
-// Addresses that cannot be mixed up: guest and host, bytes and clusters are different types.
+// Addresses that cannot be confused: guest and host, bytes and clusters are different types.
 //
-// Guest: what the virtual machine sees. Host: where it lies in the image file. An offset counts
-// bytes, a cluster counts whole clusters of the image's cluster size. Only ClusterSize converts
-// between the two.
+// Guest: as the virtual machine addresses it. Host: within the image file. An offset counts bytes,
+// a cluster counts whole clusters of the image's cluster size. Only ClusterSize converts between
+// the two.
 #ifndef BLOCK_TYPES_H
 #define BLOCK_TYPES_H
 
@@ -73,7 +73,7 @@ public:
   constexpr bool aligned(Address<Tag> offset) const {
     return within(offset) == 0;
   }
-  // How many clusters hold this many bytes, rounded up. Does not overflow.
+  // Returns the number of clusters that hold this many bytes, rounded up. Does not overflow.
   constexpr std::uint64_t clusters_for(std::uint64_t bytes) const {
     return (bytes >> bits_) + ((bytes & mask()) != 0 ? 1 : 0);
   }
@@ -87,7 +87,7 @@ private:
 template <typename Tag>
 struct std::hash<block::Address<Tag>> {
   std::size_t operator()(block::Address<Tag> address) const noexcept {
-    // Multiplied, because std::hash of an integer is that integer and neighbours would fill
+    // Multiplied, because std::hash of an integer is that integer, and neighbours would fill
     // neighbouring buckets.
     return static_cast<std::size_t>(address.value() * 0x9E3779B97F4A7C15u);
   }
