@@ -1,9 +1,9 @@
-// Allocator: which host clusters are in use, who may have a free one, and when a freed one may be
-// used again.
+// Allocator: counts the references to host clusters, hands out free clusters, and decides when a
+// freed cluster may be used again.
 //
-// A reference that goes away is only noted here. The stored refcount is lowered after a write-back
-// has made the L2 update durable that dropped the reference, so that
-//   - the stored refcount is never less than the references in the file, whenever power fails, and
+// When a reference is dropped, the allocator only notes it. It lowers the stored refcount after a
+// write-back has made the L2 update durable that dropped the reference. Hence
+//   - the stored refcount is never lower than the references in the file, whenever power fails, and
 //   - a cluster is not reused while an L2 entry on disk still names it.
 #ifndef BLOCK_QCOW2_ALLOCATOR_H
 #define BLOCK_QCOW2_ALLOCATOR_H
@@ -18,11 +18,11 @@
 
 namespace qcow2 {
 
-// Why a cluster lost a reference: the guest asked for it by a discard or by writing zeros, or
-// anything else.
+// Why a cluster lost a reference. request: the guest discarded it or wrote zeros. other: any other
+// cause.
 enum class DropCause { request, other };
 
-// For which causes the space of clusters that became free is given back to the file system.
+// The causes for which the space of freed clusters is returned to the file system.
 struct ReturnedSpace {
   bool of_requests = false;
   bool of_others = false;
@@ -31,78 +31,83 @@ struct ReturnedSpace {
 // Not synchronised: the image's metadata lock guards it.
 class Allocator {
 public:
-  // `store_table` stores the header that names a grown table, which is in the file already, and
-  // marks the image dirty in the same sector: (offset, clusters).
+  // `store_table` stores the header with offset and size of a grown refcount table: (offset,
+  // clusters). The table is in the file already. The same sector of the header marks the image
+  // dirty.
   using StoreTable = std::function<Result<void>(HostOffset, std::uint32_t)>;
   Allocator(HostFile& file, Refcounts& refcounts, ClusterSize cluster_size, StoreTable store_table,
             ReturnedSpace returned = {});
 
-  // That many neighbouring clusters with one reference each, at the lowest place where they are
-  // free. Their content is whatever the file holds there. Errors: no_space (beyond what qcow2 can
-  // address), those of metadata I/O.
+  // Allocates `clusters` neighbouring clusters with one reference each, at the lowest host offset
+  // where they are free. Their content is undefined. Errors: no_space (beyond the range that qcow2
+  // can address), those of metadata I/O, corrupt (the refcounts count metadata as free).
   Result<HostCluster> allocate(std::uint64_t clusters);
-  // The same for metadata: no data is ever written there until the clusters are free again.
+  // The same for metadata: no data is written to these clusters until they are free again.
   Result<HostCluster> allocate_metadata(std::uint64_t clusters);
-  // Where metadata lies. Whoever opens an image enters what is there. Nothing is allocated there,
-  // whatever the refcounts say: error corrupt.
+  // The clusters that hold metadata. The code that opens an image enters them. The allocator never
+  // allocates them, even if their refcount is 0: error corrupt.
   ClusterSet& metadata() { return metadata_; }
-  // Called with (first, clusters) for everything that is allocated, metadata included, before
-  // anything is written there. Set it before the first allocation.
+  // Called with (first, clusters) for every allocation, metadata included, before anything is
+  // written to the clusters. Set it before the first allocation.
   using OnAllocated = std::function<void(HostCluster, std::uint64_t)>;
   void set_on_allocated(OnAllocated on_allocated) { on_allocated_ = std::move(on_allocated); }
-  // Clusters below that one may have owners that were not counted, because a part of the mapping
-  // could not be read. From now on each of them has one reference more than its refcount says, so
-  // it is neither freed nor written in place; new clusters come from `end` on. Before the first
-  // request.
+  // Clusters below `end` may have owners that were not counted, because a part of the mapping could
+  // not be read. From now on each of them counts one reference more than its refcount, so it is
+  // neither freed nor overwritten in place. New clusters come from `end` on. Call it before the
+  // first request.
   void keep_all_below(HostCluster end);
   bool may_have_unknown_owners(HostCluster cluster) const { return cluster < kept_end_; }
-  // Error: corrupt, if the cluster holds metadata, so that an L2 entry must not name it.
+  // Error: corrupt, if the cluster holds metadata, so that no L2 entry may name it.
   Result<void> check_data_place(HostCluster cluster) const;
   using Run = HostRun;
-  // At least one and at most `clusters` neighbouring clusters: takes a hole only if it holds a good
-  // part of the wish.
+  // Allocates at least one and at most `clusters` neighbouring clusters. Uses a hole only if it
+  // holds all of them, or at least 16. Errors as for allocate().
   Result<Run> allocate_up_to(std::uint64_t clusters);
-  // Returns clusters that were allocated and never linked; they are free at once.
+  // Frees at once clusters that were allocated and never linked.
   Result<void> release_unused(HostCluster first, std::uint64_t clusters);
 
-  // References that exist now: the stored refcount less those that went away.
+  // Returns the present number of references: the stored refcount less the dropped references.
   Result<std::uint64_t> references(HostCluster cluster);
-  // The caller has checked with can_add_reference().
+  // Adds a reference. The caller must have checked can_add_reference().
   Result<void> add_reference(HostCluster cluster);
-  // Whether the stored refcount stays at or below `limit` with one more reference.
+  // Returns whether the stored refcount stays at or below `limit` with one more reference.
   Result<bool> can_add_reference(HostCluster cluster, std::uint64_t limit);
-  // Notes that one reference went away; returns how many are left.
+  // Notes that one reference was dropped. Returns the number of references left. Error: corrupt, if
+  // there was none.
   Result<std::uint64_t> drop_reference(HostCluster cluster);
-  // The same, for a caller that has just asked references() and got one more than `left`.
+  // The same, for a caller that has just called references() and received `left` + 1.
   void note_dropped(HostCluster cluster, std::uint64_t left, DropCause cause);
-  // Data clusters that were shared and have one reference left. COPIED was cleared when they were
-  // shared, and no L2 entry carries it. The code that sets it removes the cluster here.
+  // Data clusters that were shared and have one reference left. COPIED was cleared when they became
+  // shared, so no L2 entry carries it. The code that sets COPIED removes the cluster from this set.
   ClusterSet& single_owners() { return single_owners_; }
   Result<void> drop_references(HostCluster first, std::uint64_t clusters);
 
-  // For the write-back: takes the noted references out; end_drop() lowers their refcounts if the L2
-  // updates that dropped them are durable, or else notes them again; so it does with those whose
-  // refcount cannot be changed, and returns the first such error.
+  // For the write-back. begin_drop() takes the noted references out. end_drop() lowers their
+  // refcounts if `durable`, that is, if the L2 updates that dropped them are durable. Otherwise it
+  // notes them again. It also notes those again whose refcount cannot be changed, and returns the
+  // first such error.
   void begin_drop();
   Result<void> end_drop(bool durable);
   bool has_dropped() const { return !dropped_.empty(); }
-  // True when so many references wait for a write-back that the next request should begin one: no
-  // cluster that becomes free is used again before, so the file grows meanwhile.
+  // True if so many dropped references wait for a write-back that the next request should start
+  // one. A freed cluster is not reused before the write-back, so the file grows meanwhile.
   bool wants_write_back() const {
     return dropped_.size() >= std::max(min_dropped, max_dropped_bytes >> cluster_size_.bits());
   }
 
-  // Lets what overwriting freed until now be punched, too. It is likely to be used again soon, and
-  // the file system takes longer to fill a hole than to overwrite.
+  // Allows the space freed by overwriting until now to be punched, too. It is kept at first because
+  // it is likely to be reused soon, and the file system takes longer to fill a hole than to
+  // overwrite.
   void settle_freed_space() { freed_space_.absorb(lately_freed_); }
-  // Free clusters to be punched: holds some of them, which nobody is given until release_punched().
+  // Returns free clusters to be punched and holds them: they are not allocated until
+  // release_punched().
   std::vector<HostRun> hold_for_punching(std::size_t most_runs) {
     return freed_space_.hold_some(most_runs);
   }
   void release_punched();
 
 private:
-  // References of one cluster that went away.
+  // Dropped references of one cluster.
   struct Dropped {
     std::uint64_t count = 0;
     bool returns_space = false;
@@ -119,12 +124,15 @@ private:
   static constexpr std::uint64_t min_dropped = 64;
   static constexpr std::uint64_t max_dropped_bytes = 64u << 20;
 
-  // The first place at or after `from` that is free, not held, and holds no known metadata.
+  // Returns the first run of free clusters at or after `from` that is not held. Error: corrupt, if
+  // it holds known metadata.
   Result<HostCluster> find_free(HostCluster from, std::uint64_t clusters);
-  // The error for refcounts that call metadata free: their other counts may be wrong, too.
+  // Returns the error corrupt if any of the clusters holds metadata: then the refcounts count
+  // metadata as free, and their other counts may be wrong, too.
   Result<void> refuse_metadata(HostCluster first, std::uint64_t clusters) const;
   Result<void> reserve(HostCluster first, std::uint64_t clusters);
-  // false: the refcount table had to move; search for free clusters again.
+  // Returns false if the refcount table was moved; the caller then searches for free clusters
+  // again.
   Result<bool> ensure_blocks(HostCluster first, std::uint64_t clusters);
   std::vector<HostCluster> uncounted(HostCluster first, std::uint64_t clusters) const;
   Result<void> grow_table(std::uint64_t min_clusters);
@@ -139,15 +147,16 @@ private:
   StoreTable store_table_;
   const ReturnedSpace returned_;
   OnAllocated on_allocated_;
-  // No cluster below is free. Two, so that a wish for many clusters, which skips small holes, does
-  // not make later wishes for one cluster skip them too, nor search them again itself.
+  // No cluster below the cursor is free. There are two cursors. A request for many clusters skips
+  // small holes, which later requests for one cluster must not skip; nor must it search them again
+  // itself.
   HostCluster single_cursor_;
   HostCluster multi_cursor_;
   ClusterSet metadata_;
   ClusterSet single_owners_;
   HostCluster kept_end_; // see keep_all_below()
   FreedSpace freed_space_;
-  FreedSpace lately_freed_; // not by request, since settle_freed_space()
+  FreedSpace lately_freed_; // freed by other causes than a request, since settle_freed_space()
   DroppedReferences dropped_;
   DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
 };

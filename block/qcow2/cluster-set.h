@@ -9,18 +9,18 @@
 
 namespace qcow2 {
 
-// A sparse set: one bit a cluster where it is dense (some 60 MiB for a TiB of 4 KiB clusters), and
-// at most some 100 bytes for a cluster far from all others. Not synchronised: the image's metadata
-// lock guards it.
+// A sparse set. It takes one bit a cluster where it is dense (about 60 MiB for a TiB of 4 KiB
+// clusters), and at most about 100 bytes for a cluster far from all others. Not synchronised: the
+// image's metadata lock guards it.
 class ClusterSet {
 public:
-  // False if one of the clusters is in the set already; the others are added all the same.
+  // Returns false if one of the clusters is in the set already; the others are added all the same.
   bool add(HostCluster first, std::uint64_t clusters);
   void remove(HostCluster cluster);
   bool contains(HostCluster cluster) const;
   bool contains_any(HostCluster first, std::uint64_t clusters) const;
   bool empty() const { return chunks_.empty(); }
-  // The first cluster after all of them.
+  // Returns the first cluster after all clusters of the set.
   HostCluster end() const;
 
 private:

@@ -1,4 +1,4 @@
-// What happens when metadata turns out to contradict itself while the image is open.
+// Reaction to metadata that contradicts itself in an open image.
 #ifndef BLOCK_QCOW2_CORRUPTION_H
 #define BLOCK_QCOW2_CORRUPTION_H
 
@@ -7,11 +7,11 @@
 
 namespace qcow2 {
 
-// If the error says so: an image that is open for writing is marked corrupt and takes no more
-// writes, and the program is told, once. Any thread, no lock held.
+// If `error` is corrupt: marks an image that is open for writing corrupt, after which it accepts no
+// more writes, and emits image_corrupted once. Any thread; no lock may be held.
 void note_corruption(block::Node& node, Image& image, const block::Error& error);
 
-// Passes the result of a request on.
+// Passes the result of a request on, after note_corruption() if it is an error.
 template <typename T>
 block::Result<T> watched(block::Node& node, Image& image, block::Result<T> result) {
   if (!result) note_corruption(node, image, result.error());

@@ -1,4 +1,4 @@
-// Making an empty qcow2 image.
+// Creation of an empty qcow2 image.
 #ifndef BLOCK_QCOW2_CREATE_H
 #define BLOCK_QCOW2_CREATE_H
 
@@ -7,11 +7,11 @@
 
 namespace qcow2 {
 
-// Writes an image that holds nothing into `file`, which is empty and open for writing. The header
-// gives cluster size, refcount width, features, extensions, backing file and guest size; the places
-// of tables are filled in here. Durable at return. Layout as other tools make it: refcount table in
-// cluster 1, its first block in 2, L1 table from 3 on. Errors: no_space (the header does not fit),
-// invalid_argument (disk too large for the cluster size).
+// Writes an empty image into `file`, which must be empty and open for writing. `header` gives
+// cluster size, refcount width, features, extensions, backing file and guest size; this function
+// fills in the offsets of the tables. The layout is that of other tools: refcount table in cluster
+// 1, its first block in cluster 2, L1 table from cluster 3 on. Durable at return. Errors: no_space
+// (the header does not fit), invalid_argument (disk too large for the cluster size).
 Result<void> create_empty(block::Node& file, Header header);
 
 } // namespace qcow2

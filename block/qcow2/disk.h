@@ -1,10 +1,10 @@
 // Disk: one virtual disk of an image with its requests: read, write, write zeroes, discard, status,
 // resize.
 //
-// A request takes its guest clusters in Disk::requests (readers share, writers exclude), looks up
-// or changes the mapping under the image's metadata lock, and reads or writes data with that lock
-// released. Because its guest clusters are taken, no host cluster that they name can be freed, or
-// overwritten, meanwhile.
+// A request locks its guest clusters in Disk::requests (readers share, writers exclude). It looks
+// up or changes the mapping under the image's metadata lock. It reads or writes data without that
+// lock. Because its guest clusters are locked, no host cluster that they name can be freed or
+// overwritten meanwhile.
 #ifndef BLOCK_QCOW2_DISK_H
 #define BLOCK_QCOW2_DISK_H
 
@@ -15,10 +15,12 @@ namespace qcow2 {
 
 class Disk {
 public:
-  // The node is asked for its backing file at each request; image and node outlive the disk.
+  // The disk asks the node for its backing file at each request. Image and node must outlive the
+  // disk.
   Disk(Image& image, const block::Node& node);
 
-  // Reads the L1 table that the image's header names, and takes part in the image's write-backs.
+  // Reads the L1 table that the image's header names, and adds the mapping to the image's
+  // write-backs.
   Result<void> load() EXCLUDES(image.metadata_mutex);
 
   std::uint64_t guest_size() const { return guest_size_.load(std::memory_order_relaxed); } // bytes
@@ -26,13 +28,13 @@ public:
   block::Node* backing() const { return node_.backing(); } // null = none
   Mapping& mapping() REQUIRES(image.metadata_mutex) { return mapping_; }
 
-  // The allocator's single owners lack COPIED, because nothing says which guest cluster it is. This
-  // finds them by a walk over the L2 tables, if there are any, and sets the flag: before a clean
-  // close.
+  // Sets COPIED for the allocator's single owners. They lack the flag, because the guest cluster
+  // that owns them is not recorded. If there are any, a walk over the L2 tables finds their owners.
+  // Call it before a clean close.
   Result<void> settle_copied_flags() EXCLUDES(image.metadata_mutex);
 
-  // Makes room for `bytes` of guest data, at least the present size; new space reads as zeros. No
-  // other request but reads may run meanwhile. Errors: unsupported (smaller than now), no_space.
+  // Grows the disk to `bytes` of guest data, at least the present size; new space reads as zeros.
+  // Only reads may run meanwhile. Errors: unsupported (smaller than now), no_space.
   Result<void> grow(std::uint64_t bytes) EXCLUDES(image.metadata_mutex);
 
   Image& image;
@@ -46,9 +48,10 @@ private:
     std::uint64_t entries = 0;
   };
 
-  // Makes `bytes` the size, and the L1 table long enough for `reach`, which is at least that.
+  // Sets the size to `bytes`, and makes the L1 table long enough for `reach`, which is at least
+  // `bytes`.
   Result<void> set_size(std::uint64_t bytes, std::uint64_t reach) EXCLUDES(image.metadata_mutex);
-  // The steps of set_size(): a place for the L1 table, if the present one is too short; then the
+  // The steps of set_size(): clusters for the L1 table, if the present table is too short; then the
   // table and the header that names it.
   Result<std::optional<NewL1>> allocate_l1_for(std::uint64_t bytes) EXCLUDES(image.metadata_mutex);
   Result<void> store_size(std::uint64_t bytes, const std::optional<NewL1>& l1)
@@ -64,7 +67,7 @@ private:
 // Guest clusters that a request touches.
 struct ClusterRange {
   GuestCluster first;
-  GuestCluster end; // the one after the last
+  GuestCluster end; // one after the last
 
   static ClusterRange touched(ClusterSize size, GuestOffset offset, std::uint64_t bytes) {
     return {size.containing(offset), size.containing(offset + (bytes - 1)) + 1};
@@ -72,41 +75,41 @@ struct ClusterRange {
   std::uint64_t count() const { return end - first; }
 };
 
-// All with the contract of the BlockDriver entries of that name: the range lies within the disk and
+// All have the contract of the BlockDriver entries of that name: the range lies within the disk and
 // is not empty.
 Result<void> read(Disk& disk, GuestOffset offset, const IoVector& vector);
-// Plain qcow2: overwrites clusters that belong to this disk alone in place, and allocates for all
-// others.
+// Plain qcow2 write: overwrites in place the clusters that only this disk refers to, and allocates
+// clusters for all others.
 Result<void> write(Disk& disk, GuestOffset offset, const IoVector& vector);
-// Whole clusters become zero entries, partial ones are written. `unmap`: the clusters lose their
-// allocation.
+// Whole clusters become zero entries; partial clusters are written. `unmap`: whole clusters lose
+// their allocation.
 Result<void> write_zeroes(Disk& disk, GuestOffset offset, std::uint64_t bytes, bool unmap);
-// Whole clusters lose their allocation and read as zeros; partial ones are left alone.
+// Whole clusters lose their allocation and read as zeros. Partial clusters stay unchanged.
 Result<void> discard(Disk& disk, GuestOffset offset, std::uint64_t bytes);
-// `count_owners`: tell how many references each cluster of the run has.
+// `count_owners`: also report how many references each cluster of the run has.
 Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uint64_t bytes,
                                         bool count_owners);
 
-// Parts of the above for a write path that decides more (deduplication). The caller has taken the
-// guest clusters. Reads with the request range already taken.
+// Parts of the above for a write path that decides more (deduplication). The caller must have
+// locked the guest clusters.
 Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector);
-// The write path of write(), for taken clusters.
+// The write path of write(). The caller must have locked the guest clusters.
 Result<void> write_taken(Disk& disk, GuestOffset offset, const IoVector& vector);
 Result<void> write_zeroes_taken(Disk& disk, GuestOffset offset, std::uint64_t bytes, bool unmap);
-// Stores the entry of a guest cluster and drops the reference that its former entry held. After an
-// error nothing has changed. Errors also: corrupt (the former entry names metadata, or a cluster
-// that is not in use).
+// Stores the entry of a guest cluster and drops the reference of its former entry. After an error
+// nothing has changed. Errors also: corrupt (the former entry names metadata, or a cluster with
+// refcount 0).
 Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry,
                            DropCause cause = DropCause::other) REQUIRES(disk.image.metadata_mutex);
-// Makes zero entries of taken whole clusters.
+// Makes whole clusters zero entries. The caller must have locked them.
 Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters, bool unmap)
     EXCLUDES(disk.image.metadata_mutex);
-// The part of a request that covers one guest cluster, joined with what the rest of the cluster
-// holds now.
+// Read-modify-write of one guest cluster: fills `whole_cluster` with the cluster's present content,
+// overlaid with the part of the request that covers it.
 Result<void> read_and_join(Disk& disk, GuestCluster cluster, GuestOffset offset,
                            const IoVector& vector, std::span<std::byte> whole_cluster);
 
-// A piece of data and where it goes; write_data() joins neighbours into one request.
+// A piece of data and its host offset. write_data() merges neighbours into one request.
 struct DataWrite {
   HostOffset offset;
   IoVector data;

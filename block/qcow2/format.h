@@ -36,8 +36,8 @@ inline constexpr std::uint8_t zlib = 0;
 inline constexpr std::uint8_t zstd = 1;
 } // namespace compression
 
-// Byte positions of the fields that are read or rewritten alone. Each lies within one 512-byte
-// sector, so a torn write leaves the old or the new value.
+// Byte offsets of the header fields that are read or rewritten alone. Each field lies within one
+// 512-byte sector, so a torn write leaves the old or the new value.
 inline constexpr std::uint64_t header_cluster_bits_field = 20;   // 32 bit
 inline constexpr std::uint64_t header_size_field = 24;           // 64 bit: guest bytes
 inline constexpr std::uint64_t header_l1_field = 36;             // 32 bit entries, 64 bit offset
@@ -73,12 +73,13 @@ inline constexpr std::uint32_t crypto_header = 0x0537be77;
 inline constexpr std::uint32_t external_data_file = 0x44415441;
 } // namespace extension
 
-// Of the bitmaps extension: 32 bit bitmaps, 32 bit reserved, 64 bit directory bytes, 64 bit offset.
+// The data of the bitmaps extension: 32 bit bitmaps, 32 bit reserved, 64 bit directory bytes, 64
+// bit offset.
 inline constexpr std::size_t bitmaps_extension_bytes = 24;
 inline constexpr std::uint32_t max_bitmaps = 65535;
 inline constexpr std::uint64_t max_bitmap_directory_bytes = bit(26);
 
-// --- Limits that keep memory bounded, whatever the image says ---
+// --- Limits that bound memory for any content of the image ---
 inline constexpr std::uint64_t max_l1_bytes = 32u << 20;
 inline constexpr std::uint64_t max_refcount_table_bytes = 8u << 20;
 inline constexpr std::uint64_t max_host_offset = bit(56); // offsets have bits 9 to 55
@@ -94,13 +95,13 @@ inline constexpr std::uint64_t l2_reserved_mask = 0x3f000000000001fe;
 
 inline constexpr unsigned table_entry_bytes = 8; // L1, L2 and refcount table entries
 
-// How many L1 entries a disk of that many bytes needs.
+// Returns the number of L1 entries that a disk of that many bytes needs.
 constexpr std::uint64_t l1_entries_for(std::uint64_t guest_bytes, block::ClusterSize size) {
   const std::uint64_t clusters_per_l2 = size.bytes() / table_entry_bytes;
   return (size.clusters_for(guest_bytes) + clusters_per_l2 - 1) / clusters_per_l2;
 }
 
-// What an L2 entry says about one guest cluster.
+// The L2 entry of one guest cluster.
 class L2Entry {
 public:
   constexpr L2Entry() = default;
@@ -116,11 +117,12 @@ public:
   constexpr bool compressed() const { return raw_ & compressed_flag; }
   constexpr bool copied() const { return raw_ & copied_flag; }
   constexpr bool reads_as_zeros() const { return !compressed() && (raw_ & zero_flag); }
-  // Not in this image: the content comes from the backing file.
+  // The image has no content for the cluster: it comes from the backing file.
   constexpr bool unallocated() const {
     return !compressed() && !(raw_ & zero_flag) && (raw_ & offset_mask) == 0;
   }
-  // The cluster the entry refers to: its data, or the preallocated cluster of a zero entry.
+  // The host cluster that the entry refers to: its data, or the preallocated cluster of a zero
+  // entry.
   constexpr std::optional<HostOffset> host_offset() const {
     if (compressed() || (raw_ & offset_mask) == 0) return std::nullopt;
     return HostOffset(raw_ & offset_mask);

@@ -1,7 +1,7 @@
-// FreedSpace: free host clusters whose space the file system has not got back yet.
+// FreedSpace: free host clusters whose space was not returned to the file system yet.
 //
-// They are punched without the metadata lock. Clusters that are just being punched are held: the
-// allocator hands out none of them, because the hole would swallow what is written there.
+// Holes are punched without the metadata lock. Clusters that are being punched are held: the
+// allocator hands none of them out, because the hole would destroy what is written there.
 #ifndef BLOCK_QCOW2_FREED_SPACE_H
 #define BLOCK_QCOW2_FREED_SPACE_H
 
@@ -22,25 +22,25 @@ struct HostRun {
   bool operator==(const HostRun&) const = default;
 };
 
-// Not synchronised: the image's metadata lock guards it. Memory: a bit for each cluster where any
-// is free, 4 KiB at a time.
+// Not synchronised: the image's metadata lock guards it. Memory: one bit for each cluster, in
+// chunks of 4 KiB that exist only where a cluster is free.
 class FreedSpace {
 public:
-  // A cluster became free, and the L2 update that dropped its last reference is durable.
+  // Adds a cluster that became free. The L2 update that dropped its last reference must be durable.
   void add(HostCluster cluster);
-  // These clusters are handed out.
+  // Removes clusters that are being allocated.
   void remove(HostCluster first, std::uint64_t clusters);
-  // Moves here what the other one has and does not hold.
+  // Moves the clusters of `other` that it does not hold into this object.
   void absorb(FreedSpace& other);
   bool empty() const { return chunks_.empty(); }
 
   // Takes up to `most` runs out, in ascending order, and holds them until release_held(). They come
-  // from the end of the file: the allocator uses free clusters again from the beginning on. Takes
-  // none while others are held.
+  // from the end of the file, because the allocator reuses free clusters from the beginning on.
+  // Takes none while others are held.
   std::vector<HostRun> hold_some(std::size_t most);
-  // Returns the first of them.
+  // Ends the hold. Returns the first held cluster.
   std::optional<HostCluster> release_held();
-  // The first held run that overlaps the clusters.
+  // Returns the first held run that overlaps the clusters.
   std::optional<HostRun> held_in(HostCluster first, std::uint64_t clusters) const;
 
 private:

@@ -45,8 +45,8 @@ struct Header {
   std::uint64_t autoclear_features = 0;
   unsigned refcount_order = 4; // refcounts are 2^order bits wide
   std::uint8_t compression_type = 0;
-  std::vector<std::byte>
-      additional_fields;             // what a header longer than 112 bytes holds; kept as it is
+  // The bytes of a header beyond byte 112; kept as they are.
+  std::vector<std::byte> additional_fields;
   std::vector<Extension> extensions; // in file order, without the end marker; unknown ones are kept
   std::string backing_file;          // empty = none
 
@@ -64,24 +64,25 @@ struct Header {
   }
 
   const Extension* find_extension(std::uint32_t type) const; // null if absent; owned by the header
-  // Replaces the extension of that type in its place, or appends it.
+  // Replaces the extension of that type where it stands, or appends it.
   void set_extension(std::uint32_t type, std::vector<std::byte> data);
   void remove_extension(std::uint32_t type);
-  std::string backing_format() const; // empty = not said
-  // From the feature name table of this image; "unknown feature bit N" if it has no name there.
+  std::string backing_format() const; // empty = not stored
+  // Returns the name from the feature name table of this image; "unknown feature bit N" if the
+  // table has no name for it.
   std::string feature_name(FeatureKind kind, unsigned bit_number) const;
 
-  // The header cluster: fields, extensions, backing file name. Error: no_space if it does not fit
-  // into one cluster.
+  // Returns the header cluster: fields, extensions, backing file name. Error: no_space if it does
+  // not fit into one cluster.
   Result<std::vector<std::byte>> encode() const;
-  // The same laid out as in `stored`, the header cluster in the file, as far as only fields and
-  // contents of extensions differ from it: so a small change stays within the sector where it is
-  // made, whoever wrote the header. Laid out anew, it leaves the sectors behind its end as they
-  // are.
+  // As encode(), but keeps the layout of `stored`, the header cluster in the file, if only fields
+  // and contents of extensions differ from it. So a small change stays within its sector, whichever
+  // program wrote the header. With a new layout, the sectors after its end keep their stored
+  // content.
   Result<std::vector<std::byte>> encode_over(std::span<const std::byte> stored) const;
 
 private:
-  // Without the rest of the cluster.
+  // The header cluster without its zero padding.
   Result<std::vector<std::byte>> encode_content() const;
 };
 
@@ -90,25 +91,25 @@ bool has_magic(std::span<const std::byte> head);
 // Whether bytes with the magic belong to the older format "qcow".
 bool is_version_1(std::span<const std::byte> head);
 
-// Decodes the first cluster of a file, or as much of it as the file has; `first_bytes` are hostile.
-// Checks every field that can be checked without the rest of the file. Errors: corrupt, unsupported
-// (the message names the version).
+// Decodes the first cluster of a file, or the part that the file has; `first_bytes` are hostile.
+// Checks every field that can be checked without the rest of the file. Errors: invalid_argument (no
+// magic), corrupt, unsupported (the message names the version).
 Result<Header> decode_header(std::span<const std::byte> first_bytes);
 
-// Refuses what this driver cannot read, by name: unknown incompatible features, encryption, data
-// files, snapshots. `known_incompatible` has the bits that the caller understands beside the
+// Refuses, by name, what this driver cannot read: unknown incompatible features, encryption, data
+// files, snapshots. `known_incompatible` has the bits that the caller supports in addition to the
 // standard ones.
 Result<void> check_supported(const Header& header, std::uint64_t known_incompatible);
 
-// Check that a table which the header names lies within the file. `file_length` in bytes. Reading
-// needs the L1 table only.
+// Check that a table that the header names lies within the file. `file_length` in bytes. Reading
+// needs only the L1 table.
 Result<void> check_l1_place(const Header& header, std::uint64_t file_length);
 Result<void> check_refcount_table_place(const Header& header, std::uint64_t file_length);
 
-// The feature name table extension. What is cut off or of an unknown kind is ignored.
+// The feature name table extension. An entry that is cut off or of an unknown kind is ignored.
 std::vector<FeatureName> decode_feature_names(std::span<const std::byte> data);
 std::vector<std::byte> encode_feature_names(std::span<const FeatureName> names);
-// The names of the standard's own features, as every image of version 3 carries them.
+// The names of the standard's own features, which every image of version 3 carries.
 const std::vector<FeatureName>& standard_feature_names();
 
 } // namespace qcow2

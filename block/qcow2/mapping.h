@@ -1,4 +1,4 @@
-// Mapping: one virtual disk of an image, an L1 root with its size: guest cluster -> L2 entry.
+// Mapping: the map of one virtual disk, guest cluster -> L2 entry: an L1 root with its size.
 //
 // The image (allocator, refcounts, caches) is a separate object, because one image may carry
 // several such roots that share clusters: snapshots, later further disks.
@@ -9,7 +9,7 @@
 
 namespace qcow2 {
 
-// A run of guest clusters whose entries say the same, with neighbouring host clusters if they have
+// A run of guest clusters with entries of the same kind and neighbouring host clusters if they have
 // any.
 struct MappedRun {
   L2Entry first;              // the entry of the first cluster
@@ -19,40 +19,42 @@ struct MappedRun {
 // Not synchronised: the image's metadata lock guards it.
 class Mapping {
 public:
-  // The L2 tables come from the image's cache. New ones are made for so many neighbouring L1
-  // entries at a time, if there is room, in one piece of the file, and such a piece is read at
-  // once.
+  // The L2 tables come from the image's cache. New tables are created for `tables_at_once`
+  // neighbouring L1 entries at a time, in one piece of the file, if there is room. Such a piece is
+  // also read at once.
   Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator, ClusterSize cluster_size,
           std::size_t tables_at_once);
 
-  // Reads the L1 table. Errors: those of the read. An entry that names no cluster of the file is an
-  // error of each lookup that needs it.
+  // Reads the L1 table. Errors: those of the read. An entry that names no cluster of the file makes
+  // only the lookups fail that need it.
   Result<void> load(HostOffset l1_offset, std::uint32_t l1_entries, std::uint64_t guest_size);
-  // For a writer, whose references must all be known. Errors: corrupt, if there is such an entry.
+  // For a writer, which needs all references. Errors: corrupt, if there is such an entry.
   Result<void> check_l1() const;
 
   std::uint64_t guest_size() const { return guest_size_; }
   std::uint64_t guest_clusters() const { return cluster_size_.clusters_for(guest_size_); }
 
-  // The entry of a cluster below guest_clusters(). Errors: corrupt (unaligned, reserved bits,
-  // beyond the file), unsupported (compressed), those of reading the L2 table.
+  // Returns the entry of a cluster below guest_clusters(). Errors: corrupt (unaligned, reserved
+  // bits, beyond the file), unsupported (compressed), those of reading the L2 table.
   Result<L2Entry> entry(GuestCluster cluster);
-  // How far the first cluster's answer holds, at most `at_most` clusters and not beyond its L2
+  // Returns the run that begins at `first`: at most `at_most` clusters, and not beyond its L2
   // table.
   Result<MappedRun> run(GuestCluster first, std::uint64_t at_most);
-  // Stores an entry; allocates the L2 table if there is none. References are the caller's matter.
+  // Stores an entry; allocates the L2 table if there is none. The caller must count the references.
   Result<void> set_entry(GuestCluster cluster, L2Entry entry);
-  // Makes sure that set_entry() on these clusters needs no further space. Errors: no_space and
-  // others of allocation.
+  // Ensures that set_entry() on these clusters needs no further space. Errors: no_space and others
+  // of allocation.
   Result<void> prepare(GuestCluster first, std::uint64_t clusters);
-  // Clears COPIED of the entry if it names that host cluster; returns whether it does.
+  // Clears COPIED of the entry if it names the host cluster `expected`. Returns whether it names
+  // it.
   Result<bool> clear_copied(GuestCluster cluster, HostCluster expected);
 
-  // Sets the size; the L1 table must hold it.
+  // Sets the size; the L1 table must be long enough for it.
   void set_guest_size(std::uint64_t bytes) { guest_size_ = bytes; }
   std::uint32_t l1_entries() const { return static_cast<std::uint32_t>(l1_.size()); }
   HostOffset l1_offset() const { return l1_offset_; }
-  // For growing: the table with more entries, as stored; then the move to its new place.
+  // For growing. encode_l1() returns the table with more entries, as stored. install_l1() then
+  // makes `place` its host offset.
   std::vector<std::byte> encode_l1(std::uint64_t entries) const;
   void install_l1(std::uint64_t entries, HostOffset place);
 
@@ -61,7 +63,7 @@ public:
   void end_l1_write_back(const std::vector<TableWrite>& writes, bool written);
   bool l1_has_changes() const { return dirty_begin_ < dirty_end_; }
 
-  // Places of all L2 tables, in guest order.
+  // Returns the host offsets of all L2 tables, in guest order.
   std::vector<HostOffset> l2_tables() const;
 
 private:
@@ -70,12 +72,12 @@ private:
   std::size_t l2_index(GuestCluster cluster) const { return cluster.value() % entries_per_l2(); }
   Result<Table*> l2_table(GuestCluster cluster); // null if there is none
   Result<Table*> l2_table_for_writing(GuestCluster cluster);
-  // Reads the table of an L1 entry with its neighbours in the file.
+  // Reads the table of an L1 entry together with its neighbours in the file.
   void read_ahead(std::size_t index);
-  // Tables for these L1 entries, which have none.
+  // Creates tables for these L1 entries, which have none.
   Result<void> create_tables(std::size_t first, std::size_t count);
-  // The neighbours of an L1 entry, itself included, for which `holds`: as many as are dealt with at
-  // once.
+  // Returns (first, count) of the neighbours of an L1 entry, itself included, for which `holds` is
+  // true: as many as are created or read at once.
   template <typename Holds>
   std::pair<std::size_t, std::size_t> group(std::size_t index, Holds holds) const;
   Result<void> check_l1_entry(std::size_t index) const;

@@ -1,5 +1,5 @@
-// Refcounts: the refcount table and its blocks, as stored numbers. Who may be allocated is the
-// allocator's matter. Source: specification, section "Host cluster management".
+// Refcounts: the refcount table and its blocks, as stored numbers. The allocator decides which
+// clusters may be allocated. Source: specification, section "Host cluster management".
 #ifndef BLOCK_QCOW2_REFCOUNTS_H
 #define BLOCK_QCOW2_REFCOUNTS_H
 
@@ -13,56 +13,56 @@ class Refcounts {
 public:
   Refcounts(HostFile& file, std::size_t cache_bytes, const Header& header);
 
-  // Reads the refcount table that the header names. Errors: those of the read. What an entry says
-  // matters when its block is needed: then one that is unaligned or outside the file is the error
-  // corrupt.
+  // Reads the refcount table that the header names. Errors: those of the read. An entry that is
+  // unaligned or outside the file is an error (corrupt) only when its block is needed.
   Result<void> load(const Header& header);
 
-  // How many references the file counts for a cluster; 0 beyond the table, and if none is loaded.
+  // Returns the stored refcount of a cluster; 0 beyond the table, and if no table is loaded.
   Result<std::uint64_t> get(HostCluster cluster);
-  // The cluster's block must exist, and the value fit: see has_block() and max().
+  // Sets the refcount. The cluster's block must exist (has_block()), and the value must fit
+  // (max()).
   Result<void> set(HostCluster cluster, std::uint64_t refcount);
   // The largest number this image can store.
   std::uint64_t max() const { return max_; }
 
-  // The first run of `clusters` clusters with refcount 0 at or after `from`. Never beyond capacity
-  // plus `clusters`.
+  // Returns the first run of `clusters` clusters with refcount 0 at or after `from`. Never beyond
+  // capacity plus `clusters`.
   Result<HostCluster> find_free(HostCluster from, std::uint64_t clusters);
-  // How many clusters from `from` on have refcount 0, counted up to `at_most`.
+  // Returns how many clusters from `from` on have refcount 0, counted up to `at_most`.
   Result<std::uint64_t> count_free(HostCluster from, std::uint64_t at_most);
 
-  // The same for those with another refcount.
+  // The same for clusters with another refcount.
   Result<std::uint64_t> count_used(HostCluster from, std::uint64_t at_most);
 
-  // The first cluster after all that are counted. Looks at so many blocks at most, and else at none
-  // of those below: then it is an upper bound.
+  // Returns the first cluster after all clusters with a refcount. Reads at most 256 blocks; if
+  // these count nothing, the result is an upper bound.
   Result<HostCluster> used_end();
 
   bool has_block(HostCluster cluster) const;
-  // Makes `place` the block that counts `cluster`; all its counts are 0. The table must reach that
-  // far.
+  // Makes `place` the host offset of the block that counts `cluster`; all its counts are 0. The
+  // table must reach that far.
   void install_block(HostCluster cluster, HostOffset place);
-  // Takes back install_block().
+  // Undoes install_block().
   void remove_block(HostCluster cluster);
 
-  // Clusters that the present table can count.
+  // Number of clusters that the present table can count.
   std::uint64_t capacity() const { return table_.size() << block_bits_; }
   std::uint64_t clusters_per_block() const { return std::uint64_t{1} << block_bits_; }
   std::size_t table_entries() const { return table_.size(); }
   HostOffset table_offset() const { return table_offset_; }
   bool same_block(HostCluster a, HostCluster b) const { return block_index(a) == block_index(b); }
-  // The table as it is to be stored.
+  // Returns the table as it is stored.
   std::vector<std::byte> encode_table() const;
-  // Moves the table in memory to a new place with more entries; the caller stores all of it.
+  // Gives the table in memory a new host offset and more entries. The caller must store all of it.
   void install_table(std::size_t entries, HostOffset place);
-  // Back to the former place, because the new one could not be stored.
+  // Restores the former offset and size, because the new table could not be stored.
   void reinstall_table(std::size_t entries, HostOffset place);
 
   // Changed table entries for a write-back, like TableCache's.
   std::vector<TableWrite> begin_table_write_back();
   void end_table_write_back(const std::vector<TableWrite>& writes, bool written);
 
-  // Places of all refcount blocks, without the entries that cannot be right.
+  // Returns the host offsets of all refcount blocks, without table entries that cannot be valid.
   std::vector<HostOffset> block_places() const;
 
   TableCache& blocks() { return blocks_; }

@@ -2,8 +2,8 @@
 // memory.
 //
 // Changed tables stay in memory until a write-back copies them out; reading a table never writes
-// another one. So the order in which tables become durable is decided in one place, WriteBack, and
-// not by what happens to be evicted.
+// another one. So Image::write_changes() alone determines the order in which tables become durable,
+// not the order of evictions.
 #ifndef BLOCK_QCOW2_TABLE_CACHE_H
 #define BLOCK_QCOW2_TABLE_CACHE_H
 
@@ -24,7 +24,7 @@ class Table {
 public:
   HostOffset offset() const { return offset_; }
   std::span<const std::byte> bytes() const { return memory_.span(); }
-  // For changes; the caller says with touch() which bytes it changed.
+  // For changes. The caller must then call touch() with the range that it changed.
   std::byte* mutable_bytes() { return memory_.data(); }
   void touch(std::size_t first_byte, std::size_t bytes);
 
@@ -50,7 +50,7 @@ private:
   bool in_write_back_ = false;                  // copied out, not known to be written yet
 };
 
-// A changed piece of a table, copied out to be written without the metadata lock.
+// A changed piece of a table, copied out so that it is written without the metadata lock.
 struct TableWrite {
   HostOffset table;       // start of the table
   std::size_t first_byte; // within it
@@ -60,33 +60,33 @@ struct TableWrite {
 // Not synchronised: the image's metadata lock guards it.
 class TableCache {
 public:
-  // Keeps at most `max_bytes` of unchanged tables after trim(), but never fewer than four tables.
-  // `load` is told before a table is read.
+  // After trim() the cache holds at most `max_bytes` of unchanged tables, but never fewer than four
+  // tables. It reports the event `load` before it reads a table.
   TableCache(HostFile& file, std::size_t table_bytes, std::size_t max_bytes,
              block::DebugEvent load);
 
-  // The table at this place of the file, read if it is not cached. Errors: those of the read.
+  // Returns the table at this host offset; reads it if it is not cached. Errors: those of the read.
   Result<Table*> get(HostOffset offset);
-  // Reads `count` neighbouring tables at once, if the cache has room for them. What fails is left
-  // to get().
+  // Reads `count` neighbouring tables at once, if the cache has room for them. After an error get()
+  // reads them one by one.
   void read_ahead(HostOffset first, std::size_t count);
   Table* find(HostOffset offset); // null if not cached
-  // A new table of zeros, entirely changed. The place must not be cached.
+  // Returns a new table of zeros, all of it changed. The host offset must not be cached.
   Table* create(HostOffset offset);
-  // The same, with nothing to write back: the file holds the zeros.
+  // The same, but unchanged: the file holds the zeros.
   Table* create_stored(HostOffset offset);
-  // Drops a table whose place was given up; changes to it are lost.
+  // Drops a table whose clusters were given up; its changes are lost.
   void forget(HostOffset offset);
   // Drops the least recently used unchanged tables beyond the limit.
   void trim();
 
-  // True when half of the cache is changed: the next request should write back before it adds to
-  // that.
+  // True if half of the cache is changed: then the next request should write back before it changes
+  // more.
   bool wants_write_back() const { return dirty_tables_ > max_tables_ / 2; }
   bool has_changes() const { return dirty_tables_ > 0; }
 
-  // Copies every changed piece out and takes it for unchanged; end_write_back() follows, after the
-  // pieces were written or after that failed. Until then these tables stay cached.
+  // Copies every changed piece out and marks it unchanged. The caller must call end_write_back()
+  // after it has written the pieces, or failed to. Until then these tables stay cached.
   std::vector<TableWrite> begin_write_back();
   void end_write_back(const std::vector<TableWrite>& writes, bool written);
 
@@ -109,15 +109,16 @@ private:
   block::DebugEvent load_;
   List tables_;
   std::unordered_map<HostOffset, List::iterator> by_offset_;
-  // Of tables that were dropped, for the next ones; little next to the cache. Tables come and go on
-  // all threads: in malloc's hands each thread's arena would keep what they once needed there.
+  // Memory of dropped tables, for the next ones; small compared with the cache. Tables are dropped
+  // and read on all threads: with malloc, the arena of each thread would keep the memory.
   std::vector<block::AlignedBuffer> spare_memory_;
   std::size_t dirty_tables_ = 0;
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
 };
 
-// Writes copied-out pieces; neighbours in one request, before which `update` is told.
+// Writes copied-out pieces. Neighbours form one request; the event `update` is reported before each
+// request.
 Result<void> write_tables(HostFile& file, block::DebugEvent update,
                           const std::vector<TableWrite>& writes);
 

@@ -1,4 +1,4 @@
-// TimeShare: lets work that can wait take a part of the time, and no more.
+// TimeShare: limits deferrable work to a part of the time.
 #ifndef BLOCK_QCOW2_TIME_SHARE_H
 #define BLOCK_QCOW2_TIME_SHARE_H
 
@@ -7,16 +7,16 @@
 
 namespace qcow2 {
 
-// Time that passes is credit for the work, in the ratio of 1 to `part`; work that takes longer than
-// its credit has to wait the longer for the next one. Not synchronised.
+// Elapsed time gives credit for the work, in the ratio of 1 to `part`. Work that takes longer than
+// its credit has to wait correspondingly longer for its next turn. Not synchronised.
 class TimeShare {
 public:
   using Clock = std::chrono::steady_clock;
 
-  // `most`: credit at the beginning, and no more is saved up.
+  // `most`: the initial credit, and its upper limit.
   TimeShare(unsigned part, Clock::duration most) : part_(part), most_(most), credit_(most) {}
 
-  // How long the work may take now; 0 or less: it has to wait.
+  // Returns how long the work may take now; 0 or less: it has to wait.
   Clock::duration left(Clock::time_point now = Clock::now()) {
     credit_ = std::min(most_, credit_ + (now - counted_until_) / part_);
     counted_until_ = now;

@@ -1,4 +1,4 @@
-// Returns the unused space of an image's file to the host. The image is not in use.
+// Returns the unused space of an image's file to the host. The image must not be in use.
 #ifndef BLOCK_QCOW2_TRIM_H
 #define BLOCK_QCOW2_TRIM_H
 
@@ -7,9 +7,9 @@
 
 namespace qcow2 {
 
-// Punches holes where the refcounts call clusters free, and cuts the file off behind the last one
-// in use. Returns how many bytes were free in the file, holes or not. The caller has asked
-// refcounts_suffice(); leaked clusters stay. Errors: those of the file.
+// Punches holes where the refcount is 0, and cuts the file off after the last cluster in use.
+// Returns how many bytes were free in the file, holes included. The caller must have checked
+// refcounts_suffice(). Leaked clusters stay. Errors: those of the file.
 Result<std::uint64_t> trim(HostFile& file, const Header& header);
 
 } // namespace qcow2

@@ -17,10 +17,10 @@ namespace qcow2 {
 
 using block::HostCluster;
 
-// Counts up to 2^64 - 1 and stays there. Takes memory only where something was counted: about one
-// byte a cluster where clusters are used densely, some hundred bytes for a cluster far from all
-// others, so that an image cannot make a check use much more memory than the image has metadata.
-// One thread.
+// Counters saturate at 2^64 - 1. Memory is used only where something was counted: about one byte a
+// cluster where clusters are used densely, some hundred bytes for a cluster far from all others. So
+// an image cannot make a check use much more memory than the size of the image's metadata. One
+// thread.
 class ClusterCounts {
 public:
   ClusterCounts() = default;
@@ -32,13 +32,13 @@ public:
   void set(HostCluster cluster, std::uint64_t count);
   void clear();
 
-  // The counters of [first, first + counts.size()).
+  // Copies the counters of [first, first + counts.size()) to `counts`.
   void copy(HostCluster first, std::span<std::uint64_t> counts) const;
   // Calls visit(cluster, count) for every counter in [first, end) that is not zero, in order.
   void for_each(HostCluster first, HostCluster end,
                 const std::function<void(HostCluster, std::uint64_t)>& visit) const;
-  // Whether all counters in [first, end) are zero. May answer false for counters that were set to
-  // zero again.
+  // Returns whether all counters in [first, end) are zero. May return false for counters that were
+  // set to zero again.
   bool untouched(HostCluster first, HostCluster end) const;
   // One beyond the highest cluster with a counter that is not zero; 0 if there is none.
   HostCluster end() const { return end_; }
@@ -46,7 +46,8 @@ public:
 private:
   static constexpr unsigned chunk_bits = 12;
   static constexpr std::uint64_t chunk_clusters = std::uint64_t{1} << chunk_bits;
-  static constexpr std::size_t max_few = 256; // then an array takes less time and little more room
+  // From this number on, an array takes less time and little more memory.
+  static constexpr std::size_t max_few = 256;
   static constexpr std::uint8_t escaped = 0xff; // the true count is in large_
   static constexpr std::size_t min_recent = 256;
 
@@ -66,14 +67,15 @@ private:
   HostCluster find_end() const;
 
   std::map<std::uint64_t, Chunk> chunks_;
-  std::unordered_map<std::uint64_t, std::uint64_t> large_; // by cluster: counts from 255 on
+  std::unordered_map<std::uint64_t, std::uint64_t> large_; // counts from 255 on, by cluster
   HostCluster end_{0};
   struct Recent {
     std::uint64_t number = ~std::uint64_t{0};
     Chunk* chunk = nullptr;
   };
-  // By the low bits of the chunk number; as many as there are chunks, at least. So an image whose
-  // clusters are referred to in no order takes not much longer than one in order.
+  // The most recently used chunks, indexed by the low bits of the chunk number; at least as many
+  // elements as chunks. So an image that refers to its clusters in random order takes little longer
+  // than one in order.
   mutable std::vector<Recent> recent_ = std::vector<Recent>(min_recent);
 };
 

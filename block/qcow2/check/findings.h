@@ -10,41 +10,42 @@
 
 namespace qcow2 {
 
-// How often a long loop reports, and to whom. May be empty.
+// Called by a long loop after each step, to report progress. May be empty.
 using CheckStep = std::function<void()>;
 
-// The one place where a check's counters change. One thread. Lines end up in CheckRequest::report;
-// a hostile image can provoke millions, so after `max_lines` they are only counted.
+// The only code that changes the counters of a check. One thread. Lines go to CheckRequest::report.
+// A hostile image can cause millions of findings, so after `max_lines` they are only counted.
 class CheckFindings {
 public:
   static constexpr std::uint64_t max_lines = 65536;
 
-  // What a line is about. Refcounts and COPIED flags lag behind the mapping after an unclean end,
-  // all over the image; then end() says so in one line, and these lines are left out.
+  // The subject of a line. After an unclean end, refcounts and COPIED flags lag behind the mapping
+  // all over the image (lag). Then end() reports them in one line, and their own lines are left
+  // out.
   enum class About { damage, lag };
 
   // The request must outlive the object.
   CheckFindings(const block::CheckRequest& request, bool unclean_end)
       : request_(request), unclean_end_(unclean_end) {}
 
-  // Whether corruptions, or leaks, shall be repaired; whether anything shall.
+  // Whether corruptions, or leaks, are to be repaired; whether anything is.
   bool repairs_errors() const { return request_.repair_errors; }
   bool repairs_leaks() const { return request_.repair_leaks; }
   bool repairs() const { return repairs_errors() || repairs_leaks(); }
 
-  // Found and left as it is.
+  // Count and report a finding that is left as it is.
   void corruption(const std::string& line, About about = About::damage);
   void leak(const std::string& line, About about = About::damage);
-  // Something could not be examined.
+  // Counts and reports something that could not be examined.
   void failure(const std::string& line);
-  // Found and repaired.
+  // Counts and reports a finding that is repaired.
   void corruption_fixed(const std::string& line, About about = About::damage);
-  // So many of the corruptions, or leaks, counted before are repaired now.
+  // `number` of the corruptions, or leaks, counted before are repaired now.
   void corruptions_repaired(std::uint64_t number);
   void leaks_repaired(std::uint64_t number);
-  // Says what is done; counts nothing.
+  // Reports a line about what is done; counts nothing.
   void note(const std::string& line, About about = About::damage);
-  // After all findings.
+  // Call it after all findings.
   void end();
 
   block::CheckReport& report() { return report_; }
@@ -61,7 +62,7 @@ private:
   std::uint64_t lines_ = 0;
 };
 
-// printf for finding lines.
+// Formats a finding line as printf does.
 [[gnu::format(printf, 1, 2)]] std::string format_line(const char* format, ...);
 
 } // namespace qcow2

@@ -1,5 +1,5 @@
-// FreeClusters: the clusters of an image that no reference names, in the order in which a repair
-// takes them.
+// FreeClusters: the clusters of an image without a reference, in the order in which a repair takes
+// them.
 #ifndef BLOCK_QCOW2_CHECK_FREE_CLUSTERS_H
 #define BLOCK_QCOW2_CHECK_FREE_CLUSTERS_H
 
@@ -11,16 +11,16 @@
 
 namespace qcow2 {
 
-// First, ascending, the clusters that the host stores as a whole; then, ascending, all of them:
-// these, holes of the file, and what lies beyond its end. One thread; the references must not
-// change meanwhile.
+// First, ascending, the free clusters that the host stores as a whole. Then, ascending, all free
+// clusters: these, holes of the file, and clusters beyond its end. One thread; the references must
+// not change meanwhile.
 class FreeClusters {
 public:
   // Only clusters in [lowest, limit).
   FreeClusters(HostFile& file, const Header& header, const References& references,
                HostCluster lowest, HostCluster limit);
 
-  // The next one; nothing after the last. `stored()`: the host stores it.
+  // Returns the next free cluster; nothing after the last. `stored()`: the host stores it.
   std::optional<HostCluster> next();
   bool stored() const { return stored_; }
 

@@ -1,4 +1,5 @@
-// MappingWalk: follows the L1 table and its L2 tables, counts what they name, and checks entries.
+// MappingWalk: walks the L1 table and its L2 tables, counts the clusters that they name, and checks
+// entries.
 #ifndef BLOCK_QCOW2_CHECK_MAPPING_WALK_H
 #define BLOCK_QCOW2_CHECK_MAPPING_WALK_H
 
@@ -7,9 +8,9 @@
 
 namespace qcow2 {
 
-// Used in this order: load, count, check_copied. However often L1 entries name one L2 table, it is
-// read once in each pass, and its references are counted so many times. One thread; the arguments
-// of the constructor must outlive the object.
+// Used in this order: load, count, check_copied. An L2 table that several L1 entries name is read
+// once in each pass, and its references are counted once for each of these entries. One thread; the
+// arguments of the constructor must outlive the object.
 class MappingWalk {
 public:
   MappingWalk(HostFile& file, const Header& header, References& references,
@@ -19,16 +20,16 @@ public:
   Result<void> load();
 
   // First pass: counts every reference and checks that each entry is well-formed. An L2 table that
-  // cannot be found or read is a finding, and the references are incomplete. `step` is called after
-  // each L1 entry, here and in the second pass.
+  // cannot be found or read is a finding, and makes the references incomplete. `step` is called
+  // after each L1 entry, here and in the second pass.
   Result<void> count(const CheckStep& step);
 
-  // Second pass: compares COPIED flags with refcounts, as far as these can be relied on, corrects
-  // them if `repair`, and tells the client, which may be null, of data references.
+  // Second pass: compares COPIED flags with refcounts, as far as these are reliable, and corrects
+  // the flags if `repair`. Passes each data reference to `client`, which may be null.
   Result<void> check_copied(const StoredRefcounts& stored, bool repair, CheckClient* client,
                             const CheckStep& step);
 
-  // Tells the client of all data references once more.
+  // Passes all data references to the client once more.
   Result<void> tell_references(CheckClient& client);
 
 private:

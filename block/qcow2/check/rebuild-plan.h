@@ -1,4 +1,4 @@
-// RebuildPlan: which clusters a new refcount structure takes, or the missing blocks of the old one.
+// RebuildPlan: the clusters for a new refcount structure, or for the missing blocks of the old one.
 #ifndef BLOCK_QCOW2_CHECK_REBUILD_PLAN_H
 #define BLOCK_QCOW2_CHECK_REBUILD_PLAN_H
 
@@ -12,9 +12,9 @@ namespace qcow2 {
 struct RebuildPlan {
   std::vector<NewBlock> blocks; // ascending indexes
   HostCluster table;
-  std::uint64_t table_clusters = 0; // 0: the old table stays, and its blocks, too
-  // Of the clusters above, those for which the host may have no space: holes of the file, and what
-  // lies beyond its end.
+  std::uint64_t table_clusters = 0; // 0: the old table and its blocks stay
+  // Of these clusters, those for which the host may have no space: holes of the file, and clusters
+  // beyond its end.
   std::vector<HostCluster> unstored;
 
   std::uint64_t clusters() const { return blocks.size() + table_clusters; }
@@ -31,13 +31,13 @@ struct RebuildPlan {
 };
 
 // Plans a structure with a refcount for each counted reference, for each cluster in `higher`, and
-// for itself. It takes clusters from `lowest` on that no reference names, dangling ones included:
-// first those that the host stores already, as overwriting them needs no space, then all others,
-// from the lowest. The table takes a run, the blocks take single clusters. With `completed`, only
-// the blocks that are missing there are planned.
+// for itself. It takes clusters from `lowest` on that have no reference, not even a dangling one.
+// It takes first those that the host stores already, because overwriting them needs no space, then
+// all others, from the lowest. The table takes a run, the blocks take single clusters. If
+// `completed` is given, only the blocks that it lacks are planned.
 //
-// Nothing if the format, or the table of `completed`, has no room for such a structure. Memory and
-// time follow the number of counted clusters and of the file's extents.
+// Returns nothing if the format, or the table of `completed`, has no room for such a structure.
+// Memory and time are proportional to the number of counted clusters and of the file's extents.
 std::optional<RebuildPlan> plan_rebuild(HostFile& file, const Header& header,
                                         const References& references, const ClusterCounts& higher,
                                         HostCluster lowest, const StoredRefcounts* completed);

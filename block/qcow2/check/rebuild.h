@@ -1,4 +1,4 @@
-// Writes a new refcount table with new blocks, when the old ones cannot be mended in their place.
+// Writes a new refcount table with new blocks when the old ones cannot be repaired in place.
 #ifndef BLOCK_QCOW2_CHECK_REBUILD_H
 #define BLOCK_QCOW2_CHECK_REBUILD_H
 
@@ -7,15 +7,19 @@
 
 namespace qcow2 {
 
-// Puts a structure with all counted references behind everything in use or, if the host has no
-// space there, into clusters inside the file that no reference names; if these do not suffice, into
-// those that `client` (may be null) gives up. Makes it durable, and only then lets the header name
-// it, so that a crash leaves the old or the new one. The old structure is not overwritten. If
-// `keep`, refcounts that can be read are not lowered, and nothing inside the file is overwritten.
+// Writes a structure with all counted references after the last cluster in use. If the host has no
+// space there, it uses clusters inside the file that have no reference; if these do not suffice,
+// the clusters that `client` (may be null) gives up. It makes the structure durable and only then
+// stores its offset in the header, so a crash leaves the old or the new one. The old structure is
+// not overwritten. If `keep`, refcounts that can be read are not lowered, and nothing inside the
+// file is overwritten.
 //
-// False, after a finding line, if there is no room for such a structure in the format. Errors:
-// those of the file; no_space also if no place was found. In these cases the image is as before,
-// except for what the client gave up.
+// An old structure that is sound is completed instead if only clusters inside the file are left:
+// its blocks are corrected in place, and the missing blocks are added.
+//
+// Returns false, after a finding line, if the format has no room for such a structure. Errors:
+// those of the file; no_space also if no clusters were found. In these cases the image is
+// unchanged, except for what the client gave up.
 Result<bool> rebuild_refcounts(HostFile& file, Header& header, References& references,
                                StoredRefcounts& stored, CheckClient* client,
                                CheckFindings& findings, bool keep);

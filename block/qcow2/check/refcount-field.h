@@ -1,4 +1,5 @@
-// One refcount in the bytes of a refcount block, for every width (section "Refcount blocks").
+// Loads and stores one refcount in the bytes of a refcount block, for every width (section
+// "Refcount blocks").
 #ifndef BLOCK_QCOW2_CHECK_REFCOUNT_FIELD_H
 #define BLOCK_QCOW2_CHECK_REFCOUNT_FIELD_H
 

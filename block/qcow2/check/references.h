@@ -1,4 +1,5 @@
-// References: what a walk over an image found each host cluster to be used for, and how often.
+// References: the use of each host cluster and its number of references, as a walk over the image
+// found them.
 #ifndef BLOCK_QCOW2_CHECK_REFERENCES_H
 #define BLOCK_QCOW2_CHECK_REFERENCES_H
 
@@ -10,44 +11,46 @@ namespace qcow2 {
 
 enum class ClusterUse { free, data, metadata };
 
-// Filled by the walk, asked by whoever wants to know. One thread.
+// The walk fills it; the other parts of the check read it. One thread.
 class References {
 public:
   // `file_bytes`: length of the image file.
   References(const Header& header, std::uint64_t file_bytes);
 
-  // How many references name the cluster, as far as its refcount can count.
+  // Returns the number of references to the cluster, at most the largest refcount.
   std::uint64_t count(HostCluster cluster) const;
   // The same for [first, first + counts.size()).
   void copy_counts(HostCluster first, std::span<std::uint64_t> counts) const;
-  // Metadata if any metadata lies in it, else data if any L2 entry names it.
+  // Returns metadata if any metadata lies in the cluster, otherwise data if any L2 entry names it.
   ClusterUse use(HostCluster cluster) const;
 
-  // Takes the clusters of a range for metadata that the standard does not know, with one reference
-  // each. False, and nothing is counted, if any part of the range lies outside the file or is in
-  // use already: then whoever names that range is wrong.
+  // Claims the clusters of a range for metadata that the standard does not define, with one
+  // reference each. Returns false, and counts nothing, if any part of the range lies outside the
+  // file or is in use already: then the entry that names the range is wrong.
   bool claim(HostOffset offset, std::uint64_t bytes);
 
-  // Counts `times` references to each cluster the range touches. A range outside the file, or a
-  // counter that would pass the largest refcount, is a finding instead.
+  // Counts `times` references to each cluster that the range touches. If the range lies outside the
+  // file, it is a finding, and the references count as dangling. A counter that passes the largest
+  // refcount is a finding, too.
   void add(HostOffset offset, std::uint64_t bytes, ClusterUse use, std::uint64_t times,
            CheckFindings& findings);
   // Takes back one reference of metadata that was counted with add().
   void remove_metadata(HostCluster cluster);
 
-  // All references, also those that a refcount has no room for.
+  // All references, also those that exceed the largest refcount.
   const ClusterCounts& counts() const { return counts_; }
-  // Clusters with a reference, and of these those with one that is not metadata's. A cluster that
-  // holds both counts as what was added first.
+  // Number of clusters with a reference, and of those with a data reference. A cluster that holds
+  // both data and metadata counts as what was added first.
   std::uint64_t used_clusters() const { return used_clusters_; }
   std::uint64_t data_clusters() const { return data_clusters_; }
-  // References to clusters beyond the file. Nothing may be put there: it would become what those
-  // entries say.
+  // References to clusters beyond the file. Nothing may be stored in these clusters: it would
+  // become the content of those entries.
   const ClusterCounts& dangling() const { return dangling_; }
   std::uint64_t file_bytes() const { return file_bytes_; }
-  // What dangled and lies in the file now counts like any reference.
+  // Sets the length of the file. References that dangled and now lie in the file count like any
+  // reference.
   void file_grows_to(std::uint64_t bytes);
-  // One beyond the last cluster that is in the file or referenced.
+  // Returns the first cluster after the last one that is in the file or referenced.
   HostCluster end() const;
 
   // Part of the mapping could not be read: any cluster may have references that are not counted.
