@@ -1,9 +1,10 @@
-// BackgroundScan: deduplicates what an image stored without deduplication, while the guest works.
+// BackgroundScan: deduplicates, while the guest works, the data that was stored without
+// deduplication.
 //
-// Nothing marks such clusters: they are the data clusters whose entry in the dedup table is empty.
-// The scan walks over the mapping in guest order, looks entries up, and hashes what has none. A
-// batch of guest clusters is taken as a write takes them, so a guest's write waits for a batch at
-// most, and what it writes stays.
+// Such clusters carry no mark: they are the data clusters whose entry in the dedup table is empty.
+// The scan walks over the mapping in guest order, looks the entries up, and hashes the clusters
+// without entry. It locks the guest clusters of a batch as a write does. So a guest write waits for
+// one batch at most, and the scan never replaces what a guest writes.
 #ifndef BLOCK_QCOW2_DEDUP_BACKGROUND_SCAN_H
 #define BLOCK_QCOW2_DEDUP_BACKGROUND_SCAN_H
 
@@ -18,32 +19,34 @@
 
 namespace qcow2_dedup {
 
-// All functions on any thread.
+// All functions may be called on any thread.
 class BackgroundScan final : private dedup::ScanWork {
 public:
-  // `position`: the guest cluster from which on there is work to do, or nothing. `rate`: bytes that
-  // may be read in a second; 0 = no limit. Node and deduplicator outlive this.
+  // `position`: the guest cluster from which on there is work to do; nothing = no work. `rate`:
+  // bytes per second that may be read; 0 = no limit. Node and deduplicator must outlive this
+  // object.
   BackgroundScan(block::Node& node, Deduplicator& dedup, std::optional<std::uint64_t> position,
                  std::uint64_t rate);
 
-  // Deduplication runs (again), or the index has been loaded: begins if there is anything to do.
+  // Starts the scan if there is anything to do. Called when deduplication runs (again), or when the
+  // index has been loaded.
   void begin(const block::ResumeDedup& how = {});
-  // Deduplication is paused.
+  // Stops the scan. Called when deduplication is paused.
   void cancel();
   Result<void> control(block::DedupScanControl control);
-  // Ends the thread. Returns the mark.
+  // Stops the scan and ends the thread. Returns mark().
   std::optional<std::uint64_t> stop();
-  // The guest cluster from which on there is work left, or nothing.
+  // Returns the guest cluster from which on there is work left, or nothing.
   std::optional<std::uint64_t> mark() const;
 
   block::DedupStatus status() const;
-  // Fills in the status and what concerns the scan.
+  // Sets the status and the members that concern the scan.
   void fill(block::DedupInfo& info) const;
 
 private:
   struct Batch {
-    std::vector<GuestCluster> clusters; // without fingerprint
-    GuestCluster next;                  // where to go on
+    std::vector<GuestCluster> clusters; // those without fingerprint
+    GuestCluster next;                  // where the next batch begins
   };
 
   Result<Batch> find_batch(GuestCluster first) EXCLUDES(dedup_.disk.image.metadata_mutex);
@@ -57,12 +60,14 @@ private:
 
   block::Node& node_;
   Deduplicator& dedup_;
-  // Held while the scanner is started or cancelled, so that it never runs when paused.
+  // Held while the scanner is started or cancelled, so that the scanner never runs while
+  // deduplication is paused.
   mutable std::mutex mutex_;
   // Guarded by mutex_:
   bool pending_;                     // there is work to do from the scanner's position on
-  std::uint64_t covered_writes_ = 0; // plain writes since make everything before it work again
-  dedup::Scanner scanner_;           // last: its thread uses the others
+  std::uint64_t covered_writes_ = 0; // value of plain_writes() up to which the scan accounts for
+                                     // plain writes; later ones require a scan from 0
+  dedup::Scanner scanner_;           // last member: its thread uses the others
 };
 
 } // namespace qcow2_dedup

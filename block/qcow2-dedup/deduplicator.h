@@ -1,5 +1,5 @@
-// Deduplicator: what one image knows about the content of its clusters, and what keeps that
-// knowledge true.
+// Deduplicator: the facts about the content of one image's clusters, and the code that keeps these
+// facts correct.
 #ifndef BLOCK_QCOW2_DEDUP_DEDUPLICATOR_H
 #define BLOCK_QCOW2_DEDUP_DEDUPLICATOR_H
 
@@ -16,68 +16,69 @@ namespace qcow2_dedup {
 
 struct DedupSettings {
   std::uint64_t cache_bytes = 64u << 20; // dedup block cache
-  std::uint64_t index_bytes = 0;         // the index takes no more; 0: as much as it needs
+  std::uint64_t index_bytes = 0;         // memory limit of the index; 0: no limit
   bool verify = false;                   // compare bytes before sharing
   bool detect_zeroes = true;             // writes of zeros become zero entries
 };
 
-// Sits on the image as its client. The parts that are marked so are guarded by the image's metadata
-// lock.
+// The image's client. Functions and members marked so are guarded by the image's metadata lock.
 class Deduplicator final : public qcow2::ImageClient {
 public:
-  // Called once, with the metadata lock held, when a part of the table is lost: what, and why.
+  // Called once, with the metadata lock held, when a part of the table is lost. The text names the
+  // part and the reason.
   using OnLoss = std::function<void(const std::string&)>;
 
-  // `trusted`: the table was closed cleanly. Else every match is confirmed by comparing bytes, now
-  // and in later sessions, because an entry may be older than its cluster. The image and the disk
-  // outlive this.
+  // `trusted`: the table was closed cleanly. Otherwise every match is confirmed by comparing bytes,
+  // in this session and in later ones, because an entry may be older than its cluster. Image and
+  // disk must outlive this object.
   Deduplicator(qcow2::Disk& disk, Extension extension, dedup::Hasher hasher, DedupSettings settings,
                bool trusted, OnLoss on_loss);
 
-  // Reads the dedup table's L1. A table that cannot be read or overlaps other metadata is lost: a
-  // new one is begun, and false is returned.
+  // Reads the dedup table's L1. If the table cannot be read or overlaps other metadata, it is lost:
+  // a new table is begun, and the function returns false.
   bool load() EXCLUDES(disk.image.metadata_mutex);
 
   // --- Status; any thread, no lock needed ---
   bool paused() const { return paused_.load(std::memory_order_relaxed); }
   void set_paused(bool paused) { paused_ = paused; }
-  // The index is complete as far as the table goes.
+  // All entries of the table are in the index.
   void set_index_loaded() { index_loaded_ = true; }
   bool index_loaded() const { return index_loaded_; }
-  // Grows whenever data is stored without a look for duplicates, before and after.
+  // Increases whenever data is stored without a lookup for duplicates: once before and once after.
   std::uint64_t plain_writes() const { return plain_writes_; }
-  // What a clean close stores of the scan: the guest cluster from which on it has work to do, if
-  // any.
+  // Sets what a clean close stores of the scan: the guest cluster from which on it has work to do,
+  // if any.
   void set_scan_mark(std::optional<std::uint64_t> position) EXCLUDES(disk.image.metadata_mutex);
   block::DedupInfo info() EXCLUDES(disk.image.metadata_mutex);
-  // Nothing if the clusters could not be counted when the image was opened.
+  // Returns nothing if the image has no data figures: the clusters were not counted when it was
+  // opened.
   std::optional<block::DataFigures> data_figures() EXCLUDES(disk.image.metadata_mutex);
-  // Whether the file says what is so now: paused or not, and where the scan is.
+  // Returns whether the file holds the present status: paused or not, and the position of the scan.
   bool status_is_stored() EXCLUDES(disk.image.metadata_mutex);
-  // What the header's extension says, with the status as a close would store it, if the scan has
-  // work to do from there on.
+  // Returns the header extension, with the status as a close would store it if the scan has work to
+  // do from `scan_mark` on.
   Extension extension(std::optional<std::uint64_t> scan_mark) EXCLUDES(disk.image.metadata_mutex);
 
-  // --- For the write path; the metadata lock is held ---
-  // A stored cluster with that content, with one reference taken for the caller and COPIED cleared
-  // of its first owner. Nothing if there is none, or if its refcount has reached the threshold.
-  // `likely` is looked at first: duplicates come in runs, so that the cluster after the last match
-  // is often the next one, and its entry is in memory.
+  // --- For the write path; the caller must hold the metadata lock ---
+  // Returns a stored cluster with this content. One reference is taken for the caller, and COPIED
+  // of its first owner is cleared. Returns nothing if there is none, or if its refcount has reached
+  // the threshold. `likely` is tried first: duplicates come in runs, so the cluster after the last
+  // match is often the next match, and its entry is in memory.
   Result<std::optional<HostCluster>> share(dedup::Lookups::Lookup content,
                                            std::optional<HostCluster> likely)
       REQUIRES(disk.image.metadata_mutex);
-  // Whether the table says that the cluster holds that content.
+  // Returns whether the table records this content for the cluster.
   bool holds(HostCluster cluster, dedup::Lookups::Lookup content)
       REQUIRES(disk.image.metadata_mutex);
-  // The cluster's content is written and linked. `owner` names it, with COPIED if no other
-  // guest cluster does.
+  // Records the fingerprint of a cluster whose content is written and linked. `owner` is a guest
+  // cluster that names it, with COPIED if it is the only one.
   void remember(HostCluster cluster, const dedup::Fingerprint& fingerprint, GuestCluster owner)
       REQUIRES(disk.image.metadata_mutex);
-  // Whether a data cluster that the mapping names has no fingerprint, and may have one.
+  // Returns whether a data cluster that the mapping names has no fingerprint and may have one.
   Result<bool> lacks_fingerprint(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   // Gives back the reference that share() took.
   void unshare(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
-  // Whatever the table says of the cluster is no longer so.
+  // Removes the cluster's entry from the table, because it no longer applies.
   void forget(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
   dedup::InFlight& in_flight() REQUIRES(disk.image.metadata_mutex) { return in_flight_; }
   dedup::Index& index() REQUIRES(disk.image.metadata_mutex) { return *index_; }
@@ -86,15 +87,16 @@ public:
   const dedup::Hasher& hasher() const { return hasher_; }
   dedup::HashHelper& hash_helper() { return hash_helper_; }
   dedup::Counters& counters() { return counters_; }
-  // So many data clusters were written to the file.
+  // Counts that `clusters` data clusters were written to the file.
   void count_stored(std::uint64_t clusters) {
     counters_.file_written_bytes.add(clusters << disk.image.cluster_size().bits());
   }
   bool detects_zeroes() const { return settings_.detect_zeroes; }
-  // Whether a match must be confirmed by comparing bytes.
+  // Returns whether a match must be confirmed by comparing bytes.
   bool confirms_matches() const { return settings_.verify || !trusted_ || hasher_.collides(); }
-  // Whether a match must be on the medium, too. What a trusted table names was made durable before
-  // the table was, or is of this session, in which no flush succeeds after a write was lost.
+  // Returns whether a match must be on the medium, too. Clusters in a trusted table need no such
+  // test. Either they were durable before the table was, or they are of this session, in which no
+  // flush succeeds after a write was lost.
   bool distrusts_page_cache() const { return !trusted_; }
 
   qcow2::Disk& disk;
@@ -117,20 +119,20 @@ public:
   void at_clean_close(qcow2::Header& header) override;
 
 private:
-  // For share(): false if the candidate must not get another owner.
+  // For share(). Returns false if the candidate must not get another owner.
   Result<bool> take_reference(HostCluster candidate, const Entry& entry)
       REQUIRES(disk.image.metadata_mutex);
-  // Sees to it that no L2 entry carries COPIED for the candidate, which has so many references;
-  // false if that is not known.
+  // Ensures that no L2 entry carries COPIED for the candidate, which has `references` references.
+  // Returns false if that cannot be ensured.
   bool clear_copied(HostCluster candidate, const Entry& entry, std::uint64_t references)
       REQUIRES(disk.image.metadata_mutex);
   Result<void> enter_table() REQUIRES(disk.image.metadata_mutex);
-  // The whole table cannot be used: there is none from now on.
+  // Called when the whole table is unusable: from now on there is no table.
   void abandon_table(const block::Error& why) REQUIRES(disk.image.metadata_mutex);
   void tell_of_loss(const std::string& what, const block::Error& why)
       REQUIRES(disk.image.metadata_mutex);
   void forget_deleted(HostCluster cluster) REQUIRES(disk.image.metadata_mutex);
-  // The table has lost that fingerprint.
+  // Called when the table has lost this fingerprint.
   void fingerprint_removed(HostCluster cluster, const dedup::Fingerprint& fingerprint)
       REQUIRES(disk.image.metadata_mutex);
   Extension with_status(std::optional<std::uint64_t> scan_mark) const
@@ -142,7 +144,7 @@ private:
   const bool trusted_;
   const OnLoss on_loss_;
   bool told_of_loss_ GUARDED_BY(disk.image.metadata_mutex) = false;
-  // Deduplication goes no further than this refcount; the other half of the range is left to
+  // Deduplication adds references up to this refcount. The other half of the range is left to
   // snapshots.
   const std::uint64_t max_shared_refcount_;
   std::atomic<bool> paused_;
@@ -150,7 +152,7 @@ private:
   std::atomic<std::uint64_t> plain_writes_{0};
   dedup::Counters counters_;
 
-  // Its `data` counts on while the image is open.
+  // Its `data` is kept up to date while the image is open.
   Extension extension_ GUARDED_BY(disk.image.metadata_mutex);
   std::optional<std::uint64_t> scan_mark_ GUARDED_BY(disk.image.metadata_mutex);
   std::unique_ptr<dedup::Index> index_ GUARDED_BY(disk.image.metadata_mutex);

@@ -1,5 +1,5 @@
-// IndexLoader: fills the index from the dedup table; a small table at once, the rest of a larger
-// one in the background.
+// IndexLoader: fills the index from the dedup table. A small table is loaded at once, the rest of a
+// larger one in the background.
 #ifndef BLOCK_QCOW2_DEDUP_INDEX_LOADER_H
 #define BLOCK_QCOW2_DEDUP_INDEX_LOADER_H
 
@@ -13,14 +13,14 @@
 
 namespace qcow2_dedup {
 
-// The first hash blocks are loaded by the constructor, which takes a few milliseconds: so
-// short-lived tools find what a small image holds. What is left is loaded by a thread while
-// requests are served; the destructor joins it, finished or not. The deduplicator outlives the
+// The constructor loads the first hash blocks, which takes a few milliseconds. So short-lived tools
+// find the content of a small image. A thread loads the rest while requests are served. The
+// destructor stops that thread, finished or not, and joins it. The deduplicator must outlive the
 // loader.
 class IndexLoader {
 public:
-  // `done` is called once the index is complete, on either thread; not if the loader is destroyed
-  // before.
+  // `done` is called once the index is complete, on either thread. It is not called if the loader
+  // is destroyed before.
   IndexLoader(Deduplicator& dedup, std::function<void()> done);
   ~IndexLoader();
 
@@ -35,7 +35,7 @@ private:
   // Bounds how long a request waits for the metadata lock.
   static constexpr std::size_t entries_per_lock = 1024;
 
-  // Blocks [index, end); true if the table ends there.
+  // Loads the blocks [index, end). Returns true if the table ends there.
   bool load(std::uint64_t index, std::uint64_t end);
   void finish();
   void read_block(std::uint64_t index, std::vector<Found>& found);

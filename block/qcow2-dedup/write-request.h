@@ -1,18 +1,20 @@
-// WriteRequest: one piece of a deduplicated write, from its bytes to its L2 entries; or clusters
-// that were stored without deduplication, which is the same work without the writing.
+// WriteRequest: one piece of a deduplicated write, from its bytes to its L2 entries. It also
+// handles clusters that were stored without deduplication, which is the same work without the
+// writing.
 //
-// Every cluster of the piece goes through these states:
+// Every cluster of the piece passes through these states:
 //
 //     unresolved --> same      the guest cluster holds this content already: nothing to do
 //                --> zero      becomes a zero entry
 //                --> shared    a stored cluster has this content; a reference is taken
 //                --> stored    new content, written in place or to a newly allocated cluster
-//                --> kept      new content where it is stored already: it only gets a fingerprint
-//                --> waiting   another request is just writing this content
+//                --> kept      new content that is stored already: it only gets a fingerprint
+//                --> waiting   another request is writing this content
 //
-// resolve() decides under the metadata lock, confirm() and store() do data I/O without it, link()
-// enters the results under the lock. A request finishes everything it stores itself before it waits
-// for another (see dedup/in-flight.h); what it waited for is resolved again.
+// resolve() decides under the metadata lock, confirm() and store() do data I/O without it, and
+// link() enters the results under the lock. A request completes everything that it stores itself
+// before it waits for another one (see dedup/in-flight.h). A cluster that has waited is resolved
+// again.
 #ifndef BLOCK_QCOW2_DEDUP_WRITE_REQUEST_H
 #define BLOCK_QCOW2_DEDUP_WRITE_REQUEST_H
 
@@ -28,17 +30,17 @@ class WriteRequest {
 public:
   explicit WriteRequest(Deduplicator& dedup);
 
-  // A write, in these steps and this order; the memory of `vector` stays until the last. The guest
-  // clusters have been taken by the caller.
+  // A write, in these steps and this order. The memory of `vector` must stay valid until the last
+  // step. The caller must have locked the guest clusters.
   Result<void> gather(GuestOffset offset, const block::IoVector& vector);
-  // May be left out. The helper begins with the fingerprints, if there are enough for it.
+  // Optional: starts the hashing on the helper thread, if there are enough clusters for it.
   void hash_ahead();
   void fingerprint();
   Result<void> work_off();
 
-  // Or all of this in one: clusters that ascend and have no fingerprint; those that turn out
-  // otherwise, cannot be read, or are not on the medium as they are read are left alone. Returns
-  // how many bytes were read.
+  // Alternatively, all steps in one call, for clusters in ascending order without a fingerprint.
+  // The caller must have locked them. Clusters that have a fingerprint by now, that cannot be read,
+  // or that differ on the medium are left alone. Returns the number of bytes read.
   Result<std::uint64_t> rescan(std::span<const GuestCluster> clusters);
 
 private:
@@ -50,19 +52,21 @@ private:
     State state = State::unresolved;
     HostCluster host;
     bool fresh = false;     // stored: allocated for this request
-    bool rescanned = false; // `data` is what the guest cluster holds
-    bool lonely = false;    // has no fingerprint, or a match proved false: stored without one
-    bool confirmed = false; // same, shared: the bytes were compared
-    std::optional<dedup::InFlight::Ticket> ticket; // stored: others may wait for it
-    std::optional<dedup::InFlight::Handle> writer; // waiting: for whom
+    bool rescanned = false; // `data` is the present content of the guest cluster
+    bool lonely = false; // single-owner: has no fingerprint, or a match proved false; never shared,
+                         // stored without a fingerprint
+    bool confirmed = false; // same, shared: a comparison of the bytes confirmed the match
+    std::optional<dedup::InFlight::Ticket> ticket; // stored: others may wait for this ticket
+    std::optional<dedup::InFlight::Handle>
+        writer; // waiting: the request that is writing the content
   };
 
   Result<void> gather_stored(std::span<const GuestCluster> clusters)
       EXCLUDES(dedup_.disk.image.metadata_mutex);
   void read_stored();
-  // Slots [first, next); false if their clusters cannot be read.
+  // Reads the slots [first, next). Returns false if their clusters cannot be read.
   bool read_neighbours(std::size_t first, std::size_t next);
-  // Finds out which slots have content to hash, and which are zeros.
+  // Determines which slots have content to hash, and which are zeros.
   void find_content();
   Result<void> resolve() EXCLUDES(dedup_.disk.image.metadata_mutex);
   // `likely`: see Deduplicator::share().
@@ -71,11 +75,11 @@ private:
       REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> allocate() REQUIRES(dedup_.disk.image.metadata_mutex);
   Result<void> confirm() EXCLUDES(dedup_.disk.image.metadata_mutex);
-  // What comparing bytes says of an entry that has the content's fingerprint.
+  // Result of comparing the bytes of a cluster whose entry has the content's fingerprint.
   enum class Match {
     confirmed,
-    wrong,     // the cluster does not hold what the entry says, or cannot be read
-    uncertain, // the entry is right and its content another one, or the medium cannot be read
+    wrong,     // the cluster differs from its entry, or cannot be read
+    uncertain, // the entry is correct and the content differs, or the medium cannot be read
   };
   Match compare(const Slot& slot, const dedup::Fingerprint& fingerprint);
   void tell_of_duplicates();
@@ -83,16 +87,16 @@ private:
   Result<void> link() EXCLUDES(dedup_.disk.image.metadata_mutex);
   Result<void> link_slot(Slot& slot, const dedup::Fingerprint& fingerprint)
       REQUIRES(dedup_.disk.image.metadata_mutex);
-  // What became of a slot when it was linked.
+  // Counts the result of a slot when it is linked.
   void count(const Slot& slot);
   // After an error: gives back what was taken for slots that are not linked.
   void abandon() EXCLUDES(dedup_.disk.image.metadata_mutex);
-  // Waits for one other request, if any slot must; false if none must.
+  // Waits for one other request, if any slot has to. Returns false if no slot has to.
   bool wait_for_others() EXCLUDES(dedup_.disk.image.metadata_mutex);
 
   Deduplicator& dedup_;
   qcow2::Image& image_;
-  // Clusters that the request covers in part or in pieces, or that were read.
+  // Clusters that the request covers in part or in pieces, or that were read from the file.
   std::vector<block::AlignedBuffer> joined_;
   std::vector<Slot> slots_;
   std::vector<dedup::Fingerprint> fingerprints_; // of the slots; all zero where it has none
@@ -100,7 +104,7 @@ private:
   std::vector<std::size_t> hashed_slots_;
   std::vector<const std::byte*> hashed_clusters_;
   std::vector<dedup::Fingerprint> hashes_;
-  std::optional<dedup::HashHelper::Task> hashing_; // after the vectors it works on
+  std::optional<dedup::HashHelper::Task> hashing_; // after the vectors that it uses
 };
 
 } // namespace qcow2_dedup

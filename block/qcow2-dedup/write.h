@@ -6,9 +6,9 @@
 
 namespace qcow2_dedup {
 
-// Writes a range that lies within the disk and is not empty: content that is stored already is
-// shared, zeros become zero entries, the rest is written. While deduplication is paused, the plain
-// qcow2 path. Any thread.
+// Writes a range, which must lie within the disk and not be empty. Content that is stored already
+// is shared, zeros become zero entries, and the rest is written. While deduplication is paused, the
+// plain qcow2 path writes all of it. Any thread.
 Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector);
 
 } // namespace qcow2_dedup

@@ -1,4 +1,4 @@
-// The bytes of a hash block: where a cluster's entry stands, and how entries are stored.
+// The bytes of a hash block: the position of a cluster's entry, and the encoding of entries.
 //
 // Pure functions over buffers; docs/formats/qcow2-dedup.md is the specification.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_BLOCK_LAYOUT_H
@@ -15,7 +15,7 @@
 
 namespace qcow2_dedup {
 
-inline constexpr std::size_t hash_block_bytes = 65536; // whatever the image's cluster size
+inline constexpr std::size_t hash_block_bytes = 65536; // for every cluster size
 inline constexpr std::size_t entry_bytes = 40;
 inline constexpr std::size_t entries_per_block = hash_block_bytes / entry_bytes;
 
@@ -34,29 +34,29 @@ constexpr block::HostCluster cluster_at(std::uint64_t block_index, std::size_t s
   return block::HostCluster(block_index * entries_per_block + slot);
 }
 
-// What the table knows of one host cluster.
+// The entry of one host cluster.
 struct Entry {
-  dedup::Fingerprint fingerprint; // all zero: no fingerprint known
-  // Where the guest sees the cluster's first owner; nothing if that is not known (any more).
+  dedup::Fingerprint fingerprint; // all zero: no fingerprint
+  // Guest offset of the cluster's first owner; nothing if it is not known (any more).
   std::optional<block::GuestOffset> first_owner;
 
   bool operator==(const Entry&) const = default;
   bool empty() const { return fingerprint.is_zero(); }
 };
 
-// The entry in a slot (below entries_per_block), whatever it holds: check_entry() judges it.
+// Returns the entry in a slot (below entries_per_block), valid or not: check_entry() validates it.
 Entry load_entry(ConstHashBlock block, std::size_t slot);
 // An empty entry is stored as zeros.
 void store_entry(HashBlock block, std::size_t slot, const Entry& entry);
 void clear_entry(HashBlock block, std::size_t slot);
 
-// ErrorKind::corrupt if the entry's bytes break the format: no fingerprint but an owner, or an
-// owner that is not cluster aligned or not below virtual_size (bytes). The message names the
-// cluster. Such an entry is treated as empty; nothing depends on it.
+// Error: corrupt, if the entry's bytes violate the format: no fingerprint but an owner, or an owner
+// that is not cluster aligned or not below virtual_size (bytes). The message names the cluster.
+// Such an entry is treated as empty; nothing depends on it.
 block::Result<void> check_entry(ConstHashBlock block, std::uint64_t block_index, std::size_t slot,
                                 block::ClusterSize cluster_size, std::uint64_t virtual_size);
 
-// ErrorKind::corrupt if the bytes after the last entry are not zero: then this is no hash block.
+// Error: corrupt, if the bytes after the last entry are not zero: then this is no hash block.
 block::Result<void> check_block_end(ConstHashBlock block);
 
 } // namespace qcow2_dedup

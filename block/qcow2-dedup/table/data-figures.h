@@ -1,4 +1,4 @@
-// What a deduplicated image holds, stores and saves.
+// Data figures of a deduplicated image: bytes of data, stored, saved and free.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_DATA_FIGURES_H
 #define BLOCK_QCOW2_DEDUP_TABLE_DATA_FIGURES_H
 
@@ -7,8 +7,8 @@
 
 namespace qcow2_dedup {
 
-// `file_clusters`: host clusters of the file; `metadata_clusters`: of these, those that hold no
-// data but are in use.
+// `file_clusters`: host clusters of the file. `metadata_clusters`: of these, clusters that are in
+// use but hold no data.
 block::DataFigures data_figures(const DataClusters& clusters, block::ClusterSize size,
                                 std::uint64_t file_clusters, std::uint64_t metadata_clusters);
 

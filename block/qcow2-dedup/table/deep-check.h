@@ -1,4 +1,4 @@
-// DeepCheck: compares the data of clusters with the fingerprints that the dedup table has of them.
+// DeepCheck: compares the data of clusters with their fingerprints in the dedup table.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_DEEP_CHECK_H
 #define BLOCK_QCOW2_DEDUP_TABLE_DEEP_CHECK_H
 
@@ -12,11 +12,11 @@
 
 namespace qcow2_dedup {
 
-// Gathers clusters, reads neighbours in one piece and hashes all of them in one batch. Takes some 4
-// MiB of memory. One thread, while nobody writes to the image.
+// It collects clusters, reads neighbours in one piece and hashes all of them in one batch. Takes
+// about 4 MiB of memory. One thread; nothing may write to the image meanwhile.
 class DeepCheck {
 public:
-  // What becomes of a cluster that is not as it should be; called from add() and compare().
+  // Called from add() and compare() for a cluster that fails the comparison.
   struct Findings {
     std::function<void(block::HostCluster)> wrong; // its data has another fingerprint
     // Its data cannot be read or hashed.
@@ -26,11 +26,12 @@ public:
   DeepCheck(qcow2::HostFile& file, block::ClusterSize cluster_size, dedup::Hasher hasher,
             Findings findings);
 
-  // Has the cluster compared, now or later. In rising order neighbours are read in one piece.
+  // Compares the cluster, now or later. If clusters are added in rising order, neighbours are read
+  // in one piece.
   void add(block::HostCluster cluster, const dedup::Fingerprint& expected);
-  // Compares what was added since the last comparison.
+  // Compares all clusters added since the last comparison.
   void compare();
-  // Clusters whose data could be read and hashed, so far.
+  // Number of clusters whose data could be read and hashed, so far.
   std::uint64_t compared() const { return compared_; }
 
 private:
@@ -48,13 +49,13 @@ private:
   dedup::Hasher hasher_;
   Findings findings_;
   block::AlignedBuffer memory_;
-  std::vector<Waiting> waiting_; // each has its place in memory_
+  std::vector<Waiting> waiting_; // data_of(i) is the memory of element i
   std::vector<bool> readable_;   // of waiting_
   std::uint64_t compared_ = 0;
 };
 
-// Succeeds if this build can compute the fingerprints of the image's table, or it has none; else
-// ErrorKind::unsupported with the hash algorithm, or what is wrong with the header extension.
+// Succeeds if this build can compute the fingerprints of the image's table, or if the image has
+// none. Errors: unsupported with the hash algorithm, or the fault of the header extension.
 block::Result<void> can_check_deep(const qcow2::Header& header);
 
 } // namespace qcow2_dedup

@@ -1,4 +1,4 @@
-// The header extension 0xCD8E819B: where the dedup table lies and how it was made.
+// The header extension 0xCD8E819B: host offset and parameters of the dedup table.
 //
 // Pure functions over bytes; docs/formats/qcow2-dedup.md is the specification.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_EXTENSION_H
@@ -36,38 +36,38 @@ enum Strategy : std::uint8_t {
   lookup_on_disk = 1 << 1,
   dedup_running = 1 << 2, // clear: the user has paused deduplication
   in_use = 1 << 3,        // opened for writing and not closed cleanly
-  scan_pending = 1 << 4,  // data may be stored that was never looked at for duplicates
+  scan_pending = 1 << 4,  // data may be stored that was never compared with other data
 };
 
 // Data of an image, in clusters.
 struct DataClusters {
-  std::uint64_t named = 0;  // L2 entries that name a host cluster
-  std::uint64_t stored = 0; // host clusters that they name, each counted once
+  std::uint64_t named = 0;  // L2 entries that refer to a host cluster
+  std::uint64_t stored = 0; // host clusters that they refer to, each counted once
 
   bool operator==(const DataClusters&) const = default;
 };
 
 struct Extension {
-  block::HostOffset table_offset;  // of the table's L1; 0 = there is none yet
+  block::HostOffset table_offset;  // host offset of the table's L1; 0 = no table yet
   std::uint32_t table_entries = 0; // 64-bit pointers in that L1
   dedup::HashAlgorithm algorithm = dedup::HashAlgorithm::sha256;
   std::uint8_t strategies = lookup_in_ram | dedup_running; // Strategy bits
-  // With scan_pending: the guest cluster from which on that is so.
+  // With scan_pending: the guest cluster from which on that applies.
   std::uint64_t scan_position = 0;
-  // What the last clean end says of the file, 0 if it says nothing: where the last cluster in use
-  // ended, and the digest of the tables that lead to all others.
+  // The witness of the last clean end, 0 = not recorded: the end of the last cluster in use, and
+  // the digest of the tables that lead to all others.
   std::uint64_t file_end = 0;
   std::uint64_t tables_digest = 0;
-  // Not 0: the file was found to end here, before file_end, and what was stored beyond is lost.
+  // Not 0: the file was found to end at this offset, before file_end; data stored beyond is lost.
   std::uint64_t lost_from = 0;
-  std::array<std::byte, 8> reserved{}; // written back as found: a later version's, perhaps
-  // As of the last clean close; nothing if no program has counted yet.
+  std::array<std::byte, 8> reserved{}; // written back as found, for later versions
+  // Value at the last clean close; nothing if no program has counted yet.
   std::optional<DataClusters> data;
 
   bool operator==(const Extension&) const = default;
   std::uint64_t table_bytes() const { return table_entries * std::uint64_t{sizeof(std::uint64_t)}; }
   bool has(Strategy strategy) const { return (strategies & strategy) != 0; }
-  // The guest cluster from which on a scan has work to do; nothing if there is none.
+  // Returns the guest cluster from which on a scan has work to do; nothing if there is no work.
   std::optional<std::uint64_t> scan_mark() const {
     return has(scan_pending) ? std::optional(scan_position) : std::nullopt;
   }
@@ -83,12 +83,13 @@ struct Extension {
   }
 };
 
-// `data` is the extension's data without padding. ErrorKind::corrupt if it contradicts the format,
-// ErrorKind::unsupported if it is sound but has an unknown strategy, or a table too large to load:
-// then the image is left alone, and a program that knows it will find it whole. The algorithm may
-// be any number, since the table is laid out alike for all: whether this build can compute its
-// hashes, which only a writer needs, is for dedup::check_usable() to say. Whether the L1 lies
-// within the file and overlaps nothing is for the caller to check, who knows the file.
+// `data` is the extension's data without padding. Errors: corrupt, if it violates the format;
+// unsupported, if it is sound but has an unknown strategy, or a table too large to load. In the
+// latter case the image is left unchanged for a program that supports it.
+//
+// The algorithm may be any number, because the layout of the table is the same for all. Only a
+// writer needs the hashes; dedup::check_usable() tests whether this build can compute them. The
+// caller must check that the L1 lies within the file and overlaps nothing.
 block::Result<Extension> decode_extension(std::span<const std::byte> data,
                                           block::ClusterSize cluster_size);
 

@@ -1,8 +1,8 @@
-// ForgottenClusters: host clusters whose entry in the dedup table no longer counts, though their
+// ForgottenClusters: host clusters whose entry in the dedup table no longer applies, although their
 // hash block still holds it.
 //
-// A bit for each cluster: forgetting costs next to nothing, needs no hash block, and is the same
-// for one cluster as for all of a block, whose entries are cleared together later.
+// One bit for each cluster: forgetting costs almost nothing and needs no hash block. The cost is
+// the same for one cluster and for all of a block, whose entries are cleared together later.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_FORGOTTEN_CLUSTERS_H
 #define BLOCK_QCOW2_DEDUP_TABLE_FORGOTTEN_CLUSTERS_H
 
@@ -30,7 +30,7 @@ public:
     auto found = by_block_.find(block_index_of(cluster));
     return found != by_block_.end() && found->second[slot_of(cluster)];
   }
-  // Returns whether the cluster was there.
+  // Returns whether the cluster was in the set.
   bool remove(block::HostCluster cluster) {
     if (!contains(cluster)) return false;
     auto found = by_block_.find(block_index_of(cluster));
@@ -48,7 +48,8 @@ public:
 
 private:
   ByBlock by_block_;
-  ByBlock::iterator last_ = by_block_.end(); // where the last cluster was added: they come in runs
+  // Block of the cluster added last: clusters come in runs.
+  ByBlock::iterator last_ = by_block_.end();
 };
 
 } // namespace qcow2_dedup

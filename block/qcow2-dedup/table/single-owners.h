@@ -13,31 +13,32 @@ namespace qcow2_dedup {
 using block::GuestCluster;
 using block::HostCluster;
 
-// Filled in guest order and asked in host order, so that neither order costs more reads than the
+// Filled in guest order and read in host order, so that neither order costs more reads than the
 // other. Takes 5 bytes for each cluster of a hash block. If all blocks together need more than
-// `max_bytes`, the object holds the owners of a window of blocks, and the caller works through the
+// `max_bytes`, the object holds the owners of a window of blocks, and the caller processes the
 // table in several passes. One thread.
 class SingleOwners {
 public:
   static constexpr std::uint64_t default_bytes = 256u << 20;
 
-  // For a table of `blocks` hash blocks. The window holds at least one block, whatever `max_bytes`.
+  // For a table of `blocks` hash blocks. The window holds at least one block, even if `max_bytes`
+  // is smaller.
   explicit SingleOwners(std::uint64_t blocks = 0, std::uint64_t max_bytes = default_bytes);
 
-  // Forgets everything and starts a window at that hash block.
+  // Drops all owners and starts a window at that hash block.
   void start(std::uint64_t first_block);
-  // Notes an owner. Ignored if the cluster's block lies outside the window; may end the window at
+  // Records an owner. Ignored if the cluster's block lies outside the window. May end the window at
   // an earlier block than before.
   void record(HostCluster host, GuestCluster guest);
-  // The first hash block after the window. Final once every owner was recorded.
+  // The first hash block after the window. Final after the last owner was recorded.
   std::uint64_t end() const { return end_; }
-  // The owner recorded last; nothing if there is none.
+  // Returns the owner recorded last; nothing if there is none.
   std::optional<GuestCluster> owner(HostCluster host) const;
 
 private:
   static constexpr std::size_t owner_bytes = 5;
-  // No guest cluster has this number, or no entry that could be found wrong for it: the largest L1
-  // and the largest L2 tables together map 2^40 clusters.
+  // This number stands for "no owner". No guest cluster has it whose entry could be found wrong for
+  // that reason: the largest L1 and the largest L2 tables together map 2^40 clusters.
   static constexpr std::uint64_t none = (std::uint64_t{1} << 40) - 1;
   using OfBlock = std::array<std::uint8_t, owner_bytes * entries_per_block>;
 

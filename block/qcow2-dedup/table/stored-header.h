@@ -10,17 +10,17 @@ namespace qcow2_dedup {
 
 void enter_extension(qcow2::Header& header, const Extension& extension);
 
-// Enters the extension, if there is one, in the header, and stores the header durably if it says
-// anything new. While an Image is open, Image::store_header() does that.
+// Enters the extension, if there is one, in the header, and stores the header durably if it has
+// changed. While an Image is open, Image::store_header() does that.
 block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
                                  const std::optional<Extension>& extension);
 
-// False: another program that knows nothing of deduplication has written to the image. It cleared
-// the autoclear bit, and may have taken the table's clusters for leaks and used them for something
-// else.
+// Returns false if another program without support for deduplication has written to the image. It
+// cleared the autoclear bit, and may have freed the table's clusters as leaks and used them for
+// something else.
 bool table_is_current(const qcow2::Header& header);
 
-// Programs that know nothing of deduplication refuse the image.
+// Returns whether programs without support for deduplication refuse the image.
 bool is_exclusive(const qcow2::Header& header);
 
 } // namespace qcow2_dedup

@@ -1,4 +1,4 @@
-// TableCheck: the dedup table's part in checking and repairing an image.
+// TableCheck: check and repair of the dedup table, as a client of the image check.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_TABLE_CHECK_H
 #define BLOCK_QCOW2_DEDUP_TABLE_TABLE_CHECK_H
 
@@ -10,25 +10,25 @@
 
 namespace qcow2_dedup {
 
-// Judges the table by the walk over the image. One thread, while the image is not in use. With any
-// repair, wrong entries are emptied, and a table that cannot be right is dropped as a whole:
-// extension() then says that there is none. The header says so before any of its clusters is freed,
-// so that breaking off leaves no table whose clusters may be given to data.
+// Compares the table with the walk over the image. One thread; the image must not be in use. With
+// any repair, wrong entries are cleared, and a table that cannot be valid is dropped as a whole:
+// extension() then has no table. That is durable in the header before any of the table's clusters
+// is freed, so an interruption leaves no table whose clusters may be given to data.
 //
-// The walk comes in guest order, so its references are only noted. finish() compares them with the
+// The walk is in guest order, so its references are only recorded. finish() compares them with the
 // hash blocks in the order of the table, and reads each block once.
 //
-// A hash block that cannot be read holds no hashes, which is no error: with repair, an empty one is
-// written over it.
+// A hash block that cannot be read holds no hashes, which is no error: a repair overwrites it with
+// an empty one.
 class TableCheck final : public qcow2::CheckClient {
 public:
   // `deep`: the data of each cluster with an entry is read and hashed, too. `owners_bytes` bounds
-  // the memory for references that are noted; with less of it the walk comes several times.
+  // the memory for recorded references; with less memory the walk is repeated several times.
   TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension extension, bool deep = false,
              std::uint64_t owners_bytes = SingleOwners::default_bytes);
 
-  // What was lost with the end of the file is neither reported nor accepted: for the repair at
-  // open, which the user did not ask for. Call it before the check.
+  // After this call, the loss of the end of the file is neither reported nor accepted: for the
+  // repair at open, which the user did not ask for. Call it before the check.
   void keep_losses() { keeps_losses_ = true; }
 
   Result<void> claim_metadata(qcow2::References& references,
@@ -42,15 +42,15 @@ public:
   std::uint64_t steps() const override;
   bool needs_another_repair() const override { return dropped_when_counted_; }
 
-  // What the walk counted, with the report of the check.
+  // Returns the counts of the walk, with the report of the check.
   DataClusters data_clusters(const block::CheckReport& report) const;
   block::DataFigures data_figures(const block::CheckReport& report) const;
 
-  // What the header's extension must say now.
+  // The header extension as it must be stored now.
   const Extension& extension() const { return extension_; }
 
 private:
-  // What part of the loaded hash block was changed; bytes.
+  // The changed part of the loaded hash block, in bytes.
   struct Changed {
     std::size_t begin = hash_block_bytes;
     std::size_t end = 0;
@@ -76,20 +76,20 @@ private:
   block::ClusterSize cluster_size_;
   Extension extension_;
   dedup::Counters counters_;
-  DedupTable table_; // for its L1; the blocks are read by blocks_
+  DedupTable table_; // used for its L1; blocks_ reads the blocks
   qcow2::TableReader blocks_;
   std::uint64_t owners_bytes_;
   SingleOwners owners_;
   std::uint64_t next_block_ = 0;
-  std::span<std::byte> block_; // the hash block that is being checked
+  std::span<std::byte> block_; // the hash block being checked
   Changed changed_;
   bool deep_;
   bool keeps_losses_ = false;
-  bool trusted_; // without, wrong entries are to be expected, and each match is compared
+  bool trusted_; // false: wrong entries are to be expected, and each match is compared
   bool usable_ = false;
   bool dropped_when_counted_ = false;
   bool repairs_ = false;
-  std::uint64_t stored_clusters_ = 0; // of data
+  std::uint64_t stored_clusters_ = 0; // clusters of data
   std::uint64_t metadata_clusters_ = 0;
   std::uint64_t wrong_entries_ = 0;
 };

@@ -1,7 +1,7 @@
 // WaitingEntries: new entries of the dedup table whose hash block is not in memory, or does not
 // exist yet.
 //
-// They are kept by hash block, because they come in runs and leave block by block.
+// They are grouped by hash block, because they come in runs and are removed block by block.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_WAITING_ENTRIES_H
 #define BLOCK_QCOW2_DEDUP_TABLE_WAITING_ENTRIES_H
 
@@ -26,15 +26,15 @@ public:
   using OfBlock = std::vector<Waiting>;             // ascending, never empty
   using ByBlock = std::map<std::uint64_t, OfBlock>; // by the hash block's index
 
-  // The cluster's entry, or null. Valid until the next change.
+  // Returns the cluster's entry, or null. Valid until the next change.
   const Entry* find(block::HostCluster cluster) const {
     auto block = by_block_.find(block_index_of(cluster));
     if (block == by_block_.end()) return nullptr;
     auto at = place(block->second, slot_of(cluster));
     return at != block->second.end() && at->slot == slot_of(cluster) ? &at->entry : nullptr;
   }
-  // Puts another entry, which may be empty, in the place of the cluster's. Returns the former one,
-  // or nothing if the cluster has none.
+  // Replaces the cluster's entry with another one, which may be empty. Returns the former entry, or
+  // nothing if the cluster has none.
   std::optional<Entry> replace(block::HostCluster cluster, const Entry& entry) {
     auto block = by_block_.find(block_index_of(cluster));
     if (block == by_block_.end()) return std::nullopt;
@@ -42,7 +42,7 @@ public:
     if (at == block->second.end() || at->slot != slot_of(cluster)) return std::nullopt;
     return std::exchange(at->entry, entry);
   }
-  // The cluster has none yet.
+  // Adds an entry. The cluster must not have one yet.
   void add(block::HostCluster cluster, const Entry& entry) {
     OfBlock& block = by_block_[block_index_of(cluster)];
     block.insert(place(block, slot_of(cluster)), Waiting{slot_of(cluster), entry});
@@ -59,7 +59,7 @@ public:
   }
 
 private:
-  // Where the slot stands or belongs: behind all others as a rule.
+  // Returns where the slot is or belongs: usually after all others.
   template <typename Block> // OfBlock, const or not
   static std::ranges::iterator_t<Block> place(Block& block, std::size_t slot) {
     if (block.empty() || block.back().slot < slot) return block.end();

@@ -1,5 +1,5 @@
-// Witness: what a clean end says of the file, so that the next program notices a file that is not
-// the one that was closed.
+// Witness: facts about the file that a clean end records, so that the next program detects a file
+// that differs from the closed one.
 #ifndef BLOCK_QCOW2_DEDUP_TABLE_WITNESS_H
 #define BLOCK_QCOW2_DEDUP_TABLE_WITNESS_H
 
@@ -8,22 +8,22 @@
 
 namespace qcow2_dedup {
 
-// Enters file_end and tables_digest for the file as it is, or zeros for what cannot be told. For an
-// image of which everything has been written.
+// Enters file_end and tables_digest for the present file, or zeros for facts that cannot be
+// determined. Everything of the image must have been written.
 void record_witness(qcow2::Disk& disk, Extension& extension) REQUIRES(disk.image.metadata_mutex);
-// Enters tables_digest alone, for an image that nobody has open for writing.
+// Enters only tables_digest. The image must not be open for writing.
 void record_tables(qcow2::HostFile& file, const qcow2::Header& header, Extension& extension);
-// So that nothing is said of the file.
+// Removes the recorded facts.
 void clear_witness(Extension& extension);
 
-// How many bytes of those that were in use at the last clean end the file lacks. For the extension
-// of a table that is current; any other says nothing of the file.
+// Returns how many bytes of those in use at the last clean end are missing from the file. The
+// extension must be that of a current table; the witness of any other does not apply.
 std::uint64_t missing_bytes(const Extension& extension, std::uint64_t file_bytes);
 
-// Whether the tables that lead to all others are those of the last clean end, or there is no dedup
-// table. If not, another program has changed the image, or it is damaged, and the dedup table may
-// lead to guest data. Tables that cannot be read are left to whoever needs them. For an image that
-// was closed cleanly.
+// Returns whether the tables that lead to all others are those of the last clean end, or there is
+// no dedup table. If not, another program has changed the image, or it is damaged, and the dedup
+// table may lead to guest data. Returns true if the tables cannot be read: the code that needs them
+// reports the error. For an image that was closed cleanly.
 bool tables_are_as_recorded(qcow2::HostFile& file, const qcow2::Header& header,
                             const Extension& extension);
 
