@@ -7,8 +7,8 @@
 namespace qcow2_driver {
 
 // For the BlockDriver table; contracts there. On: the image is deduplicated from the next open on,
-// and what it holds already is for the scan. Off: what is shared stays shared, and nothing is left
-// that stock QEMU would call a leak.
+// and the scan processes its present content. Off: shared clusters stay shared, and no cluster is
+// left that stock QEMU would report as a leak.
 block::Result<void> amend(block::Node& node, block::Options& options);
 
 } // namespace qcow2_driver

@@ -1,4 +1,4 @@
-// Checking and trimming an image, for the BlockDriver table; contract there.
+// Check and trim of an image, for the BlockDriver table; contract there.
 #ifndef BLOCK_QCOW2_DRIVER_CHECK_IMAGE_H
 #define BLOCK_QCOW2_DRIVER_CHECK_IMAGE_H
 
@@ -6,7 +6,8 @@
 
 namespace qcow2_driver {
 
-// Why there is an extension that cannot be used; nothing if there is none, or if it can be.
+// Returns the reason why the extension cannot be used; nothing if there is none, or if it can be
+// used.
 std::optional<block::Error> unusable_extension(OpenImage& state);
 
 Result<block::CheckReport> check(block::Node& node, const block::CheckRequest& request);

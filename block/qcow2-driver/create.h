@@ -1,4 +1,4 @@
-// What `create -o` takes for a qcow2 image, and making one from it.
+// The options of `create -o` for a qcow2 image, and the creation of an image.
 #ifndef BLOCK_QCOW2_DRIVER_CREATE_H
 #define BLOCK_QCOW2_DRIVER_CREATE_H
 

@@ -6,16 +6,17 @@
 
 namespace qcow2_driver {
 
-// Node options beside the generic ones; docs/user/options.md says when to change them:
+// Node options in addition to the generic ones; docs/user/options.md explains when to change them:
 //   l2-cache-size        bytes of L2 tables kept in memory, default 32M
 //   refcount-cache-size  bytes of refcount blocks kept in memory, default 8M
-//   pass-discard-request on|off: give the space of what the guest discards or zeroes back to the
-//                        file system; default: on with discard=unmap
+//   pass-discard-request on|off: return the space that the guest discards or zeroes to the file
+//                        system; default: on with discard=unmap
 //   pass-discard-other   on|off: the same for clusters freed by overwriting and deduplication
 //   dedup-cache-size     bytes of hash blocks kept in memory, default 64M
-//   dedup-index-size     bytes of memory for the index, default 0: no limit. Beyond, a new hash
-//                        takes the place of another one, whose duplicates are stored again
-//   dedup-scan-rate      bytes a second that the background scan reads at most, default 0: no limit
+//   dedup-index-size     bytes of memory for the index, default 0: no limit. Beyond it, a new hash
+//                        replaces another one, whose duplicates are then stored again
+//   dedup-scan-rate      bytes per second that the background scan reads at most, default 0: no
+//                        limit
 //   dedup-verify         on|off: compare bytes before clusters are shared, default off
 // detect-zeroes is on by default for a deduplicated image.
 extern const block::BlockDriver driver;
