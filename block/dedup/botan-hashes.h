@@ -1,5 +1,5 @@
-// What the module with Botan's hashes exports: functions as those of hash-functions.h, by names
-// that are found at run time.
+// The functions that the module with Botan's hashes exports: as those of hash-functions.h, under
+// names that are looked up at run time.
 #ifndef BLOCK_DEDUP_BOTAN_HASHES_H
 #define BLOCK_DEDUP_BOTAN_HASHES_H
 
@@ -7,7 +7,7 @@
 
 #define DEDUP_EXPORT extern "C" __attribute__((visibility("default")))
 
-// Null if Botan has no such hash. The functions stay valid until the program ends.
+// Return null if Botan has no such hash. The functions stay valid until the program ends.
 DEDUP_EXPORT dedup::HashFunction* dedup_botan_skein_256();
 DEDUP_EXPORT dedup::HashFunction* dedup_botan_blake2b_256();
 

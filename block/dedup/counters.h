@@ -9,7 +9,8 @@
 
 namespace dedup {
 
-// One number that many threads add to. Relaxed: it orders nothing, it only counts.
+// A number that many threads add to. Relaxed memory order: it only counts, and orders no other
+// memory access.
 class Counter {
 public:
   void add(std::uint64_t amount = 1) { value_.fetch_add(amount, std::memory_order_relaxed); }
@@ -19,7 +20,7 @@ private:
   std::atomic<std::uint64_t> value_{0};
 };
 
-// Since open. No lock needed; figures read together may differ by the requests under way.
+// Counts since open. No lock needed; figures read together may differ by the requests in flight.
 struct Counters {
   Counter written_bytes;              // guest bytes that a write request covered
   Counter file_written_bytes;         // bytes of data clusters written to the file
@@ -38,7 +39,7 @@ struct Counters {
   Counter cache_hits;                 // a hash block was found in the dedup block cache
   Counter cache_misses;               // ... and had to be read
 
-  // Fills in the fields of the same names; leaves the rest of `info` as it is.
+  // Sets the members of the same names; leaves the rest of `info` unchanged.
   void fill(block::DedupInfo& info) const {
     info.written_bytes = written_bytes.value();
     info.file_written_bytes = file_written_bytes.value();

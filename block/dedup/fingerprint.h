@@ -1,4 +1,4 @@
-// Fingerprints: what stands for a cluster's content, and the hash algorithms that make them.
+// Fingerprints of cluster contents, and the hash algorithms that compute them.
 #ifndef BLOCK_DEDUP_FINGERPRINT_H
 #define BLOCK_DEDUP_FINGERPRINT_H
 
@@ -20,19 +20,20 @@ namespace dedup {
 struct Fingerprint {
   std::array<std::byte, 32> bytes{};
 
-  // Of all 32 bytes at once: every write looks at entries, even one that is not deduplicated.
+  // Compares all 32 bytes at once, because every write compares entries, even one that is not
+  // deduplicated.
   bool operator==(const Fingerprint& other) const {
     return std::memcmp(bytes.data(), other.bytes.data(), sizeof(bytes)) == 0;
   }
   bool is_zero() const { return *this == Fingerprint{}; }
   // The first 64 bits as a big-endian number, so numbers order as the bytes do.
   std::uint64_t prefix64() const;
-  // The first 48 bits likewise: what the index keeps of a fingerprint. Below 2^48.
+  // The first 48 bits likewise: the part of a fingerprint that the index keeps. Below 2^48.
   std::uint64_t prefix48() const { return prefix64() >> 16; }
 };
 
-// Numbers as the image stores them. An image may hold a number that is not listed here: the type
-// carries it, is_known() tells, and a Hasher for it cannot be made.
+// Numbers as the image stores them. An image may hold a number that is not listed here. The type
+// carries it, is_known() returns false, and no Hasher can be created for it.
 enum class HashAlgorithm : std::uint8_t {
   sha256 = 0,
   sha3_256 = 1,
@@ -42,36 +43,37 @@ enum class HashAlgorithm : std::uint8_t {
 };
 
 bool is_known(HashAlgorithm algorithm);
-// The name users give: "sha256". For an unknown number "algorithm N".
+// The name of the algorithm for users, such as "sha256". For an unknown number "algorithm N".
 std::string name_of(HashAlgorithm algorithm);
-// The algorithm of that name, whether this build can use it or not. "blake2b" is another name of
-// blake2b-256. For an unknown name ErrorKind::invalid_argument, with the known ones as the hint.
+// Returns the algorithm of that name, whether or not this build can use it. "blake2b" is another
+// name of blake2b-256. Error: invalid_argument for an unknown name, with the known names as the
+// hint.
 block::Result<HashAlgorithm> algorithm_named(std::string_view name);
-// Succeeds if this build can compute the algorithm; else ErrorKind::unsupported with the name, and
-// with the library that is missing.
+// Succeeds if this build can compute the algorithm. Error: unsupported, with the name, and with the
+// missing library.
 block::Result<void> check_usable(HashAlgorithm algorithm);
 
 struct Algorithm;
 
-// Does what Hasher::fingerprint() promises: out[i] becomes the fingerprint of the cluster_bytes
+// The function behind Hasher::fingerprint(): out[i] becomes the fingerprint of the cluster_bytes
 // bytes at clusters[i], or all zero if the library fails. Any number of threads may call it.
 using HashFunction = void(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
                           std::span<Fingerprint> out) noexcept;
 
 // Computes fingerprints. Has no state that changes: any number of threads may use one Hasher at
-// once. Hashing a 4 KiB cluster takes some microseconds, so call it outside every lock.
+// once. Hashing a 4 KiB cluster takes some microseconds, so call it without any lock.
 class Hasher {
 public:
-  // Fails as check_usable() does.
+  // Errors: those of check_usable().
   static block::Result<Hasher> create(HashAlgorithm algorithm);
 
   HashAlgorithm algorithm() const;
-  // The algorithm is not collision resistant: different contents with one fingerprint may be found
-  // or made, so every match must be confirmed by comparing bytes.
+  // Returns true if the algorithm is not collision resistant. Then different contents with one
+  // fingerprint may be found or made, so every match must be confirmed by comparing bytes.
   bool collides() const;
 
-  // out[i] becomes the fingerprint of the cluster_bytes bytes at clusters[i]. `out` has as many
-  // elements as `clusters`. Where the library of the algorithm fails (it may be out of memory),
+  // Sets out[i] to the fingerprint of the cluster_bytes bytes at clusters[i]. `out` must have as
+  // many elements as `clusters`. If the library of the algorithm fails (it may be out of memory),
   // out[i] becomes all zero: that cluster has no fingerprint, and equals no other.
   void fingerprint(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
                    std::span<Fingerprint> out) const;

@@ -1,4 +1,4 @@
-// The functions behind the hash algorithms, one file for each library that has some.
+// The functions behind the hash algorithms, one source file for each library.
 #ifndef BLOCK_DEDUP_HASH_FUNCTIONS_H
 #define BLOCK_DEDUP_HASH_FUNCTIONS_H
 
@@ -6,7 +6,7 @@
 
 namespace dedup {
 
-// Each gives null if the library is not there, or lacks the algorithm. The first call may load it.
+// Each returns null if the library is missing, or lacks the algorithm. The first call may load it.
 HashFunction* sha256_function();
 HashFunction* sha3_256_function();
 HashFunction* skein_256_function();

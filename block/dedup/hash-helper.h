@@ -1,4 +1,4 @@
-// HashHelper: a second thread that hashes, for a caller who is busy with other things meanwhile.
+// HashHelper: a second thread that hashes for a caller that does other work meanwhile.
 #ifndef BLOCK_DEDUP_HASH_HELPER_H
 #define BLOCK_DEDUP_HASH_HELPER_H
 
@@ -13,39 +13,40 @@ namespace dedup {
 
 class HashHelper {
 public:
-  // What is hashed at a time: as many as the widest processors hash side by side.
+  // Clusters hashed at a time: as many as the widest processors hash side by side.
   static constexpr std::size_t batch_clusters = 16;
 
-  // The hasher outlives this. The thread begins with the first task.
+  // The hasher must outlive this object. The thread is started with the first task.
   explicit HashHelper(const Hasher& hasher) : hasher_(hasher) {}
-  ~HashHelper(); // when no task is left
+  ~HashHelper(); // no task may be left
 
-  // Clusters that the helper and the task's owner hash, each when it has time. Used by one thread.
+  // Clusters that the helper and the task's owner hash together, each when it has time. Used by one
+  // thread.
   class Task {
   public:
-    // The helper begins with it at once, unless it has another one: then it leaves this one to its
-    // owner. Of the arguments see Hasher::fingerprint(); what they name outlives the task.
+    // The helper starts the task at once, unless it has another one; then the owner does all of it.
+    // See Hasher::fingerprint() for the arguments; the memory must outlive the task.
     Task(HashHelper& helper, std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
          std::span<Fingerprint> out);
-    // Waits until the helper has let go of it, but not for what neither has begun.
+    // Waits until the helper has released the task. Batches that neither has begun are not hashed.
     ~Task();
     Task(const Task&) = delete;
     Task& operator=(const Task&) = delete;
 
-    // Hashes what the helper has not begun, and waits for the rest.
+    // Hashes the batches that the helper has not begun, and waits for the rest.
     void finish();
 
   private:
     friend HashHelper;
     bool has_more() const { return next_ < clusters_.size(); }
-    // Batch after batch, until all are begun.
+    // Hashes batch after batch, until all are begun.
     void hash();
 
     HashHelper& helper_;
     const std::span<const std::byte* const> clusters_;
     const std::size_t cluster_bytes_;
     const std::span<Fingerprint> out_;
-    std::atomic<std::size_t> next_{0}; // the first cluster that nobody has begun
+    std::atomic<std::size_t> next_{0}; // the first cluster that no thread has begun
   };
 
 private:
@@ -59,7 +60,7 @@ private:
   std::condition_variable ended_;
   // Guarded by mutex_:
   Task* task_ = nullptr;
-  bool hashing_ = false; // the thread is at task_
+  bool hashing_ = false; // the thread is working on task_
   bool stop_ = false;
   std::thread thread_;
 };

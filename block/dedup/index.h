@@ -1,8 +1,8 @@
 // The index: fingerprint -> host clusters that may hold that content.
 //
-// Every answer is a hint. The index keeps only the first 48 bits of a fingerprint, may have dropped
-// an entry and may be rebuilt at any time; whoever uses a candidate first confirms it against the
-// full fingerprint in the dedup table.
+// Every result is a hint. The index keeps only the first 48 bits of a fingerprint, may have dropped
+// an entry and may be rebuilt at any time. So the caller must confirm a candidate against the full
+// fingerprint in the dedup table before it uses it.
 #ifndef BLOCK_DEDUP_INDEX_H
 #define BLOCK_DEDUP_INDEX_H
 
@@ -17,7 +17,7 @@
 
 namespace dedup {
 
-// The clusters whose fingerprints share one short prefix: few, the longest known first.
+// The clusters whose fingerprints share one short prefix: few, in the order of insertion.
 class Candidates {
 public:
   static constexpr std::size_t max_size = 8;
@@ -26,7 +26,7 @@ public:
   const block::HostCluster* end() const { return clusters_.data() + size_; }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  // At most max_size times.
+  // May be called at most max_size times.
   void push_back(block::HostCluster cluster) { clusters_[size_++] = cluster; }
 
 private:
@@ -34,8 +34,8 @@ private:
   std::size_t size_ = 0;
 };
 
-// Not synchronised: every call is made under the image's metadata lock. Callers keep hashing and
-// I/O outside that lock.
+// Not synchronised: every call is made under the image's metadata lock. Callers do hashing and I/O
+// without that lock.
 class Index {
 public:
   Index() = default;
@@ -43,30 +43,31 @@ public:
   Index& operator=(const Index&) = delete;
   virtual ~Index() = default;
 
-  // Remembers that `cluster` holds the content of this fingerprint. True if the index knows the
-  // pair afterwards (a pair already known is not stored twice). False if it was dropped: because
-  // Candidates::max_size other clusters share the short fingerprint, which bounds what content made
-  // to collide can cost, or because the cluster's number is 2^48 or more, which no qcow2 file has.
+  // Records that `cluster` holds the content of this fingerprint. Returns true if the index holds
+  // the pair afterwards; a pair that it holds already is not stored twice. Returns false if the
+  // pair was dropped, for one of two reasons. Candidates::max_size other clusters share the short
+  // fingerprint; this bounds the cost of content made to collide. Or the cluster's number is 2^48
+  // or more, which no qcow2 file has.
   virtual bool insert(const Fingerprint& fingerprint, block::HostCluster cluster) = 0;
-  // Forgets the pair. False if it was not known.
+  // Removes the pair. Returns false if the index did not hold it.
   virtual bool remove(const Fingerprint& fingerprint, block::HostCluster cluster) = 0;
   virtual Candidates find(const Fingerprint& fingerprint) const = 0;
-  // found[i] becomes find(fingerprints[i]). `found` has at least as many elements. Faster
-  // than one by one in a large index: the waits for memory overlap.
+  // Sets found[i] to find(fingerprints[i]). `found` must have at least as many elements. In a large
+  // index this is faster than single calls, because the waits for memory overlap.
   virtual void find(std::span<const Fingerprint> fingerprints,
                     std::span<Candidates> found) const = 0;
   virtual void clear() = 0;
 
-  // Pairs known now.
+  // Number of pairs in the index.
   virtual std::uint64_t entries() const = 0;
   // Heap memory in use now, in bytes, the allocator's own overhead included. Takes constant time.
   virtual std::uint64_t memory_bytes() const = 0;
 };
 
-// An index of sorted leaves of 12-byte entries, ordered by a GTree. It knows every cluster inserted
-// until its memory reaches `max_bytes`; from then on each new pair takes the place of another one,
-// chosen at random among its neighbours, and memory grows by one leaf of 12 KiB at most. As GLib
-// does, it ends the program if memory runs out.
+// Returns an index of sorted leaves of 12-byte entries, ordered by a GTree. It holds every inserted
+// cluster until its memory reaches `max_bytes`. From then on each new pair replaces another one,
+// chosen at random among its neighbours, and memory grows by one leaf of 12 KiB at most. The index
+// ends the program if memory runs out, as GLib does.
 std::unique_ptr<Index> make_tree_index(std::uint64_t max_bytes = UINT64_MAX);
 
 } // namespace dedup

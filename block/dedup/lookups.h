@@ -1,5 +1,5 @@
-// Lookups: what the index knows of a request's fingerprints, asked many at a time, and only once
-// one of them is wanted.
+// Lookups: the candidates for a request's fingerprints, looked up many at a time, and only when one
+// of them is needed.
 #ifndef BLOCK_DEDUP_LOOKUPS_H
 #define BLOCK_DEDUP_LOOKUPS_H
 
@@ -11,15 +11,15 @@
 
 namespace dedup {
 
-// Not synchronised: lives no longer than one hold of the lock that guards the index.
+// Not synchronised: must not outlive one hold of the lock that guards the index.
 class Lookups {
 public:
-  // One of the fingerprints. Lives no longer than its Lookups.
+  // One of the fingerprints. Must not outlive its Lookups.
   class Lookup {
   public:
     const Fingerprint& fingerprint() const { return lookups_.fingerprints_[number_]; }
-    // What the index knew of it when this was called for the first time, or for a fingerprint
-    // shortly before it. Valid until the next call.
+    // The candidates at the time of the first call for this fingerprint, or for a neighbouring one
+    // shortly before. Valid until the next call.
     const Candidates& candidates() const { return lookups_.candidates(number_); }
 
   private:
@@ -30,7 +30,7 @@ public:
     const std::size_t number_;
   };
 
-  // Both live longer than this.
+  // Both arguments must outlive this object.
   Lookups(const Index& index, std::span<const Fingerprint> fingerprints)
       : index_(index), fingerprints_(fingerprints) {}
   Lookups(const Lookups&) = delete;
@@ -46,7 +46,7 @@ private:
 
   const Index& index_;
   const std::span<const Fingerprint> fingerprints_;
-  // Of the fingerprints [begin_, end_).
+  // Results for the fingerprints [begin_, end_).
   std::array<Candidates, asked_at_once> found_;
   std::size_t begin_ = 0, end_ = 0;
 };

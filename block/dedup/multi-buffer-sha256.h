@@ -12,21 +12,23 @@ struct IMB_MGR;
 
 namespace dedup {
 
-// Wraps Intel's multi-buffer library (docs/decisions/hash-library.md). One thread at a time.
+// Wraps Intel's multi-buffer library (docs/developer/decisions/hash-library.md). One thread at a
+// time.
 class MultiBufferSha256 {
 public:
-  // One pass hashes up to so many clusters in the same time as one.
+  // One pass hashes up to this many clusters in the time of one.
   static constexpr std::size_t lanes = 16;
-  // From so many clusters on, a pass takes less time than hashing them one after the other.
+  // From this many clusters on, a pass takes less time than hashing them one after the other.
   static constexpr std::size_t worthwhile = 6;
 
-  // The calling thread's own instance, which lives as long as the thread. Null if the build lacks
-  // the library, if it does not know the processor, or if it fails to hash as GnuTLS does.
+  // Returns the calling thread's own instance, which lives as long as the thread. Null if the build
+  // lacks the library, if the library does not support the processor, or if its hashes differ from
+  // those of GnuTLS.
   static MultiBufferSha256* of_this_thread();
 
-  // out[i] becomes the digest of the cluster_bytes bytes, a multiple of 512, at clusters[i]. `out`
-  // has as many elements as `clusters`. False if the library refused, or if it does not hash
-  // clusters of that size as GnuTLS does; `out` is of no use then.
+  // Sets out[i] to the digest of the cluster_bytes bytes, a multiple of 512, at clusters[i]. `out`
+  // must have as many elements as `clusters`. Returns false if the library refused, or if its
+  // hashes of clusters of that size differ from those of GnuTLS; `out` is undefined then.
   bool hash(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
             std::span<Fingerprint> out);
 

@@ -1,5 +1,5 @@
-// Scanner: the thread of background deduplication. It decides when to work and how fast; what a
-// step does is for its owner to say.
+// Scanner: the thread of background deduplication. It decides when to work and how fast; its owner
+// implements the steps.
 #ifndef BLOCK_DEDUP_SCANNER_H
 #define BLOCK_DEDUP_SCANNER_H
 
@@ -15,47 +15,48 @@
 
 namespace dedup {
 
-// What a scan goes through: positions from 0 on, in any unit. Called on the scanner's thread,
-// without any of its locks held.
+// The work of a scan: positions from 0 on, in any unit. Called on the scanner's thread, which holds
+// none of its locks then.
 class ScanWork {
 public:
   virtual ~ScanWork() = default;
 
   struct Step {
-    std::uint64_t next = 0;       // where to go on; greater than the position given
-    std::uint64_t read_bytes = 0; // of data
+    std::uint64_t next = 0;       // where to continue; greater than the position given
+    std::uint64_t read_bytes = 0; // bytes of data
   };
-  // Works off a few milliseconds' worth from `position` on. An error ends the scan there.
+  // Does a few milliseconds of work from `position` on. An error ends the scan there.
   virtual block::Result<Step> step(std::uint64_t position) = 0;
-  // The position at which everything is done; it may change while the scan runs.
+  // The position at which all work is done; it may change while the scan runs.
   virtual std::uint64_t end() const = 0;
-  // Grows with every request of the guest.
+  // A number that increases with every request of the guest.
   virtual std::uint64_t guest_requests() const = 0;
-  // The run that call number `start` of start() began has reached the end; the scan is idle, unless
-  // it was started anew since.
+  // The run that call number `start` of start() began has reached the end. The scan is idle, unless
+  // it was started again since.
   virtual void reached_end(std::uint64_t start) = 0;
-  // The scan's state is another one now. Also on the thread that asked for it, and with what locks
-  // that holds.
+  // The state of the scan has changed. May also be called on the thread that requested the change,
+  // with the locks that this thread holds.
   virtual void state_changed() = 0;
 };
 
-// All functions on any thread; none waits for a step, but stop() does.
+// All functions may be called on any thread. Only stop() waits for a step.
 class Scanner {
 public:
   using State = block::DedupScanState;
 
-  // `work` outlives the scanner. `position`: what report() says before the first start. `rate`:
-  // bytes that may be read in a second; 0 = no limit.
+  // `work` must outlive the scanner. `position`: the position in report() before the first start.
+  // `rate`: bytes per second that may be read; 0 = no limit.
   Scanner(ScanWork& work, std::uint64_t position, std::uint64_t rate);
   ~Scanner() { stop(); }
 
-  // Waits for the end of the step and ends the thread, for good.
+  // Waits for the end of the step and ends the thread. The scanner cannot be restarted.
   void stop();
-  // Goes on from `position`, whatever it did before. After stop() only report() tells of it.
+  // Starts a new run from `position`, even if another one is under way. After stop() it changes
+  // only report().
   void start(std::uint64_t position);
-  // Becomes idle where it is.
+  // Stops at the present position; the state becomes idle.
   void cancel();
-  // False if it is not running, or not paused.
+  // Return false if the scan is not running, or not paused.
   bool pause();
   bool resume();
   void set_rate(std::uint64_t rate);
@@ -74,7 +75,7 @@ private:
 
   bool change_state(State from, State to);
   void run();
-  // One step, unless there is nothing left; `hold` holds mutex_ before and after.
+  // Does one step, unless nothing is left. `hold` holds mutex_ before and after.
   void work_off(std::unique_lock<std::mutex>& hold);
   Duration rest_after(Duration took, std::uint64_t read_bytes, bool guest_is_active) const;
 
@@ -84,12 +85,13 @@ private:
   // Guarded by mutex_:
   State state_ = State::idle;
   std::uint64_t position_;
-  std::uint64_t runs_ = 0; // start() begins another one: a step of the one before does not count
+  // Number of runs. When start() begins another run, a step of the former one does not count.
+  std::uint64_t runs_ = 0;
   std::uint64_t rate_;
   std::uint64_t starts_ = 0;
   std::string error_;
   bool stop_ = false;
-  std::thread thread_; // begun by the first start()
+  std::thread thread_; // started by the first start()
 };
 
 } // namespace dedup
