@@ -1,10 +1,11 @@
 // ClientDisconnector: ends the connections of clients when nbdkit is asked to end.
 //
-// nbdkit finishes when its last client has gone, however long an idle guest keeps its connection,
-// and it tells plugins neither the sockets nor the end. So the sockets are found by what can be
-// seen from within the process: those that were accepted at an address it listens on. Once nbdkit
-// is told to end, it answers what it has read with an error, which a guest takes for one of its
-// disk. So it is told when the connections have ended.
+// nbdkit finishes only when its last client has disconnected, however long an idle guest keeps its
+// connection. It gives plugins neither the sockets nor a notice of the end. So this class finds the
+// sockets from within the process: those that were accepted at an address on which nbdkit listens.
+// Once nbdkit is asked to shut down, it answers requests that it has read with an error, which a
+// guest treats as an error of its disk. So this class asks nbdkit to shut down only after the
+// connections have ended.
 #ifndef BLOCK_EXPORT_CLIENT_DISCONNECTOR_H
 #define BLOCK_EXPORT_CLIENT_DISCONNECTOR_H
 
@@ -21,20 +22,21 @@ namespace exports {
 
 class ClientDisconnector {
 public:
-  // Remembers the addresses of the sockets that listen now: made before anything but nbdkit does.
-  // Takes what begin() will need, a thread and a descriptor, so that the end cannot fail for want
-  // of them. `unused` tells whether no client is connected, and `end` ends the server; both are
-  // called on that thread. Throws std::system_error if there is no thread to be had now.
+  // Records the addresses of the sockets that listen now. Construct it before anything but nbdkit
+  // listens. Allocates what begin() will need, a thread and a descriptor, so that the end cannot
+  // fail for lack of them. `unused` returns whether no client is connected, and `end` ends the
+  // server; both are called on that thread. Throws std::system_error if no thread can be created
+  // now.
   ClientDisconnector(std::function<bool()> unused, std::function<void()> end);
-  ~ClientDisconnector(); // stops
+  ~ClientDisconnector(); // stops the thread
   ClientDisconnector(const ClientDisconnector&) = delete;
   ClientDisconnector& operator=(const ClientDisconnector&) = delete;
 
-  // From now on, connections end: what a client sent before is served, what it sends later is not
-  // read. A client that does not take its answers for two seconds is cut off. Then the server ends.
-  // Returns at once; any thread; may be repeated.
+  // Starts ending the connections: requests that a client sent before are served, later ones are
+  // not read. A client that does not receive its answers within two seconds is cut off. Then the
+  // server ends. Returns at once; any thread; may be repeated.
   void begin();
-  // Whether that has begun, so that no client is to be let in any more.
+  // Returns whether begin() was called, so that no new client may be accepted.
   bool begun();
 
 private:
@@ -50,7 +52,7 @@ private:
   std::condition_variable changed_; // used with mutex_
   bool begun_ = false;              // guarded by mutex_
   bool stopping_ = false;           // guarded by mutex_
-  std::thread thread_;              // the last member: it uses the others
+  std::thread thread_;              // last member: it uses the others
 };
 
 } // namespace exports

@@ -1,4 +1,4 @@
-// Export: one node offered to guests under a name, and the connections that use it.
+// Export: one node offered to guests under a name.
 #ifndef BLOCK_EXPORT_EXPORT_H
 #define BLOCK_EXPORT_EXPORT_H
 
@@ -14,19 +14,19 @@ namespace exports {
 
 struct ExportOptions {
   std::string id;          // unique among exports; a name for the monitor
-  std::string node_name;   // the node that guests see
-  std::string name;        // unique among exports; the name guests ask for, at most 4096 bytes
+  std::string node_name;   // the node that is offered
+  std::string name;        // unique among exports; the name that guests request, at most 4096 bytes
   std::string description; // for clients that list exports; may be empty
   bool writable = false;
-  bool writethrough = false; // a write is answered when it is durable
+  bool writethrough = false; // a write is answered only when it is durable
 };
 
-// Made and removed by ExportRegistry. Requests come from the threads of an NBD server, several at a
-// time; removal comes from the monitor and waits for none of them.
+// Created and removed by ExportRegistry. Requests come from the threads of an NBD server, several
+// at a time. The monitor removes an export without waiting for its requests.
 //
-// The life of an export: it takes requests until shut_down(). From then on begin() fails, and
-// when the last request in flight has ended, the node is released and `on_end` is called, on the
-// thread of that request. An export without requests ends within shut_down().
+// An export accepts requests until shut_down(). From then on begin() fails. When the last request
+// in flight has ended, the node is released and `on_end` is called on the thread of that request.
+// An export without requests ends within shut_down().
 class Export {
 public:
   Export(ExportOptions options, block::Node::Attachment attachment,
@@ -36,7 +36,7 @@ public:
 
   const ExportOptions& options() const { return options_; }
   bool shutting_down() const { return shutting_down_; }
-  // From now on begin() fails; shut_down() is still to be called.
+  // Makes begin() fail from now on; shut_down() must still be called.
   void refuse() { shutting_down_ = true; }
   void shut_down();
 
@@ -54,7 +54,7 @@ public:
   private:
     Export* owner_;
   };
-  // Errors: not_found with ESHUTDOWN once the export shuts down.
+  // Begins a request. Errors: not_found with ESHUTDOWN once the export shuts down.
   block::Result<Request> begin();
 
 private:

@@ -1,8 +1,8 @@
-// PluginHost: what the nbdkit plugin asks of the program it is the NBD face of.
+// PluginHost: the interface between the nbdkit plugin and the program that it serves.
 //
-// The plugin knows nbdkit and exports; configuration, the block graph and the monitor belong to the
-// host, which the monitor folder defines. Calls come in the order of the members, on nbdkit's main
-// thread.
+// The plugin handles nbdkit and exports. Configuration, block graph and monitor belong to the host,
+// which the monitor folder defines. The functions are called in the order of their declaration, on
+// nbdkit's main thread.
 #ifndef BLOCK_EXPORT_PLUGIN_HOST_H
 #define BLOCK_EXPORT_PLUGIN_HOST_H
 
@@ -16,28 +16,30 @@ class PluginHost {
 public:
   virtual ~PluginHost() = default;
 
-  // One key=value of nbdkit's command line.
+  // Handles one key=value of nbdkit's command line.
   virtual block::Result<void> configure(const std::string& key, const std::string& value) = 0;
-  // All were given.
+  // Called after the last key=value.
   virtual block::Result<void> finish_configuration() = 0;
-  // Whether requests of one connection may run at once although this nbdkit cannot stand it.
+  // Returns whether requests of one connection may run at once, even if this version of nbdkit does
+  // not support that safely.
   virtual bool parallel_on_request() const = 0;
-  // Before nbdkit forks: finds the errors that a user at a terminal should see. Starts no thread,
-  // takes no lock.
+  // Called before nbdkit forks: finds the errors that a user at a terminal should see. Must start
+  // no thread and take no lock.
   virtual block::Result<void> validate() = 0;
-  // After nbdkit forked, its socket listening: opens images, adds exports, starts the monitor.
-  // `request_quit` makes nbdkit end; any thread.
+  // Called after nbdkit has forked and its socket listens: opens images, adds exports, starts the
+  // monitor. `request_quit` makes nbdkit end; it may be called on any thread.
   virtual block::Result<void> start(std::function<void()> request_quit) = 0;
-  // Only between start() and stop(); any thread.
+  // May be called only between start() and stop(); any thread.
   virtual ExportRegistry& exports() = 0;
-  // After the last connection ended: makes everything durable and closes it.
+  // Called after the last connection has ended: makes everything durable and closes it.
   virtual block::Result<void> stop() = 0;
 
-  // Tells the user of an error of the calls above, if the host has a way of its own; else false.
+  // Reports an error of the functions above to the user, if the host has its own way to do so;
+  // otherwise returns false.
   virtual bool report(const block::Error& error) = 0;
 };
 
-// Defined by whoever links the plugin.
+// Defined by the program that links the plugin.
 std::unique_ptr<PluginHost> make_plugin_host();
 
 } // namespace exports

@@ -1,4 +1,4 @@
-// ExportRegistry: the exports of one program, by id and by the name that guests ask for.
+// ExportRegistry: the exports of one program, by id and by the name that guests request.
 #ifndef BLOCK_EXPORT_REGISTRY_H
 #define BLOCK_EXPORT_REGISTRY_H
 
@@ -30,23 +30,25 @@ struct ExportFacts {
 // All functions may be called on any thread.
 class ExportRegistry {
 public:
-  // `on_deleted` is told the id of each removed export once its node is free again. It is called on
-  // any thread and must return at once.
+  // `on_deleted` receives the id of each removed export once its node is free again. It is called
+  // on any thread and must return at once.
   ExportRegistry(block::Graph& graph, std::function<void(const std::string& id)> on_deleted)
       : graph_(graph), on_deleted_(std::move(on_deleted)) {}
   ~ExportRegistry();
 
-  // Errors: exists (id or name), not_found (node), permission or busy (the node cannot be attached
-  // so).
+  // Adds an export. Errors: exists (id or name), not_found (node), permission or busy (the node
+  // cannot be attached that way).
   block::Result<void> add(ExportOptions options);
-  // Returns without waiting for requests in flight. Errors: not_found, busy (safe, and clients are
-  // connected).
+  // Removes an export without waiting for requests in flight. Errors: not_found, busy (safe, and
+  // clients are connected; or the export is already shutting down).
   block::Result<void> remove(const std::string& id, RemoveMode mode);
-  // Removes all, and waits until every request in flight has ended and on_deleted was told of it.
+  // Removes all exports. Waits until every request in flight has ended and every on_deleted call
+  // has returned.
   void remove_all();
 
-  std::vector<ExportFacts> list() const; // by id
-  // The export that a client gets who asks for no name: the one called "", else the first by id.
+  std::vector<ExportFacts> list() const; // ordered by id
+  // Returns the name of the export for a client that requests no name: the export called "",
+  // otherwise the first by id.
   std::optional<std::string> default_name() const;
 
   // One client's use of an export.
@@ -63,7 +65,7 @@ public:
     ExportRegistry& registry_;
     std::shared_ptr<Export> export_;
   };
-  // Errors: not_found.
+  // Connects a client to the export of that name. Errors: not_found.
   block::Result<std::unique_ptr<Connection>> connect(const std::string& name);
 
 private:
@@ -78,7 +80,7 @@ private:
   block::Graph& graph_;
   const std::function<void(const std::string&)> on_deleted_;
   mutable std::mutex mutex_;
-  std::condition_variable ended_;      // an export has gone; used with mutex_
+  std::condition_variable ended_;      // an export was removed; used with mutex_
   std::map<std::string, Entry> by_id_; // guarded by mutex_
   unsigned telling_ = 0;               // guarded by mutex_: threads within on_deleted_
 };
