@@ -1,4 +1,4 @@
-// Which file a name means.
+// File names, and the identity of the file behind a name.
 #ifndef BLOCK_NODE_FILE_NAME_H
 #define BLOCK_NODE_FILE_NAME_H
 
@@ -9,20 +9,20 @@
 
 namespace block {
 
-// Equal for two names of one file, whatever links and dots lie between.
+// Device and inode: equal for two names of one file, with any links and dots in the names.
 struct FileIdentity {
   dev_t device;
   ino_t inode;
   auto operator<=>(const FileIdentity&) const = default;
 };
 
-// The path in a file name that may have this protocol and a colon in front.
+// Returns the file name without "PROTOCOL:" in front, if it has that prefix.
 inline std::string without_protocol(const std::string& filename, const std::string& protocol) {
   const std::string prefix = protocol + ":";
   return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
 }
 
-// Nothing if there is no such file.
+// Returns nothing if there is no such file.
 std::optional<FileIdentity> identify_file(const std::string& filename);
 
 } // namespace block

@@ -8,9 +8,9 @@
 
 namespace block {
 
-// Compares the stamp in the file with this library's own, before anything of the module runs: even
-// loading it would run its static constructors. Errors: not_found, invalid_argument (no module),
-// unsupported (another stamp; the message shows both).
+// Compares the stamp in the file with this library's own before any code of the module runs. The
+// module must not even be loaded before, because that runs its static constructors. Errors:
+// not_found, invalid_argument (not a module), unsupported (another stamp; the message shows both).
 Result<void> check_module_stamp(const std::string& path);
 
 } // namespace block

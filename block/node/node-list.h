@@ -1,4 +1,4 @@
-// The nodes of a graph by name, those included that are still being opened.
+// The nodes of a graph by name, including those that are still being opened.
 #ifndef BLOCK_NODE_NODE_LIST_H
 #define BLOCK_NODE_NODE_LIST_H
 
@@ -10,11 +10,11 @@
 
 namespace block {
 
-// Its lock is never held over a driver's work, so that looking a node up does not wait for one that
-// takes long to open.
+// The lock is never held while a driver works, so a lookup does not wait for a node that takes long
+// to open.
 class Graph::NodeList {
 public:
-  // A name that is taken although its node is not listed yet.
+  // A name that is reserved for a node that is not listed yet.
   class Reservation {
   public:
     Reservation(NodeList& list, std::string name) : list_(&list), name_(std::move(name)) {}
@@ -24,15 +24,16 @@ public:
     ~Reservation(); // frees the name unless it was published
 
     const std::string& name() const { return name_; }
-    // The node takes its place in the list, and the name with it.
+    // Adds the node to the list under the reserved name.
     void publish(std::shared_ptr<Node> node);
 
   private:
-    NodeList* list_; // null when there is nothing to free
+    NodeList* list_; // null if there is nothing to free
     std::string name_;
   };
 
-  // Without a wanted name one is made up. Errors: invalid_argument (not a node name), exists.
+  // Reserves the wanted name, or a generated one. Errors: invalid_argument (not a node name),
+  // exists.
   Result<Reservation> reserve(const std::optional<std::string>& wanted);
   std::shared_ptr<Node> find(const std::string& name) const;
   std::vector<std::shared_ptr<Node>> all() const;

@@ -1,5 +1,5 @@
-// The opening of one node: from its options to its driver and children. Lives only as long as that
-// takes.
+// The opening of one node: from its options to its driver and children. The object exists only
+// during the opening.
 #ifndef BLOCK_NODE_OPENING_H
 #define BLOCK_NODE_OPENING_H
 
@@ -15,14 +15,14 @@ public:
   // `parent`: the opening of the node that has this one as a child, or null.
   Opening(Node& node, const Opening* parent, const Graph::OpenDefaults& defaults);
 
-  // Nodes above one that has this parent.
+  // Returns the number of nodes above a node with this parent.
   static unsigned depth_below(const Opening* parent) { return parent ? parent->depth_ + 1 : 0; }
 
-  // Opens the node that `options` describe. Without a driver name, its first bytes choose the
-  // driver. On an error, what is open stays for the caller to close, but the driver is closed.
+  // Opens the node that `options` describe. If no driver is given, the node's first bytes determine
+  // it. After an error the driver is closed, and the caller must close the open children.
   Result<void> run(Options& options, bool driver_is_given);
 
-  // As Node's functions of these names.
+  // The implementations of Node's functions of these names.
   Result<void> open_child(const std::string& child, Options& options, Access access);
   Result<void> open_backing(const std::string& filename, const std::string& format);
 
@@ -44,13 +44,14 @@ private:
   const Opening* parent_;
   const Graph::OpenDefaults defaults_;
   const unsigned depth_;
-  Options backing_definition_; // "backing" or "backing.*": a whole description by the user
-  Options backing_changes_;    // "backing.*" without a file: changes to what the image says
-  std::optional<FileIdentity>
-      identity_; // of the node's file, to notice a chain that bites its tail
+  Options backing_definition_; // "backing" or "backing.*": a complete definition by the user
+  Options backing_changes_;    // "backing.*" without a file: changes to the image's backing file
+  // Identity of the node's file, to detect a loop of backing files.
+  std::optional<FileIdentity> identity_;
 };
 
-// What the driver says now, checked. Node::co_get_length() gives what requests may use.
+// Returns the driver's present length, validated. Node::co_get_length() returns the length that
+// requests may use.
 Result<std::uint64_t> length_of_driver(Node& node);
 
 } // namespace block

@@ -1,4 +1,4 @@
-// Who uses a node, and whether it still takes new users.
+// The users of a node, and whether it still accepts new ones.
 #ifndef BLOCK_NODE_USERS_H
 #define BLOCK_NODE_USERS_H
 
@@ -11,15 +11,16 @@ class Node::Users {
 public:
   explicit Users(const std::string& node_name) : node_name_(node_name) {}
 
-  // Returns the new user's id. Errors: busy (another user's access and this one exclude each
-  // other), not_found (the node is being closed).
+  // Adds a user and returns its id. Errors: busy (the access of another user and this one exclude
+  // each other), not_found (the node is being closed).
   Result<std::uint64_t> add(std::string user, Access access);
   void remove(std::uint64_t id);
   std::vector<std::string> names() const;
 
-  // From success on no one is added. Errors: busy (there are users), not_found (closing already).
+  // After success no user can be added. Errors: busy (there are users), not_found (closing
+  // already).
   Result<void> begin_closing();
-  // The same whoever uses the node; false if it was closing already.
+  // The same even if there are users. Returns false if the node was closing already.
   bool force_closing();
 
 private:
