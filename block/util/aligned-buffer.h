@@ -1,4 +1,4 @@
-// Memory for disk I/O: aligned to a page, so that it also serves files opened with O_DIRECT.
+// Memory for disk I/O: aligned to a page, so that it also works for files opened with O_DIRECT.
 #ifndef BLOCK_UTIL_ALIGNED_BUFFER_H
 #define BLOCK_UTIL_ALIGNED_BUFFER_H
 
@@ -10,7 +10,7 @@
 
 namespace block {
 
-// Owns `bytes` bytes, not initialised. Throws std::bad_alloc like new.
+// Owns `bytes` bytes, which are not initialised. Throws std::bad_alloc as new does.
 class AlignedBuffer {
 public:
   static constexpr std::size_t alignment = 4096;

@@ -1,4 +1,4 @@
-// An open file descriptor with an owner.
+// An open file descriptor that is closed by its owner's destructor.
 #ifndef BLOCK_UTIL_DESCRIPTOR_H
 #define BLOCK_UTIL_DESCRIPTOR_H
 

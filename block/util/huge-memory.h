@@ -7,11 +7,12 @@
 
 namespace block {
 
-// At least `bytes` bytes, which begin at a huge page and are zero at first. With O_DIRECT every run
-// of pages that lie together in the machine's memory is one segment of a request to the disk. Of
-// scattered pages each is a segment, which costs the disk time, and of which a request has few: a
-// virtio disk took 1 MiB three times as fast from a huge page. Where the system has no huge page to
-// give, it is memory like any other. Owns it. Throws std::bad_alloc like new.
+// At least `bytes` bytes, which begin at a huge page and are zero at first. Owns the memory. Throws
+// std::bad_alloc as new does. Without a free huge page it is ordinary memory.
+//
+// With O_DIRECT, each physically contiguous run of pages is one segment of a request to the disk.
+// Of scattered pages each is a segment of its own. Segments cost the disk time, and a request can
+// have only few: a virtio disk transferred 1 MiB three times as fast from a huge page.
 class HugeMemory {
 public:
   static constexpr std::size_t page_bytes = 2 * 1024 * 1024;

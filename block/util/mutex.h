@@ -1,4 +1,4 @@
-// Mutex: std::mutex with annotations, so that clang -Wthread-safety can prove who holds what.
+// Mutex: std::mutex with annotations, so that clang -Wthread-safety can check which locks are held.
 #ifndef BLOCK_UTIL_MUTEX_H
 #define BLOCK_UTIL_MUTEX_H
 
@@ -11,7 +11,7 @@
 #define BLOCK_THREAD_ATTRIBUTE(x)
 #endif
 
-// A member that may be touched only while the mutex is held.
+// A member that may be accessed only while the mutex is held.
 #define GUARDED_BY(mutex) BLOCK_THREAD_ATTRIBUTE(guarded_by(mutex))
 // A function whose caller must hold, or must not hold, the mutex.
 #define REQUIRES(...) BLOCK_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
@@ -21,8 +21,8 @@ namespace block {
 
 class BLOCK_THREAD_ATTRIBUTE(capability("mutex")) Mutex {
 public:
-  // Held for about a microsecond as a rule, much less than sleeping and waking cost: so a little
-  // waiting without sleep comes first.
+  // Spins briefly before it sleeps: the mutex is usually held for about a microsecond, much less
+  // than sleeping and waking cost.
   void lock() BLOCK_THREAD_ATTRIBUTE(acquire_capability()) {
     for (int attempt = 0; attempt < spin_attempts; ++attempt) {
       if (mutex_.try_lock()) return;
@@ -31,13 +31,14 @@ public:
     mutex_.lock();
   }
   void unlock() BLOCK_THREAD_ATTRIBUTE(release_capability()) { mutex_.unlock(); }
-  // Tells the analysis that the caller holds the mutex where it cannot see that: in a callback.
+  // Declares to the analysis that the caller holds the mutex, where it cannot derive that: in a
+  // callback.
   void assert_held() const BLOCK_THREAD_ATTRIBUTE(assert_capability(this)) {}
   // For std::condition_variable only.
   std::mutex& native() { return mutex_; }
 
 private:
-  // Some microseconds; a holder that was preempted is not waited for much longer.
+  // Some microseconds: spinning does not continue for long if the holder was preempted.
   static constexpr int spin_attempts = 100;
 
   static void relax() {

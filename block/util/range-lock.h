@@ -1,4 +1,4 @@
-// RangeLock: requests that touch the same range wait for each other, others do not.
+// RangeLock: requests that touch the same range wait for each other; other requests do not wait.
 #ifndef BLOCK_UTIL_RANGE_LOCK_H
 #define BLOCK_UTIL_RANGE_LOCK_H
 

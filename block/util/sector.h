@@ -1,4 +1,4 @@
-// The unit in which disks have their length, and in which a power cut tears what is written.
+// The unit of disk lengths, and the unit in which a power cut tears a write.
 #ifndef BLOCK_UTIL_SECTOR_H
 #define BLOCK_UTIL_SECTOR_H
 
