@@ -1,4 +1,5 @@
-// Allocation: lowest free place first, refcount blocks and table grown on the way.
+// Allocation: the lowest free clusters first. Refcount blocks and the refcount table grow as
+// needed.
 #include "block/qcow2/allocator.h"
 
 #include <algorithm>
@@ -23,7 +24,7 @@ Result<HostCluster> Allocator::allocate(std::uint64_t clusters) {
     if (first.value() + clusters > max_host_offset >> cluster_size_.bits())
       return Error(ErrorKind::no_space, "the image file cannot grow beyond 64 PiB");
     BLOCK_TRY_ASSIGN(bool counted, ensure_blocks(first, clusters));
-    if (!counted) continue; // the table was moved: what was free may hold it now
+    if (!counted) continue; // the table was moved: it may hold clusters that were free before
     BLOCK_TRY(reserve(first, clusters));
     cursor = first + clusters;
     return first;
@@ -62,13 +63,12 @@ Result<void> Allocator::check_data_place(HostCluster cluster) const {
 }
 
 Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
-  // Holes smaller than this are left to single clusters: they would tear a request into many small
-  // writes.
+  // Smaller holes are left to single clusters: they would split a request into many small writes.
   constexpr std::uint64_t worthwhile = 16;
   std::uint64_t least = std::min(clusters, worthwhile);
   BLOCK_TRY_ASSIGN(HostCluster first, allocate(least));
   BLOCK_TRY_ASSIGN(std::uint64_t more, refcounts_.count_free(first + least, clusters - least));
-  // Not beyond what blocks count now: the next block goes there.
+  // Not beyond the clusters that blocks count now: the next block is allocated there.
   while (more > 0 && !refcounts_.has_block(first + (least + more - 1)))
     --more;
   if (std::optional<HostRun> held = freed_space_.held_in(first + least, more))
@@ -89,9 +89,9 @@ Result<void> Allocator::reserve(HostCluster first, std::uint64_t clusters) {
   return {};
 }
 
-// Blocks for clusters that none counts yet go right behind the run, so that the run itself stays
-// whole. They may need counting too, which takes further blocks; each counts at least 64 clusters,
-// so that ends soon.
+// Allocates blocks for clusters that no block counts yet. They are placed directly after the run,
+// so that the run itself stays contiguous. The blocks may need blocks that count them. Each block
+// counts at least 64 clusters, so the loop ends soon.
 Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters) {
   std::vector<HostCluster> missing = uncounted(first, clusters);
   if (missing.empty()) return true;
@@ -114,7 +114,8 @@ Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters)
   for (std::size_t i = 0; i < missing.size(); ++i)
     refcounts_.install_block(missing[i], cluster_size_.start(place + i));
   Result<void> stored = reserve(place, missing.size());
-  // Valid in the file before anything can point to it; its counts follow with the next write-back.
+  // The block is valid in the file before anything can point to it. Its counts follow with the next
+  // write-back.
   for (std::size_t i = 0; stored && i < missing.size(); ++i) {
     HostOffset offset = cluster_size_.start(place + i);
     file_.event(DebugEvent::refblock_alloc_write);
@@ -124,15 +125,15 @@ Result<bool> Allocator::ensure_blocks(HostCluster first, std::uint64_t clusters)
     metadata_.add(place, missing.size());
     return true;
   }
-  // A block that stays without counting itself would be given away as free. What other blocks count
-  // of the place by now is at worst a leak.
+  // A block that remained without counting itself would be allocated as free. Counts of its
+  // clusters in other blocks are at worst a leak.
   (void)release_unused(place, missing.size()).ok();
   for (HostCluster cluster : missing)
     refcounts_.remove_block(cluster);
   return std::move(stored).error().context("new refcount block");
 }
 
-// The first cluster of each part of the range that no refcount block counts.
+// Returns the first cluster of each part of the range that no refcount block counts.
 std::vector<HostCluster> Allocator::uncounted(HostCluster first, std::uint64_t clusters) const {
   std::vector<HostCluster> missing;
   std::uint64_t per_block = refcounts_.clusters_per_block();
@@ -142,8 +143,8 @@ std::vector<HostCluster> Allocator::uncounted(HostCluster first, std::uint64_t c
   return missing;
 }
 
-// A table for at least twice the clusters. It and the blocks that count it lie beyond everything
-// the present table counts.
+// Allocates a table for at least twice the clusters. The table and the blocks that count it are
+// placed after everything that the present table counts.
 Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
   std::uint64_t per_block = refcounts_.clusters_per_block();
   std::uint64_t entries_per_cluster = cluster_size_.bytes() / table_entry_bytes;
@@ -184,9 +185,9 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
                          cluster_size_.clusters_for(old_entries * table_entry_bytes));
 }
 
-// The table and what it points to first, in any order because nobody can find either yet; then the
-// header that names the table. All with the metadata lock held: it happens a handful of times in
-// the life of an image, and nobody can allocate meanwhile.
+// Stores the table and its blocks first, in any order, because nothing refers to them yet. Then it
+// stores the header that names the table. All of it happens with the metadata lock held: it is
+// needed only a few times in the life of an image, and no allocation may happen meanwhile.
 Result<void> Allocator::store_grown_table(HostCluster first_block, std::uint64_t blocks) {
   for (std::uint64_t i = 0; i < blocks; ++i) {
     HostOffset offset = cluster_size_.start(first_block + i);
@@ -222,7 +223,7 @@ std::uint64_t Allocator::noted(HostCluster cluster) const {
 Result<std::uint64_t> Allocator::references(HostCluster cluster) {
   BLOCK_TRY_ASSIGN(std::uint64_t stored, refcounts_.get(cluster));
   std::uint64_t gone = noted(cluster);
-  // Two at least: the caller's, and one that was not counted.
+  // At least two: the caller's, and one that was not counted.
   if (may_have_unknown_owners(cluster))
     return std::max<std::uint64_t>(2, stored + 1 - std::min(gone, stored));
   return stored > gone ? stored - gone : 0;
@@ -282,7 +283,7 @@ Result<void> Allocator::end_drop(bool durable) {
   for (const auto& [cluster, dropped] : taken) {
     Result<void> lowered;
     if (durable) lowered = lower(cluster, dropped);
-    if (!durable || !lowered) dropped_[cluster].add(dropped); // still noted, for the next time
+    if (!durable || !lowered) dropped_[cluster].add(dropped); // noted for the next write-back
     if (first_error) first_error = std::move(lowered);
   }
   return first_error;
@@ -302,7 +303,7 @@ Result<void> Allocator::lower(HostCluster cluster, const Dropped& dropped) {
 }
 
 void Allocator::release_punched() {
-  // Allocations may have passed them by.
+  // The cursors may have passed the held clusters.
   if (std::optional<HostCluster> first = freed_space_.release_held()) note_free(*first);
 }
 

@@ -11,7 +11,7 @@ std::uint64_t bit_of(HostCluster cluster) {
   return bit(cluster.value() % 64);
 }
 
-// `count` bits of a word from `first` on; at least one.
+// Returns a word with `count` bits set from bit `first` on; `count` is at least one.
 std::uint64_t bits_of(std::uint64_t first, std::uint64_t count) {
   return ~std::uint64_t{0} >> (64 - count) << first;
 }
@@ -59,7 +59,7 @@ HostCluster ClusterSet::end() const {
   return HostCluster(end);
 }
 
-// By words: a table's places are looked up when an image is opened, millions of clusters at a time.
+// By words: opening an image looks up the clusters of each table, millions at a time.
 bool ClusterSet::contains_any(HostCluster first, std::uint64_t clusters) const {
   const std::uint64_t end = first.value() + clusters;
   for (std::uint64_t at = first.value(); at < end;) {

@@ -1,4 +1,4 @@
-// Corruption found by requests: the mark in the header, and the event.
+// Corruption found by requests: the mark in the header and the event.
 #include "block/qcow2/corruption.h"
 
 namespace qcow2 {

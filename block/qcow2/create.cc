@@ -1,4 +1,4 @@
-// Creation: three clusters by hand, then the image is opened and grown like any other.
+// Creation: writes three clusters directly, then opens the image and grows it like any other.
 #include "block/qcow2/create.h"
 
 #include "block/qcow2/disk.h"

@@ -40,7 +40,8 @@ Result<void> Disk::settle_copied_flags() {
     if (image.allocator().single_owners().empty()) return {};
     mapped = mapping_.l1_entries() * per_l2;
   }
-  // The last owner may be an entry beyond the disk's end, which only another program can have made.
+  // The last owner may be an entry beyond the disk's end, which only another program can have
+  // written.
   for (std::uint64_t first = 0; first < mapped;) {
     const bool beyond_disk = first >= clusters;
     std::uint64_t count = per_l2 - first % per_l2;
@@ -48,8 +49,8 @@ Result<void> Disk::settle_copied_flags() {
     BLOCK_TRY(image.begin_change());
     MutexGuard hold(image.metadata_mutex);
     Result<void> settled = settle_copied_flags(GuestCluster(first), count);
-    // No guest needs what is beyond the disk, so what is wrong there is a matter for a check. An
-    // owner in a table that cannot be read now is one for the next opener.
+    // The guest does not need entries beyond the disk, so damage there is left to a check. If the
+    // table of an owner cannot be read now, the next opener has to set the flag.
     if (!settled && !beyond_disk) {
       if (settled.error().kind() == ErrorKind::corrupt) return settled;
       image.leave_dirty();
@@ -64,7 +65,7 @@ Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t cluster
   ClusterSet& single_owners = image.allocator().single_owners();
   for (std::uint64_t done = 0; done < clusters;) {
     BLOCK_TRY_ASSIGN(MappedRun run, mapping_.run(first + done, clusters - done));
-    // A zero entry may keep a cluster too: stock QEMU makes such entries of shared clusters.
+    // A zero entry may keep a cluster, too: stock QEMU writes such entries for shared clusters.
     for (std::uint64_t i = 0; !run.first.unallocated() && i < run.clusters; ++i) {
       GuestCluster guest = first + (done + i);
       BLOCK_TRY_ASSIGN(L2Entry entry, mapping_.entry(guest));
@@ -137,8 +138,8 @@ Result<void> Disk::grow(std::uint64_t bytes) {
   if (bytes < old_size)
     return Error(ErrorKind::unsupported, "qcow2 images cannot be made smaller yet");
   if (bytes == old_size) return {};
-  // What a former, larger content left in the last cluster, or lies in the backing file there, must
-  // not appear.
+  // The last cluster may hold bytes of a former, larger content, and the backing file may have
+  // content there. Neither may become visible.
   std::uint64_t backing_end = 0;
   if (backing()) {
     BLOCK_TRY_ASSIGN(backing_end, backing()->co_get_length());
@@ -147,8 +148,8 @@ Result<void> Disk::grow(std::uint64_t bytes) {
   std::uint64_t stale_end = std::min(std::max(cluster_end, backing_end), bytes);
   BLOCK_TRY(image.begin_change());
   if (stale_end > old_size) {
-    // The zeros have to be there before the size that would show what they cover, so the L1 table
-    // grows ahead of it.
+    // The zeros must be stored before the size that exposes the range, so the L1 table grows before
+    // the size.
     BLOCK_TRY(set_size(old_size, bytes));
     BLOCK_TRY(write_zeroes_taken(*this, GuestOffset(old_size), stale_end - old_size, true));
   }
@@ -157,9 +158,9 @@ Result<void> Disk::grow(std::uint64_t bytes) {
 
 Result<void> Disk::set_size(std::uint64_t bytes, std::uint64_t reach) {
   BLOCK_TRY_ASSIGN(std::optional<NewL1> l1, allocate_l1_for(reach));
-  // The header may name the new L1 table only when its refcount is durable, or whoever opens the
-  // image after a crash takes its clusters for free. And everything that the present table will say
-  // is in the file before it is copied.
+  // The header may name the new L1 table only after its refcount is durable. Otherwise the next
+  // opener after a crash would treat its clusters as free. The flush also stores every change of
+  // the present table before the table is copied.
   Result<void> flushed = image.flush();
   MutexGuard hold(image.metadata_mutex);
   if (!flushed) {

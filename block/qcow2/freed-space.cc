@@ -34,7 +34,7 @@ void FreedSpace::remove(HostCluster first, std::uint64_t clusters) {
 
 void FreedSpace::absorb(FreedSpace& other) {
   chunks_.merge(other.chunks_);
-  for (const auto& [number, more] : other.chunks_) { // of which there is one here, too
+  for (const auto& [number, more] : other.chunks_) { // chunks that exist here, too
     Chunk& chunk = chunks_.find(number)->second;
     chunk.count = 0;
     for (std::size_t word = 0; word < chunk_words; ++word) {
@@ -65,7 +65,7 @@ void FreedSpace::hold_from(Chunks::iterator at, std::size_t most) {
     while (index + clusters < chunk_clusters && clear(chunk, index + clusters))
       ++clusters;
     if (clusters > 0) held_.push_back({base + index, clusters});
-    index += clusters + 1; // the one after the run is not free
+    index += clusters + 1; // the cluster after the run is not free
   }
   if (chunk.count == 0) chunks_.erase(at);
 }

@@ -1,4 +1,4 @@
-// Decoding and encoding of the qcow2 header; everything read from it is checked before it is used.
+// Decoding and encoding of the qcow2 header. Every field is checked before it is used.
 #include "block/qcow2/header.h"
 
 #include "block/util/big-endian.h"
@@ -31,7 +31,7 @@ Result<void> check_inside(HostOffset offset, std::uint64_t bytes, std::uint64_t 
   return corrupt(std::string(what) + " lies outside the image file");
 }
 
-// What the standard says of the extensions that it knows.
+// Checks the extensions that the standard defines.
 Result<void> check_extension(const Header& header, const Extension& found) {
   std::size_t length = found.data.size();
   if (found.type == extension::backing_format && length > max_backing_format)
@@ -40,7 +40,7 @@ Result<void> check_extension(const Header& header, const Extension& found) {
     return corrupt("Encryption header extension without LUKS encryption");
   if (found.type != extension::bitmaps) return {};
   if (length != bitmaps_extension_bytes) return corrupt("Bitmaps extension of a wrong length");
-  // Without the bit the extension is stale, and nobody follows it.
+  // Without the bit the extension is stale and is not used.
   if (!(header.autoclear_features & bit(autoclear::bitmaps_bit))) return {};
   const std::byte* at = found.data.data();
   auto bitmaps = load_big_endian<std::uint32_t>(at);
@@ -64,7 +64,7 @@ Result<void> decode_extensions(Header& header, std::span<const std::byte> area) 
     BLOCK_TRY(check_extension(header, header.extensions.back()));
     area = area.subspan(std::min(area.size(), extension_head_bytes + padded(length)));
   }
-  return {}; // the end of the cluster ends the list too
+  return {}; // the end of the cluster also ends the list
 }
 
 Result<void> decode_backing_file(Header& header, std::span<const std::byte> first_cluster) {
@@ -101,7 +101,7 @@ Result<void> check_fields(const Header& header) {
   if (!size.aligned(header.l1_offset) || header.l1_offset.value() >= max_host_offset)
     return corrupt("Active L1 table offset invalid");
   if (header.snapshot_count > max_snapshots) return corrupt("Snapshot table too large");
-  // Of no snapshots, too.
+  // Checked even if there are no snapshots.
   if (!size.aligned(header.snapshots_offset) ||
       header.snapshots_offset.value() >
           INT64_MAX - std::uint64_t{header.snapshot_count} * min_snapshot_entry_bytes)
@@ -232,7 +232,7 @@ void Header::remove_extension(std::uint32_t type) {
 }
 
 std::string Header::backing_format() const {
-  // Of several, the last one counts.
+  // If there are several, the last one applies.
   auto format =
       std::find_if(extensions.rbegin(), extensions.rend(), [](const Extension& candidate) {
         return candidate.type == extension::backing_format;
@@ -310,8 +310,8 @@ Result<std::vector<std::byte>> Header::encode_over(std::span<const std::byte> st
       !std::equal(extensions.begin(), extensions.end(), former->extensions.begin(),
                   former->extensions.end(), same_shape)) {
     BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, encode_content());
-    // What lies in the sectors behind is not read any more. It stays for the former header, of
-    // which a power cut may leave the first sector.
+    // The sectors after the new header are not read any more. They stay for the former header,
+    // because a power cut may leave its first sector.
     constexpr std::size_t sector = block::sector_bytes;
     bytes.resize((bytes.size() + sector - 1) / sector * sector);
     if (bytes.size() < stored.size())
@@ -326,8 +326,8 @@ Result<std::vector<std::byte>> Header::encode_over(std::span<const std::byte> st
               fresh.begin() + static_cast<std::ptrdiff_t>(to),
               bytes.begin() + static_cast<std::ptrdiff_t>(from));
   };
-  // Not the place of the backing file name (8 to 19), nor the length of the header (100 to 103):
-  // they stay.
+  // The offset and size of the backing file name (bytes 8 to 19) and the length of the header (100
+  // to 103) stay unchanged.
   take_over(0, 8);
   take_over(20, 100);
   std::size_t position = load_big_endian<std::uint32_t>(stored.data() + 100);

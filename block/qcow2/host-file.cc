@@ -63,15 +63,15 @@ void HostFile::end_restoring_lost_writes() {
   restored_windows_.clear();
 }
 
-// In windows, each once: small tables lie beside each other, and a check reads them several times.
-// Where the medium cannot be read, it may have lost anything.
+// Works in windows, each once: small tables are neighbours, and a check reads them several times. A
+// window that cannot be read from the medium is written again, because anything may be lost there.
 Result<void> HostFile::write_again_if_lost(HostOffset offset, const IoVector& vector) {
   constexpr std::uint64_t window_bytes = 64 * 1024;
   HostOffset first(offset.value() / window_bytes * window_bytes);
   for (HostOffset window = first; window < offset + vector.size(); window += window_bytes) {
     if (restored_windows_.contains(window.value())) continue;
     block::AlignedBuffer shown(std::min(window_bytes, end() - window));
-    // A bad sector beside it: what was read is written again without a comparison.
+    // A neighbouring sector is bad: write again what was read, without a comparison.
     if (!file_.co_readv(window.value(), IoVector(shown.data(), shown.size())))
       return write(offset, vector);
     Result<bool> held = is_on_medium(window, shown.span());
@@ -81,8 +81,8 @@ Result<void> HostFile::write_again_if_lost(HostOffset offset, const IoVector& ve
   return {};
 }
 
-// Nobody writes beyond reserved_end_ while this may still reserve: a longer file is never cut by a
-// reservation, nor by the end of one that failed.
+// No write goes beyond reserved_end_ while this function may still reserve. So neither a
+// reservation nor the end of a failed one cuts a longer file.
 void HostFile::reserve(std::uint64_t end) {
   constexpr std::uint64_t least = 1u << 20, most = 64u << 20;
   std::lock_guard hold(reserve_mutex_);
@@ -90,7 +90,7 @@ void HostFile::reserve(std::uint64_t end) {
   std::uint64_t wanted = end + std::clamp(end / 4, least, most);
   wanted -= wanted % least;
   can_reserve_ = file_.co_truncate(wanted, block::Preallocation::falloc).ok();
-  // Where space cannot be reserved, writes take it as they come, or fail themselves.
+  // If space cannot be reserved, writes allocate it themselves, or fail.
   reserved_end_ = can_reserve_ ? wanted : UINT64_MAX;
 }
 
@@ -106,7 +106,7 @@ Result<void> HostFile::write(HostOffset offset, const IoVector& vector) {
   if (offset.value() + vector.size() > reserved_end_.load(std::memory_order_relaxed))
     reserve(offset.value() + vector.size());
   Result<void> done = file_.co_writev(offset.value(), vector);
-  // Counted even when it failed: part of it may have reached the file.
+  // Counted even if it failed: part of it may have reached the file.
   writes_.fetch_add(1);
   if (!done) return std::move(done).error().context("write at " + place(offset));
   std::uint64_t written_end = offset.value() + vector.size();
@@ -142,7 +142,7 @@ bool HostFile::flushes_nothing() const {
   return false;
 }
 
-// The file system gives back whole blocks only; for a part of one it would have to write zeros.
+// The file system frees only whole blocks; for a part of a block it would have to write zeros.
 Result<void> HostFile::punch(HostOffset offset, std::uint64_t bytes) {
   const std::uint64_t block = file_.limits().opt_transfer;
   const std::uint64_t first = (offset.value() + block - 1) / block * block;

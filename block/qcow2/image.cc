@@ -13,16 +13,16 @@ using block::MutexGuard;
 
 namespace {
 
-// One part in so many of the time of flushes and write-backs goes to the punching of holes. The
-// file system then needs about as long again to allocate anew what it was given back.
+// Punching holes gets one part in `punching_part` of the time of flushes and write-backs. The file
+// system then needs about the same time again to allocate the returned space anew.
 constexpr unsigned punching_part = 40;
 constexpr std::chrono::milliseconds most_punching_saved_up{50};
-// Some 250,000 holes.
+// Enough for about 250,000 holes.
 constexpr std::chrono::seconds longest_punching_at_close{5};
-// So often what overwriting freed may be punched.
+// Interval after which space freed by overwriting may be punched.
 constexpr std::chrono::seconds time_to_settle{3};
 
-// What this thread has had so far.
+// Processor time that this thread has used so far.
 std::chrono::nanoseconds processor_time() {
   timespec time{};
   (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -36,14 +36,14 @@ struct Image::Changes {
   std::vector<TableWrite> refcount_blocks;
   std::vector<TableWrite> refcount_table;
   std::vector<TableWrite> client_tables;
-  std::vector<std::pair<const TableWrite*, Error>> lost; // of client_tables
+  std::vector<std::pair<const TableWrite*, Error>> lost; // elements of client_tables
   std::vector<TableWrite> l2_tables;
   std::vector<std::pair<Mapping*, std::vector<TableWrite>>> l1_tables;
 };
 
-// The header has one cluster. Headers are short and clusters rarely longer than 64 KiB: so much is
-// read at once, and if that fails, no more than the cluster, because what follows is not the
-// header's matter.
+// The header has one cluster. Headers are short, and clusters are rarely longer than 64 KiB, so
+// this many bytes are read at once. If that fails, only the cluster is read, because the bytes
+// after it do not belong to the header.
 Result<Header> read_header(HostFile& file) {
   constexpr std::size_t usual = 64 * 1024;
   std::size_t available = std::min<std::uint64_t>(file.end().value(), bit(max_cluster_bits));
@@ -80,9 +80,10 @@ Image::Image(HostFile& file, Header header, ImageSettings settings)
             Header former = header_;
             header_.refcount_table_offset = offset;
             header_.refcount_table_clusters = clusters;
-            // The new table names blocks whose own refcounts may only be in memory, and
-            // after a crash would be given away; so whoever opens the image then rebuilds
-            // all refcounts. That is rare enough to leave the bit until the close.
+            // The new table names blocks whose own refcounts may be only in memory. After a crash
+            // these blocks would be allocated as free. With the dirty bit set, the next opener
+            // rebuilds all refcounts. This case is rare enough to leave the bit set until the
+            // close.
             header_.incompatible_features |= bit(incompatible::dirty_bit);
             Result<void> stored = store_header();
             if (!stored) header_ = std::move(former);
@@ -111,7 +112,7 @@ void Image::add_mapping(Mapping* mapping) {
   mappings_.push_back(mapping);
 }
 
-// Two structures at one place would destroy each other with the next write.
+// If two structures shared a cluster, the next write of one would destroy the other.
 Result<void> Image::enter_metadata(HostOffset offset, std::uint64_t bytes) {
   if (bytes == 0) return {};
   HostCluster first = cluster_size_.containing(offset);
@@ -186,7 +187,7 @@ Result<void> Image::store_header() {
 
 Result<bool> Image::wants_write_back() {
   MutexGuard hold(metadata_mutex);
-  // What waits may find room in the client's tables, and then nothing has to be written yet.
+  // Waiting changes may fit into the client's tables; then nothing has to be written yet.
   if (client_ && client_->wants_write_back()) BLOCK_TRY(client_->prepare_write_back());
   return l2_tables_.wants_write_back() || refcounts_.blocks().wants_write_back() ||
          allocator_.wants_write_back() || (client_ && client_->wants_write_back());
@@ -199,7 +200,7 @@ Result<void> Image::begin_change() {
   if (!wanted) return {};
   {
     MutexGuard serial(write_back_mutex_);
-    BLOCK_TRY(refuse_if_corrupt()); // it may have been found while this waited
+    BLOCK_TRY(refuse_if_corrupt()); // corruption may have been found while this thread waited
     BLOCK_TRY_ASSIGN(wanted, wants_write_back());
     if (!wanted) return {}; // another request has just done it
     BLOCK_TRY(write_back(Scope::everything));
@@ -211,10 +212,10 @@ Result<void> Image::begin_change() {
 bool Image::mark_corrupt(bool in_file) {
   if (corrupt_.exchange(true)) return false;
   if (!in_file) return true;
-  MutexGuard serial(write_back_mutex_); // after this nobody writes metadata
+  MutexGuard serial(write_back_mutex_); // after this no thread writes metadata
   MutexGuard hold(metadata_mutex);
   header_.incompatible_features |= bit(incompatible::corrupt_bit);
-  (void)store_header(); // the refusals do not depend on it
+  (void)store_header(); // requests are refused even if this fails
   return true;
 }
 
@@ -231,16 +232,16 @@ Result<void> Image::mark_changed() {
   if (client_) BLOCK_TRY(client_->before_first_change(header_));
   if (settings_.lazy_refcounts) header_.incompatible_features |= bit(incompatible::dirty_bit);
   BLOCK_TRY(store_header());
-  // Of what an earlier process freed, the entries that named it may still be on the disk: they must
-  // be gone before it is used for something else.
+  // The L2 entries of clusters that an earlier process freed may still be on the disk. The update
+  // that removed them must be durable before the clusters are reused.
   BLOCK_TRY(file_.barrier());
   changed_.store(true, std::memory_order_release);
   return {};
 }
 
-// Once the refcount of a single owner is lowered in the file, its missing COPIED contradicts the
-// standard, so after an unclean end the next opener has to set it. Without lazy refcounts nothing
-// else says so.
+// Once the refcount of a single owner is lowered in the file, its missing COPIED violates the
+// standard. After an unclean end the next opener has to set the flag. Without lazy refcounts, only
+// the dirty bit set here makes it do so.
 Result<void> Image::mark_missing_copied() {
   if (header_.dirty() || allocator_.single_owners().empty()) return {};
   header_.incompatible_features |= bit(incompatible::dirty_bit);
@@ -268,12 +269,13 @@ Result<void> Image::write_back(Scope scope) {
   Changes changes;
   {
     MutexGuard hold(metadata_mutex);
-    // A header write that failed may have reached the file, and name what was taken back since.
+    // A header write that failed may have reached the file, and may name clusters that were freed
+    // since.
     if (header_doubt_end_ > 0) BLOCK_TRY(store_header());
     BLOCK_TRY(mark_missing_copied());
     bool client_tables = client_ && scope != Scope::needed_for_flush;
     if (client_tables) BLOCK_TRY(client_->prepare_write_back());
-    // With lazy refcounts the file's counts are not believed after a crash, so a flush need not
+    // With lazy refcounts the counts in the file are not used after a crash, so a flush need not
     // write them.
     if (scope != Scope::needed_for_flush || !settings_.lazy_refcounts) {
       changes.refcount_blocks = refcounts_.blocks().begin_write_back();
@@ -299,18 +301,19 @@ Result<void> Image::write_back(Scope scope) {
   Result<void> dropped = allocator_.end_drop(durable);
   trim_caches();
   if (!written) return written;
-  // A refcount that stays too high for now is no request's matter: a later write-back lowers it.
+  // A refcount that stays too high for now does not concern a request: a later write-back lowers
+  // it.
   bool matters =
       scope == Scope::for_close || (!dropped && dropped.error().kind() == ErrorKind::corrupt);
   return matters ? std::move(dropped) : Result<void>();
 }
 
-// 1. Refcounts that went up, before any entry that relies on them. Data was written before it was
-// linked, so the same
-//    barrier makes it durable before the L2 entry that names it.
-// 2. The refcount table, after the blocks that it points to.
+// 1. Refcounts that were raised, before any entry that relies on them. Data was written before it
+//    was linked, so the same barrier makes it durable before the L2 entry that names it.
+// 2. The refcount table, after the blocks that it names.
 // 3. L2 and L1 entries. A new L2 table was written as zeros before step 1, so L1 may become durable
-// before it. Only after that end_drop() lowers refcounts.
+//    before it.
+// Only after that end_drop() lowers refcounts.
 Result<void> Image::write_changes(Changes& changes) {
   BLOCK_TRY(write_tables(file_, DebugEvent::refblock_update_part, changes.refcount_blocks));
   BLOCK_TRY(write_client_tables(changes));
@@ -325,8 +328,9 @@ Result<void> Image::write_changes(Changes& changes) {
   return file_.barrier();
 }
 
-// They only hold hints, so what cannot be written is lost and the rest goes on. A full disk is no
-// bad sector: there the write-back fails, and is tried again when there is room.
+// The client's tables hold only hints, so a piece that cannot be written is lost and the rest goes
+// on. A full disk is different from a bad sector: the write-back fails, and is repeated when there
+// is space.
 Result<void> Image::write_client_tables(Changes& changes) {
   Result<void> all = write_tables(file_, DebugEvent::dedup_block_update, changes.client_tables);
   if (all || all.error().kind() == ErrorKind::no_space) return all;
@@ -336,8 +340,8 @@ Result<void> Image::write_client_tables(Changes& changes) {
   return {};
 }
 
-// The metadata lock is not held while a hole is punched, so the allocator holds these clusters back
-// meanwhile. Refcounts of a corrupt image do not tell what is free.
+// The metadata lock is not held while a hole is punched, so the allocator holds these clusters
+// meanwhile. Nothing is punched in a corrupt image, because its refcounts may be wrong.
 void Image::punch_freed_space(TimeShare::Clock::duration at_most) {
   constexpr std::size_t runs_at_once = 32;
   const TimeShare::Clock::time_point begun = TimeShare::Clock::now();
@@ -354,7 +358,8 @@ void Image::punch_freed_space(TimeShare::Clock::duration at_most) {
       (void)file_.punch(cluster_size_.start(run.first), run.clusters << cluster_size_.bits());
     MutexGuard hold(metadata_mutex);
     allocator_.release_punched();
-    // Where other programs keep the processors busy, most of the time that passes is not ours.
+    // If other programs keep the processors busy, most of the elapsed time is not used by this
+    // thread.
     took = std::max<TimeShare::Clock::duration>(processor_time() - processor_begun,
                                                 (TimeShare::Clock::now() - begun) / 4);
   }
@@ -388,8 +393,8 @@ Result<void> Image::close() {
   if (!changed_.load()) return {};
   MutexGuard serial(write_back_mutex_);
   BLOCK_TRY(refuse_if_corrupt());
-  // Until the client has stored all it can; each also lets go of dropped references. The last
-  // stores the refcounts that this lowered.
+  // Repeat until the client has stored as many changes as possible; each write-back also lowers
+  // dropped references. The last write-back stores the refcounts that this lowered.
   std::size_t waiting = SIZE_MAX - 1;
   for (std::size_t before = SIZE_MAX; waiting < before;) {
     before = waiting;
@@ -406,7 +411,8 @@ Result<void> Image::close() {
 Result<void> Image::mark_clean(bool all_is_stored) {
   MutexGuard hold(metadata_mutex);
   if (client_) client_->at_clean_close(header_);
-  // What the client could not store contradicts the file: the next opener has to repair it.
+  // Changes that the client could not store contradict the file: the next opener has to repair the
+  // image.
   if (all_is_stored && !stays_dirty_)
     header_.incompatible_features &= ~bit(incompatible::dirty_bit);
   return store_header();

@@ -73,7 +73,8 @@ void Mapping::read_ahead(std::size_t index) {
   l2_tables_.read_ahead(place(first), count);
 }
 
-// Zeros in the file before the L1 entries can point there; a write-back sets a barrier in between.
+// Writes zeros to the file before the L1 entries can point there; a write-back sets a barrier in
+// between.
 Result<void> Mapping::create_tables(std::size_t first, std::size_t count) {
   BLOCK_TRY_ASSIGN(HostCluster place, allocator_.allocate_metadata(count));
   const HostOffset offset = cluster_size_.start(place);
@@ -99,7 +100,7 @@ Result<Table*> Mapping::l2_table_for_writing(GuestCluster cluster) {
     auto [first, count] =
         group(index, [&](std::size_t other) { return (l1_[other] & offset_mask) == 0; });
     Result<void> created = create_tables(first, count);
-    // A full disk may have room for one yet.
+    // A full disk may still have room for one table.
     if (!created && created.error().kind() == ErrorKind::no_space && count > 1)
       created = create_tables(index, 1);
     BLOCK_TRY(std::move(created));

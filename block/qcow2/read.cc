@@ -1,5 +1,5 @@
-// Reading: look the whole request up first, then read from the file, from the backing file, or give
-// zeros.
+// Reading: looks the whole request up first, then reads from the file or from the backing file, or
+// returns zeros.
 #include "block/qcow2/disk.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@ namespace qcow2 {
 namespace {
 
 struct Piece {
-  L2Entry entry;   // of the first byte's cluster
+  L2Entry entry;   // of the cluster that contains the first byte
   HostOffset host; // of the first byte, for data
   GuestOffset guest;
   std::uint64_t bytes;
@@ -26,7 +26,7 @@ Result<std::vector<Piece>> look_up(Disk& disk, GuestOffset offset, std::uint64_t
     HostOffset host =
         run.first.is_data() ? *run.first.host_offset() + size.within(at) : HostOffset();
     Piece* last = pieces.empty() ? nullptr : &pieces.back();
-    // A run ends with its L2 table; what follows may well continue it.
+    // A run ends with its L2 table, but the next run may continue it.
     bool continues = last && last->entry.is_data() == run.first.is_data() &&
                      last->entry.reads_as_zeros() == run.first.reads_as_zeros() &&
                      (!run.first.is_data() || last->host + last->bytes == host);
@@ -50,13 +50,13 @@ Result<void> read_backing(HostFile& file, block::Node& backing, GuestOffset offs
   file.event(block::DebugEvent::read_backing_aio);
   Result<void> done = backing.co_readv(offset.value(), vector.slice(0, available));
   if (done) return {};
-  // Whatever is wrong with it, this image is not corrupt.
+  // An error of the backing file never means that this image is corrupt.
   return Error(ErrorKind::io, done.error().errno_value(), done.error().message())
       .context("backing file");
 }
 
-// What the client knows of the content is of no use any more: if the guest writes it again, that
-// must not be found to be stored already.
+// The client must drop its facts about the content. If the guest writes the same content again, the
+// client must not find it as stored already.
 void tell_of_unreadable(Disk& disk, HostOffset offset, std::uint64_t bytes) {
   ImageClient* client = disk.image.client();
   if (!client) return;

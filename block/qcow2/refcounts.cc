@@ -51,7 +51,7 @@ void store_refcount(std::byte* block, unsigned order, std::size_t index, std::ui
   }
 }
 
-// Where much at the end of a file has been freed, the end that is used is worth no more reads.
+// If much space at the end of a file was freed, finding the exact end is not worth more reads.
 constexpr std::size_t max_looks_for_end = 256;
 
 } // namespace
@@ -86,13 +86,13 @@ bool Refcounts::has_block(HostCluster cluster) const {
   return index < table_.size() && table_[index] != 0;
 }
 
-// Trims first, so that a search over many blocks stays within the cache's limit; no pointer to a
-// block outlives the function that asked for it.
+// Trims first, so that a search over many blocks stays within the cache's limit. No caller keeps a
+// pointer to a block.
 Result<Table*> Refcounts::block_for(HostCluster cluster) {
   blocks_.trim();
   std::size_t index = block_index(cluster);
   HostOffset place(table_[index]);
-  // A new block is in the cache before the file reaches to its place.
+  // A new block is in the cache before the file reaches its host offset.
   if (Table* cached = blocks_.find(place)) return cached;
   auto corrupt = [](const std::string& what) {
     return Error(ErrorKind::corrupt, what)
@@ -101,7 +101,7 @@ Result<Table*> Refcounts::block_for(HostCluster cluster) {
   if (!names_a_cluster(table_[index]))
     return corrupt("Refcount table entry " + std::to_string(index) +
                    " does not name a cluster of the image file");
-  // The counts that are missing read as zeros, and their clusters would be given away.
+  // The missing counts would read as zeros, and their clusters would be allocated as free.
   if (place + cluster_size_.bytes() > file_.end())
     return corrupt("a refcount block is cut short by the end of the image file");
   auto block = blocks_.get(place);

@@ -1,4 +1,4 @@
-// Block status: where a run of guest clusters lies, and how many share it.
+// Block status: host offset of a run of guest clusters, and its number of owners.
 #include "block/qcow2/disk.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uin
     status.host_offset = (*place + size.within(offset)).value();
     if (count_owners && status.data) {
       HostCluster host = size.containing(*place);
-      // What refcounts cannot tell is not known; no reader depends on it.
+      // If a refcount cannot be read, the number is reported as not known; no reader depends on it.
       auto owners = [&](HostCluster cluster) {
         Result<std::uint64_t> references = disk.image.allocator().references(cluster);
         return references ? *references : 0;

@@ -1,4 +1,4 @@
-// TableCache: a list in order of use, a map by place, and a count of changed tables.
+// TableCache: a list in order of use, a map by host offset, and a count of changed tables.
 #include "block/qcow2/table-cache.h"
 
 #include <algorithm>
@@ -53,7 +53,7 @@ block::AlignedBuffer TableCache::take_memory() {
 }
 
 Table* TableCache::find(HostOffset offset) {
-  // Runs of clusters ask for the same table again and again.
+  // Runs of clusters use the same table repeatedly.
   if (!tables_.empty() && tables_.front().offset_ == offset) return &tables_.front();
   auto found = by_offset_.find(offset);
   if (found == by_offset_.end()) return nullptr;
@@ -78,7 +78,7 @@ void TableCache::read_ahead(HostOffset first, std::size_t count) {
   block::AlignedBuffer memory(count * table_bytes_);
   file_.event(load_);
   if (!file_.read(first, memory.span())) return;
-  for (std::size_t i = count; i-- > 0;) { // so that the first of them is used first
+  for (std::size_t i = count; i-- > 0;) { // reversed, so that the first is most recently used
     HostOffset offset = first + i * table_bytes_;
     if (by_offset_.contains(offset)) continue; // it may have changed since it was stored
     std::copy_n(memory.data() + i * table_bytes_, table_bytes_,
@@ -147,7 +147,7 @@ void TableCache::end_write_back(const std::vector<TableWrite>& writes, bool writ
 
 Result<void> write_tables(HostFile& file, block::DebugEvent update,
                           const std::vector<TableWrite>& writes) {
-  constexpr std::size_t max_pieces = 256; // segments of one request
+  constexpr std::size_t max_pieces = 256; // limit of segments of one request
   for (std::size_t first = 0; first < writes.size();) {
     HostOffset start = writes[first].table + writes[first].first_byte;
     HostOffset end = start;

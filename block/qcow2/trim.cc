@@ -12,7 +12,7 @@ Result<std::uint64_t> trim(HostFile& file, const Header& header) {
   ClusterSize size = header.cluster_size();
   Refcounts refcounts(file, cache_bytes, header);
   BLOCK_TRY(refcounts.load(header));
-  // A power cut must not undo an update that freed what is a hole by then.
+  // A power cut must not undo the update that freed a cluster after its hole was punched.
   BLOCK_TRY(file.node().co_flush());
   const HostCluster end(size.clusters_for(file.end().value()));
   std::uint64_t freed = 0;

@@ -1,5 +1,5 @@
-// The plain write path: in place where a cluster belongs to this disk alone, else into newly
-// allocated clusters.
+// The plain write path: overwrites in place a cluster that only this disk refers to, and otherwise
+// writes newly allocated clusters.
 #include "block/qcow2/disk.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@ namespace {
 
 using block::MutexGuard;
 
-// What happens to one guest cluster of a request.
+// The host cluster for one guest cluster of a request.
 struct Target {
   L2Entry old;
   HostOffset host;
@@ -17,11 +17,11 @@ struct Target {
   bool link = false;  // the L2 entry changes once the data is written
 };
 
-// Requests are worked off in pieces of at most this many bytes, or one cluster, which bounds memory
+// Requests are processed in pieces of at most this many bytes, or one cluster, which bounds memory
 // and lock time.
 constexpr std::uint64_t piece_bytes = 4u << 20;
 
-// The longest run of clusters from `first` on that need allocation.
+// Returns the length of the run of clusters from `first` on that need allocation.
 std::size_t run_to_allocate(const std::vector<Target>& targets, std::size_t first) {
   std::size_t end = first;
   while (end < targets.size() && targets[end].fresh)
@@ -72,7 +72,8 @@ Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>&
   return {};
 }
 
-// The bytes to write for one cluster: a part of the request, or for a new cluster all of it.
+// Adds the bytes to write for one cluster: a part of the request, or the whole cluster if it is
+// new.
 Result<void> add_cluster_write(Disk& disk, GuestCluster cluster, const Target& target,
                                GuestOffset offset, const IoVector& vector,
                                std::vector<block::AlignedBuffer>& joined,
@@ -128,8 +129,8 @@ Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry, DropCa
   std::optional<HostCluster> dropped;
   std::uint64_t references = 0;
   if (old.host_offset()) {
-    // Everything that can fail comes before the entry changes, so that an error means: nothing has
-    // changed.
+    // Everything that can fail comes before the entry changes, so that nothing has changed after an
+    // error.
     dropped = disk.cluster_size().containing(*old.host_offset());
     BLOCK_TRY(allocator.check_data_place(*dropped));
     BLOCK_TRY_ASSIGN(references, allocator.references(*dropped));

@@ -11,10 +11,10 @@ namespace {
 using block::MutexGuard;
 using block::RangeLock;
 
-// Clusters are changed in pieces of at most this many under one hold of the lock.
+// At most this many clusters are changed under one hold of the lock.
 constexpr std::uint64_t piece_clusters = 64 * 1024;
 
-// Whether a cluster reads as zeros outside a range within it.
+// Returns whether a cluster reads as zeros outside a range within it.
 Result<bool> rest_reads_as_zeros(Disk& disk, GuestCluster cluster, GuestOffset offset,
                                  std::uint64_t bytes) {
   GuestOffset begin = disk.cluster_size().start(cluster);
@@ -29,7 +29,8 @@ Result<bool> rest_reads_as_zeros(Disk& disk, GuestCluster cluster, GuestOffset o
   return true;
 }
 
-// Makes a part of one cluster read as zeros, with no data if the cluster has none so far.
+// Makes a part of one cluster read as zeros. Stores no data if the cluster has none so far and the
+// rest reads as zeros.
 Result<void> zero_part(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
   GuestCluster cluster = disk.cluster_size().containing(offset);
   BLOCK_TRY_ASSIGN(L2Entry entry, [&]() -> Result<L2Entry> {
@@ -38,7 +39,7 @@ Result<void> zero_part(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
   }());
   if (entry.reads_as_zeros() || (entry.unallocated() && !disk.backing())) return {};
   if (entry.unallocated()) {
-    // To store data the rest would have to be read from the backing file as well.
+    // Storing data would require reading the rest from the backing file as well.
     BLOCK_TRY_ASSIGN(bool zeros, rest_reads_as_zeros(disk, cluster, offset, bytes));
     if (zeros) return zero_clusters(disk, cluster, 1, true);
   }
@@ -70,8 +71,8 @@ Result<void> change_clusters(Disk& disk, GuestCluster first, std::uint64_t clust
   return {};
 }
 
-// The cluster after the last that a range up to `end` covers wholly. One that the end of the disk
-// cuts short counts as whole.
+// Returns the cluster after the last one that a range up to `end` covers wholly. A cluster that the
+// end of the disk cuts short counts as whole.
 GuestCluster end_of_whole_clusters(Disk& disk, GuestOffset end) {
   if (end.value() >= disk.guest_size())
     return GuestCluster(disk.cluster_size().clusters_for(end.value()));
@@ -83,8 +84,8 @@ GuestCluster end_of_whole_clusters(Disk& disk, GuestOffset end) {
 Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters, bool unmap) {
   return change_clusters(disk, first, clusters, [&](L2Entry old) -> Result<L2Entry> {
     if (old.reads_as_zeros() && (!unmap || !old.host_offset())) return old;
-    // Without unmap the cluster stays reserved for this guest cluster, as qcow2 users expect of
-    // preallocated images.
+    // Without unmap the cluster stays reserved for this guest cluster, as users of preallocated
+    // images expect.
     if (!unmap && old.host_offset() && old.copied()) return L2Entry(old.raw() | zero_flag);
     return L2Entry::zeros();
   });

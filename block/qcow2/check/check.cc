@@ -14,7 +14,7 @@ namespace {
 using block::CheckReport;
 using block::CheckRequest;
 
-// What to do about a cluster in use whose refcount is 0: qemu-img takes it as a sign that the whole
+// How to repair a cluster in use whose refcount is 0: qemu-img treats it as a sign that the whole
 // structure is wrong.
 enum class ZeroRefcounts { rebuild, raise };
 
@@ -39,7 +39,7 @@ public:
   Result<bool> refcounts_suffice();
 
 private:
-  // `walks` over the mapping will be made in all.
+  // `walks` is the total number of walks over the mapping.
   Result<void> compare_refcounts(std::uint64_t walks, const CheckStep& step);
   Result<void> clear_foreign_autoclear_features();
   Result<void> repair_refcounts();
@@ -96,7 +96,7 @@ Result<CheckReport> Check::run() {
   image_end_ = stored_.end();
   if (findings_.repairs()) BLOCK_TRY(repair_refcounts());
 
-  // Every table has been read by now, but the client's, which hold hints.
+  // Every table has been read by now, except the client's, which hold hints.
   file_.end_restoring_lost_writes();
   const CheckReport& report = findings_.report();
   bool clean = report.corruptions == 0 && report.leaks == 0 && report.check_errors == 0;
@@ -112,8 +112,8 @@ Result<CheckReport> Check::run() {
   return findings_.report();
 }
 
-// Durable before anything else changes: they say something about the image that a writer which does
-// not know them cannot keep true.
+// Clears autoclear features, durably before anything else changes: a writer that does not support a
+// feature cannot keep its data valid.
 Result<void> Check::clear_foreign_autoclear_features() {
   std::uint64_t kept = header_.autoclear_features & (client_ ? client_->autoclear_features() : 0);
   if (kept == header_.autoclear_features) return {};
@@ -130,7 +130,7 @@ Result<void> Check::store_features(std::uint64_t place, std::uint64_t features) 
 }
 
 Result<void> Check::repair_refcounts() {
-  // What could not be followed may name clusters that look unused.
+  // Parts of the mapping that could not be read may name clusters that seem unused.
   bool lower = request_.repair_leaks && references_.complete();
   bool rebuild = stored_.damaged() ||
                  (stored_.has_zero_refcounts() && zero_refcounts_ == ZeroRefcounts::rebuild);
@@ -138,8 +138,8 @@ Result<void> Check::repair_refcounts() {
     findings_.note("Leaks are not repaired, because not every L2 table can be read");
   if (!rebuild) {
     BLOCK_TRY(stored_.repair_in_place(lower, request_.repair_errors));
-    // Only after an unclean end: to users of check, as to qemu-img, clusters beyond the file are no
-    // leaks. No later opener clears them, because this check clears "dirty".
+    // Only after an unclean end: neither users of check nor qemu-img count clusters beyond the file
+    // as leaks. This check clears "dirty", so no later opener would clear the refcounts.
     const bool unclean = header_.dirty() || zero_refcounts_ == ZeroRefcounts::raise;
     if (lower && unclean) BLOCK_TRY(stored_.clear_beyond_end());
     if (lower) image_end_ = references_.counts().end();
@@ -182,7 +182,8 @@ template <typename Answer>
 Result<Answer> run_check(HostFile& file, Header& header, const CheckRequest& request,
                          CheckClient* client, ZeroRefcounts zero_refcounts,
                          Result<Answer> (Check::*run)()) {
-  // Their clusters would look like leaks, and a repair would free what another program trusts.
+  // The bitmaps' clusters would count as leaks, and a repair would free them although another
+  // program uses them.
   if (header.autoclear_features & bit(autoclear::bitmaps_bit))
     return block::Error(block::ErrorKind::unsupported,
                         "images with persistent bitmaps cannot be checked yet");

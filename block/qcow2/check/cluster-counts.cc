@@ -11,7 +11,7 @@ const ClusterCounts::Chunk* ClusterCounts::find(std::uint64_t chunk_number) cons
   if (recent.number == chunk_number) return recent.chunk;
   auto found = chunks_.find(chunk_number);
   if (found == chunks_.end()) return nullptr;
-  // The cache serves add() too, which may change the chunk of an object that is not const.
+  // add() uses the cache, too, and may change the chunk, so the pointer is not const.
   recent = {chunk_number, const_cast<Chunk*>(&found->second)};
   return &found->second;
 }

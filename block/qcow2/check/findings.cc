@@ -1,4 +1,4 @@
-// Counting and reporting of what a check finds.
+// Counts and reports the findings of a check.
 #include "block/qcow2/check/findings.h"
 
 #include <cstdarg>

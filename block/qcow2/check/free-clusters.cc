@@ -44,8 +44,8 @@ bool FreeClusters::load_row() {
   return true;
 }
 
-// The next clusters that lie in the file as a whole, in one extent that is not a hole. If there are
-// none, or if the file does not tell, the second round begins.
+// Finds the next clusters that are in the file as a whole, in one extent that is not a hole. If
+// there are none, or if the file does not report its extents, the second round begins.
 void FreeClusters::find_stored_extent() {
   const HostCluster end = std::min(limit_, cluster_size_.containing(file_.end()));
   while (at_ < end) {

@@ -15,7 +15,7 @@ using block::store_big_endian;
 
 constexpr std::size_t l1_page_entries = 64; // one sector
 
-// Where a compressed cluster lies (section "Compressed Clusters Descriptor").
+// Host offset and size of a compressed cluster (section "Compressed Clusters Descriptor").
 struct CompressedPlace {
   HostOffset offset;
   std::uint64_t bytes;
@@ -28,8 +28,8 @@ CompressedPlace compressed_place(L2Entry entry, unsigned cluster_bits) {
   return {offset, (more_sectors + 1) * block::sector_bytes - offset.value() % block::sector_bytes};
 }
 
-// Whether every entry could be one. What is not a table, but data that a damaged L1 entry names,
-// fails this, and must not be changed.
+// Returns whether every entry is well-formed. A damaged L1 entry may name data instead of a table.
+// The data fails this test, and must not be changed.
 bool well_formed(std::span<const std::byte> table) {
   for (std::size_t at = 0; at < table.size(); at += table_entry_bytes) {
     L2Entry entry(load_big_endian<std::uint64_t>(&table[at]));
@@ -128,7 +128,7 @@ void MappingWalk::count_compressed(L2Entry entry, std::uint64_t times) {
   references_.add(place.offset, place.bytes, ClusterUse::data, times, findings_);
   findings_.report().allocated_clusters += times;
   findings_.report().compressed_clusters += times;
-  findings_.report().fragmented_clusters += times; // as its data begins anywhere
+  findings_.report().fragmented_clusters += times; // its data may begin at any byte
 }
 
 Result<void> MappingWalk::count_table(std::size_t l1_index, HostOffset table, std::uint64_t times) {
@@ -143,7 +143,7 @@ Result<void> MappingWalk::count_table(std::size_t l1_index, HostOffset table, st
   }
   std::span<std::byte> bytes = read.value();
   bool may_repair = findings_.repairs_errors() && well_formed(bytes);
-  std::optional<HostOffset> contiguous; // where the next cluster lies if it follows the last one
+  std::optional<HostOffset> contiguous; // where the next cluster is if it follows the last one
   for (std::size_t at = 0; at < bytes.size(); at += table_entry_bytes) {
     L2Entry entry(load_big_endian<std::uint64_t>(&bytes[at]));
     if (entry.raw() == 0) continue;
@@ -163,7 +163,7 @@ Result<void> MappingWalk::count_table(std::size_t l1_index, HostOffset table, st
                                      repair ? "Repairing" : "ERROR", host->value(),
                                      entry.reads_as_zeros() ? "Preallocated" : "Data");
       if (repair) {
-        // It reads as zeros with or without a host cluster.
+        // The entry reads as zeros with or without a host cluster.
         store_big_endian(&bytes[at], L2Entry::zeros().raw());
         BLOCK_TRY(reader_.store(at, at + table_entry_bytes));
         findings_.corruption_fixed(line);
@@ -181,7 +181,7 @@ Result<void> MappingWalk::count_table(std::size_t l1_index, HostOffset table, st
 
 Result<void> MappingWalk::check_copied(const StoredRefcounts& stored, bool repair,
                                        CheckClient* client, const CheckStep& step) {
-  // Refcounts of a dirty image that miss references do not say who may carry COPIED.
+  // In a dirty image, refcounts that miss references cannot show which entries may carry COPIED.
   if (!references_.complete() && header_.dirty())
     return client ? tell_references(*client) : Result<void>();
   const char* verb = repair ? "Repairing" : "ERROR";
@@ -237,7 +237,7 @@ Result<void> MappingWalk::check_table_copied(std::size_t l1_index, HostOffset ta
     if (client) tell_reference(*client, l1_index, at, *host);
   }
   if (changed_end == 0) return {};
-  // The other tables can be repaired all the same.
+  // The other tables can still be repaired.
   if (Result<void> done = reader_.store(changed_begin, changed_end); !done)
     findings_.failure(format_line("ERROR: L2 table of guest offset 0x%" PRIx64 ": %s",
                                   guest_start(l1_index).value(), done.error().message().c_str()));

@@ -1,4 +1,4 @@
-// Planning a structure that counts itself.
+// Planning of a structure that counts itself.
 #include "block/qcow2/check/rebuild-plan.h"
 
 #include "block/qcow2/check/free-clusters.h"
@@ -9,7 +9,7 @@
 namespace qcow2 {
 namespace {
 
-// Indexes of the blocks that a structure needs, without those that it has.
+// Indexes of the blocks that a structure needs, without those that it already has.
 class BlockSet {
 public:
   BlockSet(std::uint64_t clusters_per_block, const StoredRefcounts* completed)
@@ -21,7 +21,7 @@ public:
     indexes_.insert(index);
     last_added_ = index;
   }
-  // The clusters that have a counter.
+  // Adds the clusters that have a counter.
   void add(const ClusterCounts& counts, HostCluster first, HostCluster end) {
     counts.for_each(first, end, [this](HostCluster cluster, std::uint64_t) { add(cluster); });
   }
@@ -68,11 +68,11 @@ private:
   HostCluster lowest_;
   const StoredRefcounts* completed_;
   std::uint64_t clusters_per_block_;
-  HostCluster limit_; // no refcount for a cluster from here on
+  HostCluster limit_; // clusters from here on cannot have a refcount
 };
 
-// The size of the table depends on where the structure lies. It can only become larger from round
-// to round, and it has a limit.
+// The size of the table depends on the clusters that the structure takes. It can only grow from
+// round to round, and it has a limit.
 std::optional<RebuildPlan> Planner::plan() {
   if (std::max(references_.counts().end(), higher_.end()) > limit_) return std::nullopt;
   BlockSet needed(clusters_per_block_, completed_);
@@ -108,8 +108,8 @@ bool Planner::place_table(RebuildPlan& plan) {
   return true;
 }
 
-// Each block that is placed may need one more block for its own refcount; but each of these comes
-// with at least 64 clusters, so the number settles.
+// Each placed block may require one more block for its own refcount. Each of these counts at least
+// 64 clusters, so the number settles.
 bool Planner::place_blocks(RebuildPlan& plan, BlockSet& blocks) {
   ClusterCounts taken;
   for (std::uint64_t i = 0; i < plan.table_clusters; ++i) {

@@ -1,4 +1,4 @@
-// Writing a new refcount structure and switching to it.
+// Writes a new refcount structure and switches to it.
 #include "block/qcow2/check/rebuild.h"
 
 #include "block/qcow2/check/rebuild-plan.h"
@@ -10,10 +10,10 @@
 namespace qcow2 {
 namespace {
 
-constexpr std::uint64_t row_clusters = 4096; // counters handled at a time
+constexpr std::uint64_t row_clusters = 4096; // counters processed at a time
 
-// Takes space on the host where it may have none, before anything else changes. If it has none, the
-// file gets its length back.
+// Allocates space on the host where it may have none, before anything else changes. If the host has
+// no space, the file gets its former length back.
 Result<void> take_space(HostFile& file, const Header& header, const RebuildPlan& plan,
                         std::uint64_t file_bytes) {
   const std::vector<std::byte> zeros(header.cluster_size().bytes());
@@ -21,7 +21,7 @@ Result<void> take_space(HostFile& file, const Header& header, const RebuildPlan&
     Result<void> done =
         file.write(header.cluster_size().start(cluster), std::span<const std::byte>(zeros));
     if (done) continue;
-    // The error matters more than one of this, and a file that stays longer harms nobody.
+    // The write error is reported, not an error of the cut: a file that stays longer does no harm.
     if (Result<std::uint64_t> length = file.node().co_get_length(); length && *length > file_bytes)
       (void)file.cut(HostOffset(file_bytes));
     return std::move(done)
@@ -66,7 +66,7 @@ Result<void> write_table(HostFile& file, const Header& header, const RebuildPlan
   return file.write(cluster_size.start(plan.table), std::span<const std::byte>(table));
 }
 
-// The table's place and size are neighbours within one sector of the header.
+// The table's offset and size are neighbouring fields within one sector of the header.
 Result<void> name_in_header(HostFile& file, Header& header, const RebuildPlan& plan) {
   header.refcount_table_offset = header.cluster_size().start(plan.table);
   header.refcount_table_clusters = static_cast<std::uint32_t>(plan.table_clusters);
@@ -78,9 +78,9 @@ Result<void> name_in_header(HostFile& file, Header& header, const RebuildPlan& p
   return file.barrier();
 }
 
-// Looks for a place, and finds the one that costs least: in the file only if there is none behind
-// it, because where an entry is damaged, its data lies in a cluster that looks free, and may still
-// be wanted.
+// Finds clusters for the structure at the least risk. It uses clusters inside the file only if
+// there is no space after it: where an entry is damaged, its data may be in a cluster that seems
+// free, and may still be wanted.
 class PlaceFinder {
 public:
   PlaceFinder(HostFile& file, const Header& header, References& references, StoredRefcounts& stored,
@@ -92,7 +92,7 @@ public:
         higher_(higher),
         keep_(keep) {}
 
-  // A plan whose clusters have space on the host; none if the format has no room.
+  // A plan whose clusters have space on the host; nothing if the format has no room.
   using Found = Result<std::optional<RebuildPlan>>;
   Found find(CheckClient* client, CheckFindings& findings);
 
@@ -118,8 +118,8 @@ PlaceFinder::Found PlaceFinder::try_from(HostCluster lowest, const StoredRefcoun
   return plan;
 }
 
-// A writer that filled the file has left room for the blocks that it had in memory, and for no
-// more.
+// First tries to add only the missing blocks: a writer that filled the file left room for the
+// blocks that it had in memory, and not for a whole structure.
 PlaceFinder::Found PlaceFinder::find_inside() {
   Found found = std::optional<RebuildPlan>();
   if (stored_.sound()) found = try_from(HostCluster(0), &stored_);
@@ -149,7 +149,7 @@ void count_structure(References& references, const Header& header, const Rebuild
 
 Result<void> complete(HostFile& file, const Header& header, References& references,
                       StoredRefcounts& stored, CheckFindings& findings, const RebuildPlan& plan) {
-  // Before the new blocks are counted: their clusters become free first, where they were leaks.
+  // Before the new blocks are counted: if their clusters were leaks, this frees them first.
   BLOCK_TRY(stored.repair_in_place(true, true));
   count_structure(references, header, plan, findings);
   BLOCK_TRY(write_blocks(file, header, references, {}, plan, stored.clusters_per_block()));
@@ -162,7 +162,7 @@ Result<bool> rebuild_refcounts(HostFile& file, Header& header, References& refer
                                StoredRefcounts& stored, CheckClient* client,
                                CheckFindings& findings, bool keep) {
   findings.note("Rebuilding refcount structure");
-  // What freed a cluster must be durable before the cluster is overwritten.
+  // The update that freed a cluster must be durable before the cluster is overwritten.
   BLOCK_TRY(file.barrier());
   ClusterCounts higher;
   if (keep) BLOCK_TRY(stored.collect_higher(higher));

@@ -1,4 +1,4 @@
-// Counting of references to host clusters.
+// Counts references to host clusters.
 #include "block/qcow2/check/references.h"
 
 #include <algorithm>
@@ -47,7 +47,8 @@ void References::add(HostOffset offset, std::uint64_t bytes, ClusterUse use, std
   HostCluster first = cluster_size_.containing(offset);
   HostCluster last = cluster_size_.containing(offset + (bytes - 1));
   // The last cluster of a file may be cut short, so a range may end less than a cluster beyond it.
-  // No overflow: an offset of the format has at most 62 bits, and file lengths have 63.
+  // The sums do not overflow: an offset of the format has at most 62 bits, and file lengths have
+  // 63.
   if (offset.value() + bytes >= file_bytes_ + cluster_size_.bytes()) {
     findings.corruption(format_line("ERROR: counting reference for region exceeding the end of the "
                                     "file by one cluster or more: offset 0x%" PRIx64

@@ -1,4 +1,4 @@
-// Comparing stored refcounts with counted references, and correcting them in their blocks.
+// Compares stored refcounts with counted references, and corrects them in their blocks.
 #include "block/qcow2/check/stored-refcounts.h"
 
 #include "block/qcow2/check/refcount-field.h"
@@ -30,7 +30,7 @@ void StoredRefcounts::load() {
   Result<void> done = check_refcount_table_place(header_, references_.file_bytes());
   if (done) done = file_.read(header_.refcount_table_offset, raw);
   if (!done) {
-    // Nothing is known of any refcount.
+    // No refcount is known.
     std::fill(table_.begin(), table_.end(), 0);
     states_.assign(table_.size(), BlockState::rejected);
     damaged_ = true;
@@ -58,7 +58,7 @@ void StoredRefcounts::damage(std::size_t index, BlockState state, const std::str
 }
 
 void StoredRefcounts::count_structure() {
-  // One outside the file is a finding of load(), and holds no cluster.
+  // A table outside the file is a finding of load(), and occupies no cluster.
   table_counted_ = check_refcount_table_place(header_, references_.file_bytes()).ok();
   if (table_counted_)
     references_.add(header_.refcount_table_offset, header_.refcount_table_bytes(),
@@ -82,8 +82,8 @@ void StoredRefcounts::count_structure() {
     } else {
       references_.add(offset, cluster_size_.bytes(), ClusterUse::metadata, 1, findings_);
       states_[index] = BlockState::sound;
-      // The content of a block that overlaps something may still be refcounts, but what else lies
-      // there must not change with them.
+      // The content of a block that overlaps something else may still be refcounts. The other
+      // content of its cluster must not change with them, so the block is not repaired in place.
       if (std::uint64_t count = references_.counts().get(cluster); count != 1)
         damage(index, named.get(cluster) == 0 ? BlockState::overlapping : BlockState::duplicate,
                format_line("ERROR refcount block %zu refcount=%" PRIu64, index, count));
@@ -174,7 +174,7 @@ Result<void> StoredRefcounts::repair_in_place(bool lower, bool raise) {
   for (std::size_t index : wrong_blocks_) {
     HostCluster first = first_of(index);
     BLOCK_TRY_ASSIGN(std::span<std::byte> block, reader_.read(block_offset(index)));
-    std::vector<std::byte> hole; // a block that is a hole in the file gets bytes now
+    std::vector<std::byte> hole; // a block that is a hole in the file receives bytes now
     if (block.empty()) hole.resize(cluster_size_.bytes());
     std::span<std::byte> fields = block.empty() ? std::span(hole) : block;
     bool changed = false;
@@ -209,7 +209,7 @@ bool StoredRefcounts::sound() const {
 Result<void> StoredRefcounts::add_blocks(std::span<const NewBlock> blocks) {
   for (const NewBlock& added : blocks) {
     std::uint64_t index = added.place.value() / clusters_per_block_;
-    if (!has_block(index)) continue; // in a new block, which counts it
+    if (!has_block(index)) continue; // a new block counts this cluster
     RefcountWord word = word_of(index, added.place);
     BLOCK_TRY(file_.read(word.place, std::span(word.fields)));
     store_refcount(word.fields, word.field, header_.refcount_order, 1);
@@ -225,7 +225,8 @@ Result<void> StoredRefcounts::add_blocks(std::span<const NewBlock> blocks) {
     table_[added.index] = cluster_size_.start(added.place).value();
     states_[added.index] = BlockState::sound;
     HostCluster first = first_of(added.index);
-    std::vector<HostCluster> right; // those of metadata that was given up are free now
+    // These refcounts are right now; clusters of metadata that was given up are free.
+    std::vector<HostCluster> right;
     differing_.for_each(first, first + clusters_per_block_,
                         [&](HostCluster cluster, std::uint64_t) { right.push_back(cluster); });
     for (HostCluster cluster : right)
@@ -262,7 +263,7 @@ std::optional<std::uint64_t> StoredRefcounts::stored(HostCluster cluster) const 
   std::uint64_t index = cluster.value() / clusters_per_block_;
   if (index < states_.size() && states_[index] != BlockState::none && !comparable(states_[index]))
     return std::nullopt;
-  // Entries may name clusters beyond the file, which nothing compares.
+  // Entries may name clusters beyond the file, which are not compared.
   if (index < states_.size() && states_[index] != BlockState::none && cluster >= references_.end())
     return read_one(index, cluster);
   std::uint64_t different = differing_.get(cluster);
@@ -271,7 +272,8 @@ std::optional<std::uint64_t> StoredRefcounts::stored(HostCluster cluster) const 
 
 std::optional<std::uint64_t> StoredRefcounts::read_one(std::size_t index,
                                                        HostCluster cluster) const {
-  // Only the word with this refcount, as the entries of a damaged L2 table name clusters far apart.
+  // Reads only the word with this refcount, because the entries of a damaged L2 table name clusters
+  // far apart.
   RefcountWord word = word_of(index, cluster);
   if (!file_.read(word.place, std::span(word.fields))) return std::nullopt;
   return load_refcount(word.fields, word.field, header_.refcount_order);

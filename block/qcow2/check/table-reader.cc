@@ -1,4 +1,4 @@
-// Reading of tables with read-ahead and without holes.
+// Reads tables with read-ahead, and skips holes.
 #include "block/qcow2/check/table-reader.h"
 
 #include "block/util/sector.h"
@@ -9,7 +9,7 @@ namespace qcow2 {
 namespace {
 
 constexpr std::uint64_t window_target = 256 * 1024; // bytes of one read-ahead
-// So many bytes are read before holes are looked for, because asking costs as much as reading.
+// This many bytes are read before holes are looked up, because a lookup costs as much as a read.
 constexpr std::uint64_t free_bytes = 16 << 20;
 using block::sector_bytes;
 
