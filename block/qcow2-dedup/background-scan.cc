@@ -1,4 +1,4 @@
-// BackgroundScan: batches of guest clusters, and when to begin.
+// BackgroundScan: batches of guest clusters, and the decision when to begin.
 #include "block/qcow2-dedup/background-scan.h"
 
 #include "block/qcow2-dedup/write-request.h"
@@ -17,11 +17,11 @@ using block::MutexGuard;
 
 namespace {
 
-// How much one step reads, which bounds how long a guest's write may wait for it.
+// Bytes that one step reads, which bounds how long a guest write may wait for it.
 constexpr std::uint64_t batch_bytes = 512 * 1024;
-// How many entries one step looks at, which bounds how long it holds the metadata lock.
+// Entries that one step looks up, which bounds how long it holds the metadata lock.
 constexpr std::uint64_t looks_per_step = 2048;
-// For holes in the file where clusters became free.
+// Time for punching holes where clusters became free.
 constexpr std::chrono::milliseconds most_punching_in_a_step{2};
 constexpr std::chrono::milliseconds most_punching_at_end{1000};
 
@@ -42,7 +42,8 @@ void BackgroundScan::begin(const block::ResumeDedup& how) {
   std::uint64_t from = how.scan_all || writes != covered_writes_ ? 0 : now.position;
   if (how.scan_all) pending_ = true;
   if (!pending_ && writes == covered_writes_) return;
-  // A duplicate is found only if the index knows the content; begin() comes again then.
+  // A duplicate is found only if its content is in the index; begin() is called again when the
+  // index is loaded or deduplication resumed.
   if (!dedup_.index_loaded() || dedup_.paused()) return;
   if (now.state != DedupScanState::idle && from == now.position) return;
   pending_ = true;
@@ -50,8 +51,8 @@ void BackgroundScan::begin(const block::ResumeDedup& how) {
   scanner_.start(from);
 }
 
-// Whoever saw that deduplication was not paused has started the scanner before this, or starts it
-// no more.
+// begin() tests paused() and starts the scanner under mutex_, and this function cancels under
+// mutex_. So no start that found deduplication not paused can follow this cancel.
 void BackgroundScan::cancel() {
   std::lock_guard hold(mutex_);
   scanner_.cancel();
@@ -150,7 +151,8 @@ Result<dedup::ScanWork::Step> BackgroundScan::step(std::uint64_t position) {
                                   block::RangeLock::Mode::exclusive);
     BLOCK_TRY_ASSIGN(bytes, watched(node_, image, WriteRequest(dedup_).rescan(batch.clusters)));
   }
-  // What lost its last reference is free only after a write-back, which might come much later.
+  // A cluster that lost its last reference becomes free only after a write-back, which might come
+  // much later.
   const bool last = batch.next.value() >= end();
   if (last) BLOCK_TRY(watched(node_, image, image.flush()));
   image.return_space(last ? most_punching_at_end : most_punching_in_a_step);
@@ -172,7 +174,7 @@ void BackgroundScan::reached_end(std::uint64_t start) {
   if (scanner_.report().starts != start) return; // a later run has its own end
   std::uint64_t writes = dedup_.plain_writes();
   pending_ = writes != covered_writes_;
-  // begin() finds the same difference when deduplication is resumed.
+  // begin() detects the same difference when deduplication is resumed.
   if (!pending_ || dedup_.paused()) return;
   covered_writes_ = writes;
   scanner_.start(0);

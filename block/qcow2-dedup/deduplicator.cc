@@ -1,4 +1,5 @@
-// Deduplicator: sharing, remembering, forgetting, and what the header says about it.
+// Deduplicator: sharing clusters, recording and removing fingerprints, and the status in the
+// header.
 #include "block/qcow2-dedup/deduplicator.h"
 
 #include "block/qcow2-dedup/table/data-figures.h"
@@ -14,7 +15,7 @@ using dedup::Fingerprint;
 
 namespace {
 
-// The file may have told too few.
+// The file may have recorded too small a number.
 void count_down(std::uint64_t& clusters) {
   if (clusters > 0) --clusters;
 }
@@ -36,14 +37,14 @@ Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup
       table_(
           disk.image.file(), disk.image.cluster_size(), settings.cache_bytes, counters_,
           [this](HostOffset offset, std::uint32_t entries) {
-            disk.image.metadata_mutex.assert_held(); // whoever changes the table holds it
+            disk.image.metadata_mutex.assert_held(); // every change of the table requires it
             Extension former = extension_;
             extension_.table_offset = offset;
             extension_.table_entries = entries;
             enter_extension(disk.image.header(), extension_);
             Result<void> stored = disk.image.store_header();
             if (stored) return stored;
-            // The new place is given back, so no later header may name it.
+            // The new clusters are freed again, so no later header may name them.
             extension_ = former;
             enter_extension(disk.image.header(), extension_);
             return stored;
@@ -65,7 +66,7 @@ bool Deduplicator::load() {
   return loaded.ok();
 }
 
-// All of it or nothing: what is entered takes no guest data any more.
+// Enters all of the table or nothing: entered clusters never take guest data again.
 Result<void> Deduplicator::enter_table() {
   std::vector<DedupTable::Place> entered;
   for (const DedupTable::Place& place : table_.places()) {
@@ -83,8 +84,8 @@ Result<void> Deduplicator::enter_table() {
   return {};
 }
 
-// The header in the file names the old table until the next change of the image, which marks it in
-// use, and so not trusted.
+// The header in the file names the old table until the next change of the image. That change marks
+// the table in use, so it is not trusted.
 void Deduplicator::abandon_table(const block::Error& why) {
   table_.abandon();
   extension_.table_offset = HostOffset();
@@ -149,7 +150,7 @@ void Deduplicator::set_scan_mark(std::optional<std::uint64_t> position) {
 bool Deduplicator::holds(HostCluster cluster, dedup::Lookups::Lookup content) {
   const Fingerprint& fingerprint = content.fingerprint();
   if (std::optional<Entry> known = table_.peek(cluster)) return known->fingerprint == fingerprint;
-  // The index before the file: it answers most questions without reading a hash block.
+  // The index is searched before the file: it answers most lookups without reading a hash block.
   const dedup::Candidates& candidates = content.candidates();
   if (std::find(candidates.begin(), candidates.end(), cluster) == candidates.end()) return false;
   return table_.get(cluster).fingerprint == fingerprint;
@@ -166,7 +167,7 @@ Result<std::optional<HostCluster>> Deduplicator::share(dedup::Lookups::Lookup co
   for (HostCluster candidate : content.candidates()) {
     Entry entry = table_.get(candidate);
     if (entry.fingerprint != fingerprint) {
-      // Another content with the same short fingerprint, or the index is behind the table.
+      // Another content has the same short fingerprint, or the index is older than the table.
       if (entry.fingerprint.prefix48() != fingerprint.prefix48())
         index_->remove(fingerprint, candidate);
       continue;
@@ -178,9 +179,9 @@ Result<std::optional<HostCluster>> Deduplicator::share(dedup::Lookups::Lookup co
 }
 
 Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& entry) {
-  if (disk.image.allocator().metadata().contains(candidate)) return false; // a table that lies
+  if (disk.image.allocator().metadata().contains(candidate)) return false; // a forged table
   BLOCK_TRY_ASSIGN(std::uint64_t references, disk.image.allocator().references(candidate));
-  if (references == 0) { // an entry that outlived its cluster
+  if (references == 0) { // the cluster was freed and its entry remained
     forget(candidate);
     return false;
   }
@@ -203,16 +204,17 @@ Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& en
   return true;
 }
 
-// An L2 entry with COPIED is overwritten in place, so none may carry it for a cluster that others
-// read. COPIED implies a refcount of 1: an image for which that is not so is corrupt, and its guest
-// clusters overwrite each other without any sharing. Whatever the table says, there are three
-// cases:
+// An L2 entry with COPIED is overwritten in place, so no entry may carry it for a cluster that
+// others read. COPIED implies a refcount of 1: an image that violates this is corrupt, and its
+// guest clusters overwrite each other without any sharing. Whatever the table contains, there are
+// three cases:
 //   - A first owner that names the candidate. Either it is the only one that does, and its COPIED
-//     goes here; or there are others, and no L2 entry carries COPIED.
+//     is cleared here; or there are others, and no L2 entry carries COPIED.
 //   - No first owner, several references: no L2 entry carries COPIED.
-//   - No first owner, one reference. It may carry COPIED, unless it was shared in this session.
-// A first owner that does not name the candidate says that the entry is wrong. That is so for a
-// cluster that is being written, too, because it is linked only after that.
+//   - No first owner, one reference. It may carry COPIED, unless the cluster was shared in this
+//     session.
+// If the first owner does not name the candidate, the entry is wrong. This also covers a cluster
+// that is being written, because it is linked only after that.
 bool Deduplicator::clear_copied(HostCluster candidate, const Entry& entry,
                                 std::uint64_t references) {
   if (!entry.first_owner)
@@ -225,8 +227,8 @@ bool Deduplicator::clear_copied(HostCluster candidate, const Entry& entry,
 Result<bool> Deduplicator::lacks_fingerprint(HostCluster cluster) {
   Entry entry = table_.get(cluster);
   if (!entry.empty()) return false;
-  // One that reached the threshold lost its fingerprint for good; one that is not counted is
-  // damage.
+  // A cluster that reached the threshold lost its fingerprint permanently. A cluster without a
+  // reference is damage.
   BLOCK_TRY_ASSIGN(bool room,
                    disk.image.allocator().can_add_reference(cluster, max_shared_refcount_));
   if (!room) return false;
@@ -243,8 +245,8 @@ void Deduplicator::remember(HostCluster cluster, const Fingerprint& fingerprint,
 
 void Deduplicator::forget(HostCluster cluster) {
   std::optional<Entry> former = table_.replace(cluster, Entry{});
-  // An entry that memory does not know leaves the index when its hash block is read; until then the
-  // table contradicts it.
+  // If the entry is not in memory, its fingerprint leaves the index when its hash block is read.
+  // Until then the table contradicts the index.
   if (!former || former->empty()) return;
   fingerprint_removed(cluster, former->fingerprint);
 }
@@ -255,7 +257,8 @@ void Deduplicator::fingerprint_removed(HostCluster cluster, const Fingerprint& f
 }
 
 void Deduplicator::unshare(HostCluster cluster) {
-  // Nothing is left to report it to; a reference that stays counted is a leak, which check finds.
+  // There is no caller to report an error to. A reference that stays counted is a leak, which check
+  // finds.
   Result<std::uint64_t> left = disk.image.allocator().drop_reference(cluster);
   if (left && *left == 0) forget_deleted(cluster);
 }
@@ -268,11 +271,12 @@ void Deduplicator::forget_deleted(HostCluster cluster) {
 
 void Deduplicator::content_changes(HostCluster cluster) {
   disk.image.metadata_mutex.assert_held();
-  // While nobody looks for fingerprints, that of an overwritten cluster costs no look either.
+  // While deduplication is paused no lookup needs the fingerprint, so the overwrite of a cluster
+  // reads nothing either.
   if (!paused() || !table_.forget_later(cluster)) forget(cluster);
 }
 
-// So no entry leads to a cluster that is just being written, even if the table was forged.
+// So no entry leads to a cluster that is being written, even if the table was forged.
 void Deduplicator::clusters_allocated(HostCluster first, std::uint64_t clusters) {
   disk.image.metadata_mutex.assert_held();
   table_.clear_free(first, clusters);
@@ -303,7 +307,7 @@ void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::
 void Deduplicator::became_only_owner(GuestCluster guest, HostCluster host) {
   disk.image.metadata_mutex.assert_held();
   Entry entry = table_.get(host);
-  // An entry of the table cannot name an owner beyond the disk's end.
+  // A table entry cannot name an owner beyond the disk's end.
   if (guest.value() >= disk.mapping().guest_clusters())
     forget(host);
   else if (!entry.empty())
@@ -323,7 +327,7 @@ void Deduplicator::at_clean_close(qcow2::Header& header) {
   extension_ = with_status(scan_mark_);
   record_witness(disk, extension_);
   // Entries that were not trusted in this session are not trusted in the next one. Without flushes
-  // it is not known which part of them is in the file.
+  // it is not known which of them are in the file.
   if (trusted_ && table_.waiting_changes() == 0 && !table_.has_changes() &&
       !disk.image.file().flushes_nothing())
     extension_.set(in_use, false);

@@ -1,4 +1,4 @@
-// Deduplication in the header: adding it, and removing it.
+// Deduplication in the header: adds it, and removes it.
 #include "block/qcow2-dedup/feature.h"
 
 #include "block/qcow2-dedup/table/extension.h"
@@ -37,9 +37,9 @@ Result<void> add_dedup(Header& header, const std::string& algorithm_name, bool e
   BLOCK_TRY_ASSIGN(extension.algorithm, algorithm_for_option(algorithm_name));
   BLOCK_TRY(dedup::check_usable(extension.algorithm));
   extension.set_scan_mark(scan_from);
-  if (!scan_from) extension.data = DataClusters(); // a new image has none
+  if (!scan_from) extension.data = DataClusters(); // a new image has no data
   auto bytes = encode_extension(extension);
-  // In the file's first sector, so that it changes there at one stroke.
+  // In the file's first sector, so that one sector write changes it atomically.
   header.extensions.insert(header.extensions.begin(),
                            {extension_magic, {bytes.begin(), bytes.end()}});
   (exclusive ? header.incompatible_features : header.autoclear_features) |= dedup_feature_mask;

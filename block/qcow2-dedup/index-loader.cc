@@ -20,7 +20,7 @@ IndexLoader::IndexLoader(Deduplicator& dedup, std::function<void()> done)
   try {
     thread_ = std::thread(load_rest);
   } catch (const std::system_error&) {
-    load_rest(); // no more threads: opening takes longer
+    load_rest(); // no thread available: opening takes longer
   }
 }
 
@@ -42,7 +42,8 @@ bool IndexLoader::load(std::uint64_t index, std::uint64_t end) {
       blocks = std::min(end, dedup_.table().block_count());
     }
     if (index >= blocks) return true;
-    // Sorted as the index is, a batch goes through its memory once instead of all over it.
+    // A batch in the order of the index walks through the index's memory once instead of accessing
+    // it at random.
     std::vector<Found> found;
     for (std::uint64_t stop = std::min(blocks, index + blocks_in_batch); index < stop; ++index)
       read_block(index, found);
@@ -53,8 +54,8 @@ bool IndexLoader::load(std::uint64_t index, std::uint64_t end) {
 }
 
 // The block may change in memory while it is read from the file. Then the index gets entries that
-// the table contradicts, which does no harm: every candidate is confirmed against the table. What
-// is new since the start is in the index already.
+// the table contradicts. That does no harm, because every candidate is confirmed against the table.
+// Entries that are new since the start are in the index already.
 void IndexLoader::read_block(std::uint64_t index, std::vector<Found>& found) {
   HostOffset place;
   {
@@ -63,7 +64,7 @@ void IndexLoader::read_block(std::uint64_t index, std::vector<Found>& found) {
   }
   if (place == HostOffset()) return;
   block::AlignedBuffer memory(hash_block_bytes);
-  // An unreadable block means that its clusters are not shared.
+  // The clusters of an unreadable block are not shared.
   if (!dedup_.disk.image.file().read(place, memory.span())) return;
   ConstHashBlock block(memory.data(), hash_block_bytes);
   if (!check_block_end(block)) return;

@@ -1,4 +1,4 @@
-// WriteRequest: the steps of a deduplicated write, in the order in which they are called.
+// WriteRequest: the steps of a deduplicated write, in the order of their calls.
 #include "block/qcow2-dedup/write-request.h"
 
 #include "block/util/zero.h"
@@ -84,7 +84,7 @@ Result<void> WriteRequest::gather_stored(std::span<const GuestCluster> clusters)
   return {};
 }
 
-// Neighbours in one piece, or one by one if that fails.
+// Reads neighbours in one piece, or one by one if that fails.
 void WriteRequest::read_stored() {
   for (std::size_t first = 0; first < slots_.size();) {
     std::size_t next = first + 1;
@@ -92,7 +92,7 @@ void WriteRequest::read_stored() {
       ++next;
     if (!read_neighbours(first, next))
       for (std::size_t i = first; i < next; ++i)
-        (void)read_neighbours(i, i + 1); // what cannot be read stays as it is
+        (void)read_neighbours(i, i + 1); // a cluster that cannot be read stays as it is
     first = next;
   }
   std::erase_if(slots_, [](const Slot& slot) { return slot.data == nullptr; });
@@ -105,7 +105,8 @@ bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
   HostOffset place = image_.cluster_size().start(slots_[first].host);
   AlignedBuffer memory((next - first) * bytes);
   if (!image_.file().read(place, memory.span())) return false;
-  // A fingerprint makes later writes share the cluster: it must be that of what is stored for good.
+  // The fingerprint makes later writes share the cluster, so it must be that of the durable
+  // content.
   Result<bool> held = image_.file().is_on_medium(place, memory.span());
   if (!held || !*held) return false;
   for (std::size_t i = first; i < next; ++i)
@@ -142,7 +143,7 @@ void WriteRequest::fingerprint() {
   fingerprints_.resize(slots_.size());
   for (std::size_t i = 0; i < hashed_slots_.size(); ++i) {
     fingerprints_[hashed_slots_[i]] = hashes_[i];
-    // Compared with the table it would match every cluster that has none either.
+    // A zero fingerprint would match the table entry of every cluster without fingerprint.
     slots_[hashed_slots_[i]].lonely = hashes_[i].is_zero();
   }
 }
@@ -166,7 +167,8 @@ Result<void> WriteRequest::resolve() {
 
 Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup content,
                                         std::optional<HostCluster> likely) {
-  // Looked up anew for each slot: sharing for an earlier one may have cleared this one's COPIED.
+  // The entry is looked up anew for each slot: sharing for an earlier slot may have cleared its
+  // COPIED.
   BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
   std::optional<HostCluster> old_host;
   if (old.is_data()) old_host = image_.cluster_size().containing(*old.host_offset());
@@ -193,7 +195,7 @@ Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup conte
     slot.ticket = std::move(std::get<dedup::InFlight::Ticket>(begun));
   }
   if (slot.rescanned) {
-    // A content that differs from another one with the same fingerprint gets none.
+    // Content that differs from other content with the same fingerprint gets no fingerprint.
     slot.state = slot.lonely ? State::done : State::kept;
     slot.host = *old_host;
     return {};
@@ -242,8 +244,8 @@ WriteRequest::Match WriteRequest::compare(const Slot& slot, const dedup::Fingerp
   return collision ? Match::uncertain : Match::wrong;
 }
 
-// A reference is held on what is compared, or it is mapped at a guest cluster that this request has
-// taken; so nobody frees or overwrites it meanwhile.
+// Each compared cluster has a reference taken for this request, or is mapped at a guest cluster
+// that this request has locked. So it is not freed or overwritten meanwhile.
 Result<void> WriteRequest::confirm() {
   bool mismatch = false;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
@@ -260,8 +262,7 @@ Result<void> WriteRequest::confirm() {
     slot.lonely = true;
     slot.host = HostCluster();
   }
-  // Resolved again at once, because nothing else may be decided in between for the clusters that
-  // stay.
+  // Resolved again at once: nothing else may be decided in between for the clusters that stay.
   return mismatch ? resolve() : Result<void>();
 }
 
@@ -306,7 +307,7 @@ Result<void> WriteRequest::link_slot(Slot& slot, const dedup::Fingerprint& finge
   case State::shared: {
     BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
     BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, false)));
-    // A zero entry may have kept this very cluster, and so was counted as its owner already.
+    // A zero entry may have kept the same cluster, and was counted as its owner already.
     if (old.host_offset() == offset) dedup_.unshare(slot.host);
     break;
   }
@@ -344,13 +345,11 @@ void WriteRequest::count(const Slot& slot) {
 void WriteRequest::abandon() {
   MutexGuard hold(dedup_.disk.image.metadata_mutex);
   for (Slot& slot : slots_) {
-    // What cannot be given back is a leak, which check finds; the error that led here is the one to
-    // report.
+    // A reference or cluster that cannot be given back is a leak, which check finds. The error that
+    // led here is the one to report.
     if (slot.state == State::shared) dedup_.unshare(slot.host);
     if (slot.state == State::stored && slot.fresh && slot.host != HostCluster())
-      (void)dedup_.disk.image.allocator().release_unused(
-          slot.host,
-          1); // at worst a leak; the first error counts
+      (void)dedup_.disk.image.allocator().release_unused(slot.host, 1);
     if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), false);
     slot.ticket.reset();
   }
@@ -363,7 +362,7 @@ bool WriteRequest::wait_for_others() {
   MutexGuard hold(dedup_.disk.image.metadata_mutex);
   {
     std::unique_lock<std::mutex> held(dedup_.disk.image.metadata_mutex.native(), std::adopt_lock);
-    // Whether it succeeded does not matter here: the slot is resolved anew either way.
+    // The result does not matter here: the slot is resolved anew in either case.
     (void)dedup_.in_flight().wait(*waiting->writer, held);
     held.release();
   }

@@ -1,4 +1,4 @@
-// The deduplicating write path: takes the guest clusters and works the request off in pieces.
+// The deduplicating write path: locks the guest clusters and processes the request in pieces.
 #include "block/qcow2-dedup/write.h"
 
 #include "block/qcow2-dedup/write-request.h"
@@ -11,14 +11,15 @@
 namespace qcow2_dedup {
 namespace {
 
-// Bytes of one piece: bounds memory and the time under the metadata lock, and is enough for large
-// writes.
+// Bytes of one piece: bounds memory and the time under the metadata lock, and is large enough for
+// large writes.
 constexpr std::uint64_t piece_bytes = 1u << 20;
-// Of a piece that is hashed while the one before it is written: enough to outlast the waking of the
-// thread that does so.
+// Bytes of a piece that is hashed while the piece before is written: its hashing takes longer than
+// waking the hash thread.
 constexpr std::uint64_t small_piece_bytes = 256u << 10;
 
-// A deduplicated write under way. Counted over all images: who is not alone has no core to spare.
+// A deduplicated write in flight. Process-wide count. If another deduplicated write is running,
+// assume that no core is idle.
 class UnderWay {
 public:
   UnderWay() : alone_(count_.fetch_add(1) == 0) {}
@@ -26,7 +27,7 @@ public:
   UnderWay(const UnderWay&) = delete;
   UnderWay& operator=(const UnderWay&) = delete;
 
-  // At its begin there was no other.
+  // Returns whether no other write was in flight at its start.
   bool alone() const { return alone_; }
 
 private:
@@ -68,8 +69,8 @@ Result<void> write_in_turn(Deduplicator& dedup, Pieces pieces) {
   return {};
 }
 
-// While a piece is written, the next one is hashed. Gathering that one may fail; then the piece
-// before is not written either.
+// Hashes the next piece while the present one is written. Gathering the next piece may fail; then
+// the present piece is not written either.
 Result<void> write_overlapping(Deduplicator& dedup, Pieces pieces, std::uint64_t first,
                                std::uint64_t later) {
   auto piece = std::make_unique<WriteRequest>(dedup);
@@ -104,18 +105,18 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
   dedup.counters().written_bytes.add(vector.size());
   if (dedup.paused()) {
     BLOCK_TRY(qcow2::write_taken(disk, offset, vector));
-    // Without deduplication every cluster of the range is a cluster written.
+    // Without deduplication every cluster of the range is written.
     dedup.count_stored(range.count());
     return {};
   }
   UnderWay mine;
   Pieces pieces(size, offset, vector);
-  // Fewer clusters than that are not hashed as fast.
+  // A batch of fewer clusters is not hashed as fast.
   std::uint64_t small =
       std::max(small_piece_bytes, dedup::HashHelper::batch_clusters * size.bytes());
   if (small > piece_bytes || vector.size() < 2 * small || !likely_has_idle_core(mine))
     return write_in_turn(dedup, pieces);
-  // Without the page cache each piece waits for the disk, so there are fewer of them.
+  // Without the page cache each piece waits for the disk, so the pieces are larger.
   bool direct = disk.image.file().node().cache_direct();
   return write_overlapping(dedup, pieces, small, direct ? piece_bytes : small);
 }

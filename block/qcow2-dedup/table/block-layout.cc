@@ -1,4 +1,4 @@
-// Entries of a hash block, to and from bytes.
+// Encoding and decoding of the entries of a hash block.
 #include "block/qcow2-dedup/table/block-layout.h"
 
 #include "block/util/big-endian.h"

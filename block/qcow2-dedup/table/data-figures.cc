@@ -1,4 +1,4 @@
-// Clusters as bytes, and what is neither data nor metadata.
+// Data figures in bytes. Clusters that hold neither data nor metadata are free.
 #include "block/qcow2-dedup/table/data-figures.h"
 
 namespace qcow2_dedup {

@@ -13,12 +13,13 @@ using qcow2::TableWrite;
 
 namespace {
 
-// At most twice their 56 bytes each; so many take about as much memory as 25 hash blocks.
+// Entries of 56 bytes, with spare capacity at most twice that; this many take about as much memory
+// as 25 hash blocks.
 constexpr std::size_t max_waiting = 16 * 1024;
-// Some 250 bytes each. All entries of so many hash blocks are those of 25 GiB in clusters of 4 KiB.
+// Sets of about 250 bytes. This many hash blocks hold the entries of 25 GiB in clusters of 4 KiB.
 constexpr std::size_t max_blocks_forgotten_in = 4096;
-// What is cleared under one hold of the metadata lock, in entries: some milliseconds. To read a
-// hash block takes as long as to clear so many.
+// Entries that are cleared under one hold of the metadata lock, which takes some milliseconds.
+// Reading a hash block takes as long as clearing `cost_of_a_block` entries.
 constexpr std::size_t max_cleared_at_once = 16 * 1024;
 constexpr std::size_t cost_of_a_block = 256;
 
@@ -75,7 +76,7 @@ Result<void> DedupTable::load_l1(const Extension& extension) {
     l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
     HostOffset place(l1_[i]);
     bool aligned = l1_[i] % std::min<std::uint64_t>(cluster_size_.bytes(), hash_block_bytes) == 0;
-    // Blocks that share a cluster stand in it in the order of the table: so no cluster is named
+    // Blocks that share a cluster are in it in the order of the table, so no cluster is named
     // twice.
     std::size_t first = i / blocks_per_cluster() * blocks_per_cluster();
     bool in_order =
@@ -108,16 +109,17 @@ Table* DedupTable::look_up(std::uint64_t index) {
 
 Table* DedupTable::block_for(std::uint64_t index) {
   if (!has_block(index)) return nullptr;
-  // No pointer to a hash block outlives the function that asked for it.
+  // No caller keeps a pointer to a hash block.
   blocks_.trim();
   if (Table* cached = look_up(index)) return cached;
   counters_.cache_misses.add();
   return read_block(index);
 }
 
-// An empty block is written over one that cannot be read. That mends a bad sector of most disks,
-// and keeps old entries from coming back with it. What can be read and is no hash block may be
-// anything, guest data too if its pointer is wrong: it is given up, and not written over.
+// If a block cannot be read, an empty block is written over it. That repairs a bad sector of most
+// disks, and prevents old entries from becoming readable again. If a block can be read and is no
+// hash block, its pointer may be wrong and its content may be guest data: the block is given up,
+// and not overwritten.
 Table* DedupTable::read_block(std::uint64_t index) {
   HostOffset place(l1_[index]);
   Result<Table*> read = blocks_.get(place);
@@ -132,7 +134,7 @@ Table* DedupTable::read_block(std::uint64_t index) {
   return nullptr;
 }
 
-// What the entry claims about its owner is confirmed when it is used; only its form matters here.
+// Validates only the form. The owner in the entry is confirmed when it is used.
 Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
   Entry entry = load_entry(const_block(block), slot_of(cluster));
   if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return Entry{};
@@ -170,7 +172,7 @@ std::optional<Entry> DedupTable::replace(HostCluster cluster, const Entry& entry
     forgotten_.add(cluster);
     return std::nullopt;
   }
-  forgotten_.remove(cluster); // the file's entry is seen when this one is merged
+  forgotten_.remove(cluster); // the entry in the file is read when this one is merged
   waiting_.add(cluster, entry);
   return forgotten ? std::optional(Entry{}) : std::nullopt;
 }
@@ -273,12 +275,12 @@ std::uint64_t DedupTable::blocks_per_cluster() const {
   return std::max<std::uint64_t>(1, cluster_size_.bytes() / hash_block_bytes);
 }
 
-// One hash block, or all those that share its cluster: so the L1 alone tells what a cluster is used
-// for.
+// Allocates one hash block, or all those that share its cluster. So the L1 alone shows the use of a
+// cluster.
 Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator) {
   std::uint64_t clusters = std::max<std::uint64_t>(1, hash_block_bytes / cluster_size_.bytes());
   BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate_metadata(clusters));
-  // If the host has no space for it, that shows here, where hashes are lost and nothing else.
+  // If the host has no space for the cluster, this write fails. Only hashes are lost then.
   const std::vector<std::byte> empty(clusters << cluster_size_.bits());
   Result<void> stored = file_.write(cluster_size_.start(place), std::span<const std::byte>(empty));
   if (!stored) {
@@ -301,8 +303,8 @@ void DedupTable::touch_l1(std::size_t begin, std::size_t end) {
   dirty_end_ = std::max(dirty_end_, end);
 }
 
-// A larger L1 in a new place: the table first, then the header that names it. The old place is free
-// after that.
+// Writes a larger L1 to new clusters first, then the header that names it. The old clusters are
+// freed after that.
 Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& allocator) {
   std::uint64_t per_cluster = cluster_size_.bytes() / table_entry_bytes;
   std::uint64_t wanted = std::max<std::uint64_t>(min_entries, l1_.size() * 2);
@@ -355,10 +357,11 @@ void DedupTable::end_write_back(const std::vector<TableWrite>& writes, bool writ
   dirty_end_ = l1_.size();
 }
 
-// All blocks that share its cluster go with it, because they are always in one cluster together.
+// All blocks that share its cluster are given up with it, because a cluster always holds all of its
+// blocks.
 void DedupTable::lose_block(HostOffset place, const Error& why) {
   auto found = std::ranges::find(l1_, place.value());
-  if (found == l1_.end()) return; // the table has moved
+  if (found == l1_.end()) return; // the table was moved
   std::uint64_t index = static_cast<std::uint64_t>(found - l1_.begin());
   on_lost_(index, why);
   std::uint64_t first = index / blocks_per_cluster() * blocks_per_cluster();
@@ -377,10 +380,10 @@ std::vector<DedupTable::Place> DedupTable::places() const {
   for (std::size_t i = 0; i < l1_.size(); ++i) {
     if (l1_[i] == 0) continue;
     HostOffset offset(l1_[i]);
-    // The others of a cluster stand behind the first; load() has seen to that.
+    // load() has checked that the other blocks of a cluster follow the first one.
     bool shared = i % blocks_per_cluster() != 0;
     if (shared) continue;
-    // Neighbours are one place: a large table has a million blocks, most of them in order.
+    // Neighbours form one piece: a large table has a million blocks, most of them in order.
     Place& last = all.back();
     if (offset == last.offset + last.bytes && cluster_size_.aligned(offset))
       last.bytes += hash_block_bytes;

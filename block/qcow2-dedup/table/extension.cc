@@ -1,4 +1,4 @@
-// The dedup header extension, to and from bytes.
+// Encoding and decoding of the dedup header extension.
 #include "block/qcow2-dedup/table/extension.h"
 
 #include "block/util/big-endian.h"
@@ -9,7 +9,7 @@
 namespace qcow2_dedup {
 namespace {
 
-// Byte positions within the extension's data.
+// Byte offsets within the extension's data.
 constexpr std::size_t at_offset = 0;
 constexpr std::size_t at_entries = 8;
 constexpr std::size_t at_algorithm = 12;

@@ -23,7 +23,7 @@ void SingleOwners::record(HostCluster host, GuestCluster guest) {
   if (index < begin_ || index >= end_) return;
   if (!blocks_[index]) {
     if (used_ == max_used_) {
-      // Room is made by the last block of the window, which may be this one.
+      // The last block of the window is dropped to make room; it may be this one.
       while (end_ > index + 1 && !blocks_[end_ - 1])
         --end_;
       --end_;

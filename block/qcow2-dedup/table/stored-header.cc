@@ -1,4 +1,4 @@
-// Storing the header of an image that is not open yet.
+// Stores the header of an image that is not open yet.
 #include "block/qcow2-dedup/table/stored-header.h"
 
 namespace qcow2_dedup {

@@ -13,7 +13,7 @@ namespace qcow2_dedup {
 
 namespace {
 
-// The check neither grows the table nor keeps an index.
+// The check neither grows the table nor has an index.
 Result<void> never_grows(HostOffset, std::uint32_t) {
   return {};
 }
@@ -62,9 +62,10 @@ Result<bool> TableCheck::give_up_metadata(qcow2::References& references,
   return true;
 }
 
-// What the last clean end said of the file. A repair may change the tables, and may make a file
-// longer that has lost its end; so what it leaves is noted before. It cannot mend data that is
-// lost: that is accepted when it has become zeros, or if nothing names what is missing.
+// Checks the file against the witness of the last clean end. A repair may change the tables, and
+// may extend a file that has lost its end, so the remaining loss is recorded in the header before.
+// A repair cannot restore lost data. The loss is accepted once the lost data has become zeros, or
+// if nothing refers to the missing clusters.
 Result<void> TableCheck::check_file(const qcow2::References& references,
                                     qcow2::CheckFindings& findings) {
   if (!table_is_current(header_)) return {};
@@ -73,7 +74,7 @@ Result<void> TableCheck::check_file(const qcow2::References& references,
   std::string what;
   bool acceptable = true;
   const bool accepts = findings.repairs_errors();
-  // After an unclean end the file may be shorter than at the last clean one.
+  // After an unclean end the file may be shorter than at the last clean end.
   const std::uint64_t missing = header_.dirty() ? 0 : missing_bytes(extension_, file_bytes);
   if (missing > 0) {
     what = "the image file has lost its end: " + std::to_string(missing) + " bytes are missing";
@@ -85,7 +86,7 @@ Result<void> TableCheck::check_file(const qcow2::References& references,
     extension_.set(in_use, true);
     if (acceptable && accepts) {
       extension_.file_end = file_bytes;
-      extension_.lost_from = 0; // an earlier loss is accepted with this one
+      extension_.lost_from = 0; // an earlier loss is accepted together with this one
     } else {
       extension_.note_lost(file_bytes);
     }
@@ -108,14 +109,14 @@ Result<void> TableCheck::check_file(const qcow2::References& references,
 
 Result<void> TableCheck::claim_metadata(qcow2::References& references,
                                         qcow2::CheckFindings& findings) {
-  // Repairing leaks changes refcounts, too, and what becomes of an entry costs no data.
+  // A repair of leaks changes refcounts, too. Clearing an entry costs no data.
   repairs_ = findings.repairs();
   const bool as_closed =
       !header_.dirty() && missing_bytes(extension_, references.file_bytes()) == 0;
   BLOCK_TRY(check_file(references, findings));
   if (repairs_ && header_.dirty()) {
-    // The last writes before the unclean end may lack entries, and the witness is older than they
-    // are. Once "dirty" is cleared, nothing else in the header shows that.
+    // The last writes before the unclean end may lack entries, and the witness is older than these
+    // writes. Once "dirty" is cleared, nothing else in the header shows that.
     extension_.set_scan_mark(0);
     clear_witness(extension_);
     extension_.data.reset();
@@ -126,7 +127,7 @@ Result<void> TableCheck::claim_metadata(qcow2::References& references,
   if (!loaded || !claim_all(references))
     return drop_table(loaded ? "it overlaps other clusters" : loaded.error().message(), findings);
   // As at open: entries of clusters that another program has overwritten look like any other, and a
-  // repair would record the tables as they are.
+  // repair would record the present tables as correct.
   if (as_closed && !tables_are_as_recorded(file_, header_, extension_)) {
     if (repairs_) {
       release(table_.places(), references);
@@ -165,10 +166,10 @@ std::uint64_t TableCheck::steps() const {
   return std::min(entries, cluster_size_.containing(file_.end()).value());
 }
 
-// Whether the entry fits what the walk found. The owner of a cluster with one reference may carry
-// COPIED, which Deduplicator::clear_copied() clears at the first owner that the entry names: so the
-// entry must name that owner. If a part of the mapping could not be read, only entries of metadata
-// are certainly wrong.
+// Returns whether the entry matches the walk. The owner of a cluster with one reference may carry
+// COPIED, which Deduplicator::clear_copied() clears at the first owner of the entry: so that first
+// owner must be the owner. If a part of the mapping could not be read, only entries of metadata are
+// certainly wrong.
 bool TableCheck::fits(HostCluster cluster, const Entry& entry,
                       const qcow2::References& references) const {
   qcow2::ClusterUse use = references.use(cluster);
@@ -251,7 +252,7 @@ Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(extension_.algorithm));
   DeepCheck::Findings hears;
   hears.wrong = [this, &findings](HostCluster cluster) {
-    // It may be the data that is wrong, so this is no matter for a repair of leaks.
+    // The data may be wrong instead of the entry, so a repair of leaks does not clear it.
     if (findings.repairs_errors()) clear(slot_of(cluster));
     report("dedup table entry of cluster " + std::to_string(cluster.value()) +
                ": its hash is not that of the data",

@@ -10,8 +10,9 @@ using block::Result;
 
 namespace {
 
-// Of the active L1 table, the refcount table and the L1 of the dedup table, as the file has them;
-// never 0. They lead to all other tables, and one of them changes whenever the image gets another.
+// Returns the digest of the active L1 table, the refcount table and the L1 of the dedup table, as
+// they are in the file; never 0. They lead to all other tables, and one of them changes whenever a
+// table is added to the image.
 Result<std::uint64_t> tables_digest(qcow2::HostFile& file, const qcow2::Header& header,
                                     const Extension& extension) {
   struct Place {
