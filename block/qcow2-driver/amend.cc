@@ -1,5 +1,5 @@
-// amend: the extension and the feature bit come or go with one write of the header, which must be
-// safe to tear; the table's clusters are given back only after that.
+// amend: one write of the header, which must be safe to tear, adds or removes the extension and the
+// feature bit. The table's clusters are freed only after that.
 #include "block/qcow2-driver/amend.h"
 
 #include "block/node.h"
@@ -32,8 +32,8 @@ bool same_backing(const Header& a, const Header& b) {
   return a.backing_file == b.backing_file && a.backing_format() == b.backing_format();
 }
 
-// Whether every mixture of old and new sectors, as a power cut may leave it, is a header of the
-// same image: feature names may be torn, nothing else.
+// Returns whether every mixture of old and new sectors that a power cut may leave is a header of
+// the same image. Only feature names may be torn.
 bool safe_to_tear(std::span<const std::byte> stored, std::span<const std::byte> bytes,
                   const Header& wanted) {
   std::vector<std::size_t> changed;
@@ -55,8 +55,8 @@ bool safe_to_tear(std::span<const std::byte> stored, std::span<const std::byte> 
   return true;
 }
 
-// The names of features, a courtesy to readers of error messages, are given up if that is needed to
-// have all that matters in the first sector.
+// The names of features only improve error messages. They are dropped if everything that matters
+// fits into the first sector only without them.
 Result<void> change_header(qcow2::Image& image, Header wanted) REQUIRES(image.metadata_mutex) {
   std::vector<std::byte> stored(image.cluster_size().bytes());
   BLOCK_TRY(image.file().read(HostOffset(0), std::span(stored)));

@@ -1,5 +1,5 @@
-// Checking and repairing: the qcow2 check with the dedup table as its client, and an extension that
-// cannot be used.
+// Check and repair: the qcow2 check with the dedup table as its client, and the handling of an
+// extension that cannot be used.
 #include "block/qcow2-driver/check-image.h"
 
 #include "block/qcow2-dedup/feature.h"
@@ -23,9 +23,9 @@ using qcow2_dedup::TableCheck;
 
 namespace {
 
-// Before a repair, which would take clusters for leaks that it cannot follow. An extension that
-// contradicts itself is removed, and true returned; one that somebody else may understand is not
-// ours to repair.
+// Called before a repair, which would free clusters as leaks whose references it cannot follow.
+// Removes an extension that contradicts itself, and returns true. An extension that another program
+// may support is not repaired here.
 Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& request) {
   std::optional<Error> why = unusable_extension(state);
   if (!why && state.extension)
@@ -42,7 +42,7 @@ Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& reque
                        : "The image can still be checked without a repair, and opened read-only.");
   }
   if (request.report) request.report("Repairing " + why->message() + "; deduplication is off now");
-  // What is left is a plain image, and the table's clusters are leaks of it.
+  // A plain image remains, in which the table's clusters are leaks.
   remove_dedup(state.header);
   BLOCK_TRY(store_header(state.host_file, state.header, std::nullopt));
   return true;

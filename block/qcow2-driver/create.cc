@@ -1,4 +1,4 @@
-// Creation options: those of the format, then those that deduplication contributes.
+// Creation options: those of the format, then those of deduplication.
 #include "block/qcow2-driver/create.h"
 
 #include "block/qcow2-dedup/feature.h"
@@ -45,7 +45,7 @@ Result<unsigned> take_refcount_order(Options& options) {
   return static_cast<unsigned>(std::countr_zero(bits));
 }
 
-// Options that are known, and whose other values are not made yet.
+// Takes an option that is defined, but for which only one value is implemented.
 Result<void> take_fixed(Options& options, const char* key, const char* only) {
   std::optional<std::string> value = options.take(key);
   if (!value || *value == only) return {};
@@ -72,8 +72,7 @@ void add_feature_names(Header& header, bool dedup) {
   }
   Header with_names = header;
   with_names.set_extension(qcow2::extension::feature_names, qcow2::encode_feature_names(names));
-  // The names are a courtesy to readers of error messages; a cluster of 512 bytes may have no room
-  // for them.
+  // The names only improve error messages; a cluster of 512 bytes may have no room for them.
   if (with_names.encode()) header = std::move(with_names);
 }
 
@@ -110,7 +109,7 @@ void choose_create_defaults(Options& options) {
 
 namespace {
 
-// The header of the image that the options describe.
+// Returns the header of the image that the options describe.
 Result<Header> take_create_options(Options& options) {
   choose_create_defaults(options);
   Header header;
@@ -146,7 +145,7 @@ Result<Header> take_create_options(Options& options) {
     header.set_extension(qcow2::extension::backing_format, {name, name + backing_format->size()});
   }
   add_feature_names(header, dedup);
-  // A name that leaves no room for the rest is found here.
+  // Fails here if a name leaves no room for the rest.
   BLOCK_TRY(header.encode());
   return header;
 }

@@ -104,7 +104,7 @@ Result<void> co_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t by
                               block::ZeroFlags flags) {
   BLOCK_TRY(refuse_if_only_checked(node));
   OpenImage& state = state_of(node);
-  // A cluster that keeps its place while it reads as zeros would keep its fingerprint too.
+  // A cluster that stays allocated while it reads as zeros would keep its fingerprint, too.
   bool unmap = flags.may_unmap || state.dedup;
   BLOCK_TRY(watched(node, *state.image,
                     qcow2::write_zeroes(*state.disk, GuestOffset(offset), bytes, unmap)));
@@ -133,7 +133,7 @@ Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std
   return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.deduplicated());
 }
 
-// Of a deduplicated image.
+// Returns the facts of a deduplicated image.
 block::DedupInfo dedup_info(OpenImage& state) {
   block::DedupInfo info;
   if (state.dedup) {
@@ -141,7 +141,7 @@ block::DedupInfo dedup_info(OpenImage& state) {
     state.scan->fill(info);
     return info;
   }
-  // Read-only: nothing is counted or indexed; the file says the rest.
+  // Read-only: nothing is counted or indexed; the remaining facts come from the file.
   const Extension& extension = *state.extension;
   info.status =
       extension.has(dedup_running) ? block::DedupStatus::running : block::DedupStatus::paused;
@@ -168,7 +168,7 @@ InfoFields dedup_facts(OpenImage& state, const Extension& extension, const qcow2
       {"scan-pending", {extension.has(scan_pending)}},
   };
   if (std::optional<std::uint64_t> cluster = extension.scan_mark()) {
-    // What the file says may lie anywhere.
+    // The position in the file may be beyond the disk.
     std::uint64_t clusters = header.cluster_size().clusters_for(header.guest_size);
     facts.push_back({"scan-position", {std::min(*cluster, clusters) << header.cluster_bits}});
   }

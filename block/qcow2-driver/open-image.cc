@@ -54,8 +54,8 @@ Result<OpenOptions> take_options(Options& options, const Node& node) {
   return taken;
 }
 
-// An extension that this build cannot use does not matter to a reader, and a check decides for
-// itself; a writer would make it lie.
+// An extension that this build cannot use does not matter to a reader, and check handles it itself.
+// A writer must refuse it, because it would make the table wrong.
 Result<std::optional<Extension>> find_extension(const Header& header, bool writable) {
   const qcow2::Extension* found = header.find_extension(extension_magic);
   if (!found) return std::optional<Extension>();
@@ -72,8 +72,8 @@ Result<std::optional<Extension>> find_extension(const Header& header, bool writa
       .with_hint("The image can still be opened read-only.");
 }
 
-// Once, for an image whose data no program has counted so far, as one that is deduplicated since an
-// amend. What is wrong with it is another matter.
+// Counts the data once, in an image whose data no program has counted so far, for example one that
+// is deduplicated since an amend. Damage of the image is not reported here.
 Result<void> count_data(OpenImage& state) {
   if (!state.extension || state.extension->data) return {};
   TableCheck table(state.host_file, state.header, *state.extension);
@@ -83,8 +83,8 @@ Result<void> count_data(OpenImage& state) {
   return store_header(state.host_file, state.header, state.extension);
 }
 
-// What the table's pointers name may hold guest data by now. Whether its clusters are leaks is for
-// a check to say.
+// Gives up a table whose pointers may lead to guest data by now. A check decides whether its
+// clusters are leaks.
 void abandon_table(Extension& extension) {
   extension.table_offset = HostOffset();
   extension.table_entries = 0;
@@ -94,8 +94,7 @@ void abandon_table(Extension& extension) {
   extension.data.reset();
 }
 
-// Brings the file to a state from which it can be written: metadata consistent, no feature bit that
-// would lie.
+// Makes the file writable: metadata consistent, and no feature bit set that does not apply.
 Result<void> prepare_for_writing(Node& node, OpenImage& state, bool lost_tail) {
   Header& header = state.header;
   if (header.corrupt())
@@ -114,8 +113,8 @@ Result<void> prepare_for_writing(Node& node, OpenImage& state, bool lost_tail) {
         "the image is not as it was closed: another program changed it, or it is damaged. Its "
         "dedup table is given up and made anew; 'dedup-img check -r leaks' frees its space");
   }
-  // The last process may have ended because a flush failed. What is rebuilt from the page cache
-  // must not rest on tables that never reached the disk.
+  // The last process may have ended because a flush failed. Metadata that is rebuilt from the page
+  // cache must not depend on tables that never reached the disk.
   if (!closed_cleanly) BLOCK_TRY(state.host_file.begin_restoring_lost_writes());
   header.autoclear_features &= state.extension ? dedup_feature_mask : 0;
   BLOCK_TRY(store_header(state.host_file, header, state.extension));
@@ -146,10 +145,11 @@ Result<void> open_backing(Node& node, const Header& header) {
   return node.open_backing(header.backing_file, header.backing_format());
 }
 
-// The file ends before what was in use at the last clean end. Data that is gone reads as zeros from
-// now on, as with QEMU. The file gets its length back, as far as the refcounts reach, so that every
-// cluster that an L2 entry names is in the file. Before that the header says what happened, so that
-// no later program takes the zeros for what was stored. Metadata that is gone cannot be replaced.
+// Handles a file that ends before the last cluster that was in use at the last clean end. Lost data
+// reads as zeros from now on, as with QEMU. The file gets its length back, as far as the refcounts
+// reach, so that every cluster that an L2 entry names is in the file. Before that, the header
+// records the loss, so that no later program treats the zeros as stored data. Lost metadata cannot
+// be replaced: error corrupt.
 Result<void> accept_lost_tail(OpenImage& state, HostOffset file_end) {
   qcow2::Image& image = *state.image;
   Extension& extension = *state.extension;
@@ -170,7 +170,7 @@ Result<void> accept_lost_tail(OpenImage& state, HostOffset file_end) {
 Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& settings,
                          std::uint64_t scan_rate, bool unclean) {
   BLOCK_TRY_ASSIGN(dedup::Hasher hasher, dedup::Hasher::create(state.extension->algorithm));
-  // The bit stands from the first change to the clean end.
+  // The bit is set from the first change to the clean end.
   bool trusted = !state.extension->has(in_use);
   std::optional<std::uint64_t> scan_from = state.extension->scan_mark();
   state.dedup = std::make_unique<Deduplicator>(
@@ -229,11 +229,11 @@ Result<void> open(Node& node, Options& options) {
   BLOCK_TRY(node.open_child("file", options, access));
   // Before the image is prepared for writing.
   BLOCK_TRY(options.expect_empty("Block format 'qcow2'"));
-  const bool writable = !node.read_only(); // auto-read-only: the file may have decided that
+  const bool writable = !node.read_only(); // auto-read-only: opening the file may have changed it
   BLOCK_TRY_ASSIGN(std::uint64_t length, node.file()->co_get_length());
   auto state = std::make_shared<OpenImage>(*node.file());
   BLOCK_TRY_ASSIGN(state->header, qcow2::read_header(state->host_file));
-  // Without the extension the bit is another program's.
+  // Without the extension the bit belongs to another program.
   const bool deduplicated = state->header.find_extension(extension_magic) != nullptr;
   BLOCK_TRY(qcow2::check_supported(state->header, deduplicated ? dedup_feature_mask : 0));
   BLOCK_TRY(qcow2::check_l1_place(state->header, length));
@@ -248,7 +248,8 @@ Result<void> open(Node& node, Options& options) {
   }
 
   const bool crashed = state->header.dirty();
-  // A table that is not current says nothing of the file, and after a crash the repair has the say.
+  // If the table is not current, its witness does not apply. After a crash the repair handles the
+  // loss.
   const bool lost_tail = state->extension && table_is_current(state->header) && !crashed &&
                          missing_bytes(*state->extension, length) > 0;
   if (lost_tail)
@@ -257,14 +258,15 @@ Result<void> open(Node& node, Options& options) {
                   std::to_string(missing_bytes(*state->extension, length)) +
                   " bytes are missing, and the data that was there is lost");
   if (writable) BLOCK_TRY(prepare_for_writing(node, *state, lost_tail));
-  // Deduplication always works with lazy refcounts: it changes COPIED and refcounts of clusters all
-  // over the image, and the dirty bit tells whoever opens the image after a crash to rebuild both.
+  // Deduplication always uses lazy refcounts: it changes COPIED and refcounts of clusters all over
+  // the image. The dirty bit makes the next opener after a crash rebuild both.
   taken.image.lazy_refcounts = state->header.lazy_refcounts() || state->extension;
-  // Small clusters have small L2 tables: one at a time, each would cost a request of its own.
+  // Small clusters have small L2 tables, each of which would cost a request of its own.
   if (state->extension)
     taken.image.l2_tables_at_once =
         std::max<std::size_t>(1, l2_bytes_at_once / state->header.cluster_size().bytes());
-  const bool repair_is_due = writable && state->header.dirty(); // the last one could not do all
+  // The last repair could not do everything.
+  const bool repair_is_due = writable && state->header.dirty();
   state->image =
       std::make_unique<qcow2::Image>(state->host_file, std::move(state->header), taken.image);
   BLOCK_TRY(state->image->load());
