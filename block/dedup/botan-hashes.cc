@@ -1,4 +1,4 @@
-// Skein and BLAKE2b by Botan, whose hash objects allocate memory, throw, and serve one thread each.
+// Skein and BLAKE2b by Botan, whose hash objects allocate memory, throw, and each serve one thread.
 //
 // A module of its own, see botan.cc.
 #include "block/dedup/botan-hashes.h"
@@ -13,7 +13,7 @@ namespace {
 constexpr char skein_256[] = "Skein-512(256)";
 constexpr char blake2b_256[] = "BLAKE2b(256)";
 
-// Null if Botan has no such hash or fails.
+// Returns null if Botan has no such hash or fails.
 std::unique_ptr<Botan::HashFunction> create(const char* name) noexcept {
   try {
     return Botan::HashFunction::create(name);
@@ -41,7 +41,7 @@ void hash(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
     if (!function) function = create(name);
     if (function && hash_one(*function, clusters[i], cluster_bytes, out[i])) continue;
     out[i] = Fingerprint();
-    function.reset(); // what it has taken in of this cluster must not go into the next one's digest
+    function.reset(); // the bytes of this cluster must not enter the next digest
   }
 }
 

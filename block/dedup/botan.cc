@@ -1,4 +1,4 @@
-// Botan's hashes, loaded when an image first asks for one: with the libraries that it needs Botan
+// Botan's hashes, loaded when an image first needs one. Together with its own libraries, Botan
 // costs more time and memory at the start than the rest of the driver, and few images use it.
 #include "block/dedup/hash-functions.h"
 
@@ -9,7 +9,7 @@
 namespace dedup {
 namespace {
 
-// Null if the module is not installed, or lacks the function.
+// Returns null if the module is not installed, or lacks the function.
 HashFunction* function_of_module(const char* name) {
   const std::string path = block::DriverRegistry::module_directory() + "/dedup-botan.so";
   GModule* module = g_module_open(path.c_str(), G_MODULE_BIND_LOCAL);

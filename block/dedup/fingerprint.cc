@@ -11,9 +11,9 @@ namespace dedup {
 struct Algorithm {
   HashAlgorithm number;
   std::string_view name;
-  std::string_view other_name; // understood too; may be empty
-  std::string_view library;    // what has the function
-  HashFunction* (*function)(); // gives null if it is not there
+  std::string_view other_name; // accepted, too; may be empty
+  std::string_view library;    // the library with the function
+  HashFunction* (*function)(); // returns null if the library is missing
   bool collides;               // not collision resistant: a match proves nothing
 };
 
@@ -31,7 +31,7 @@ std::span<const Algorithm> algorithms() {
   return known;
 }
 
-// Null if the number is not known.
+// Returns null if the number is not known.
 const Algorithm* find(HashAlgorithm number) {
   for (const Algorithm& algorithm : algorithms())
     if (algorithm.number == number) return &algorithm;

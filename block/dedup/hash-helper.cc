@@ -1,4 +1,4 @@
-// HashHelper: one task at a time, shared out in batches.
+// HashHelper: one task at a time, divided into batches.
 #include "block/dedup/hash-helper.h"
 
 #include <algorithm>
@@ -48,7 +48,7 @@ void HashHelper::begin(Task& task) {
     try {
       if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     } catch (const std::system_error&) {
-      return; // no more threads: the owner does it alone
+      return; // no thread available: the owner hashes alone
     }
     task_ = &task;
   }

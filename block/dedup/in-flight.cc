@@ -1,4 +1,4 @@
-// InFlight: tickets, and a shared outcome for those who wait.
+// InFlight: tickets, and a shared outcome for the waiters.
 #include "block/dedup/in-flight.h"
 
 #include <cassert>
@@ -7,11 +7,12 @@
 namespace dedup {
 namespace {
 
-// Enforces the rule of in-flight.h; counts over all images, since waiting in one image while a
-// ticket of another is open could close a circle too.
+// Number of open tickets of this thread, which enforces the rule of in-flight.h. It counts over all
+// images, because a wait in one image while a ticket of another one is open could close a circle,
+// too.
 thread_local std::size_t open_tickets = 0;
 
-constexpr std::size_t most_spare = 1024; // as some large requests have under way
+constexpr std::size_t most_spare = 1024; // about as many as a few large requests have in flight
 
 } // namespace
 

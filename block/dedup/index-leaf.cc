@@ -11,9 +11,9 @@ namespace dedup {
 namespace {
 
 constexpr std::size_t growth_step = 32;   // entries
-constexpr std::size_t first_step = 16;    // entries, of a search
+constexpr std::size_t first_step = 16;    // entries, the first step of a search
 constexpr std::uintptr_t cache_line = 64; // bytes
-// To either side, in bytes: the place is some ten entries off.
+// Bytes prefetched to either side: the position is about ten entries off.
 constexpr std::uintptr_t fetched_around = 2 * cache_line;
 
 std::size_t rounded_to_step(std::size_t entries) {
@@ -60,19 +60,19 @@ void Leaf::prefetch(std::uint64_t prefix48) const {
   if (prefix48 > first_) place = prefix48 > last_ ? size_ - 1 : proportional_place(prefix48);
   const auto near = reinterpret_cast<std::uintptr_t>(entries_.get() + place);
   for (std::uintptr_t at = near - fetched_around; at <= near + fetched_around; at += cache_line)
-    __builtin_prefetch(reinterpret_cast<const void*>(at)); // of any address
+    __builtin_prefetch(reinterpret_cast<const void*>(at)); // harmless for any address
 }
 
-// Fingerprints are spread evenly, so the place is near the proportional one, some ten entries off:
-// a look there and a widening window around it read two or three cache lines, where halving the
-// whole leaf reads five or six. Uneven ones only take more steps, no more than twice those of
-// halving.
+// Fingerprints are distributed evenly, so the position is near the interpolated one, about ten
+// entries off. A widening window around the interpolated position reads two or three cache lines;
+// bisection of the whole leaf reads five or six. An uneven distribution only takes more steps, at
+// most twice those of bisection.
 std::size_t Leaf::lower_bound(std::uint64_t prefix48) const {
   const LeafEntry* entries = entries_.get();
   if (size_ == 0 || prefix48 <= first_) return 0;
   if (prefix48 > last_) return size_;
   const std::size_t guess = proportional_place(prefix48);
-  // The place lies in [begin, end] throughout.
+  // Invariant: the position is in [begin, end].
   std::size_t begin = 1, end = size_ - 1;
   if (entries[guess].prefix48() < prefix48) {
     begin = guess + 1;
@@ -104,7 +104,7 @@ Candidates Leaf::find(std::uint64_t prefix48) const {
   for (std::size_t at = lower_bound(prefix48); at < size_; ++at) {
     const LeafEntry& entry = entries_.get()[at];
     if (entry.prefix48() != prefix48) break;
-    found.push_back(entry.cluster()); // insert() lets no more than max_size in
+    found.push_back(entry.cluster()); // insert() allows at most max_size
   }
   return found;
 }
@@ -134,7 +134,8 @@ bool Leaf::remove(std::uint64_t prefix48, block::HostCluster cluster) {
     ++at;
   }
   remove_at(at);
-  // One step of slack stays, so that removing and inserting in turn does not resize each time.
+  // One step of spare capacity stays, so that alternating removal and insertion does not resize
+  // each time.
   if (capacity_ - size_ >= 2 * growth_step) set_capacity(rounded_to_step(size_));
   return true;
 }

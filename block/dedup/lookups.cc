@@ -1,4 +1,5 @@
-// Lookups: asks for the wanted fingerprint and those behind it, which are likely to be wanted next.
+// Lookups: looks up the requested fingerprint and those after it, which are likely to be requested
+// next.
 #include "block/dedup/lookups.h"
 
 #include <algorithm>

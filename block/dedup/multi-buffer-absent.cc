@@ -1,4 +1,4 @@
-// For builds without the multi-buffer library: every thread hashes one cluster after the other.
+// For builds without the multi-buffer library: every thread hashes clusters one after the other.
 #include "block/dedup/multi-buffer-sha256.h"
 
 namespace dedup {

@@ -1,4 +1,5 @@
-// MultiBufferSha256: jobs of the multi-buffer library, submitted and awaited on the calling thread.
+// MultiBufferSha256: jobs of the multi-buffer library, submitted and completed on the calling
+// thread.
 #include "block/dedup/multi-buffer-sha256.h"
 
 #include <gnutls/crypto.h>
@@ -29,7 +30,7 @@ MultiBufferSha256* MultiBufferSha256::of_this_thread() {
   return instance.get();
 }
 
-// A thread hashes clusters of one size as a rule, those of its image.
+// A thread usually hashes clusters of one size, that of its image.
 bool MultiBufferSha256::knows(std::size_t cluster_bytes) {
   if (proven_bytes_ != cluster_bytes) {
     proven_ = hashes_as_gnutls_does(cluster_bytes);
@@ -38,7 +39,8 @@ bool MultiBufferSha256::knows(std::size_t cluster_bytes) {
   return proven_;
 }
 
-// Every lane once, with contents that differ: equal digests of different clusters would be shared.
+// Tests every lane once, with different contents: equal digests of different clusters would be
+// shared.
 bool MultiBufferSha256::hashes_as_gnutls_does(std::size_t bytes) {
   std::vector<std::byte> contents(bytes + lanes);
   for (std::size_t i = 0; i < contents.size(); ++i)
@@ -62,7 +64,7 @@ bool MultiBufferSha256::hash(std::span<const std::byte* const> clusters, std::si
 }
 
 // The library's checked interface refuses more than 65534 bytes, although its lanes count blocks of
-// 64 bytes; so jobs go in unchecked, and knows() tries the size first.
+// 64 bytes. So jobs are submitted unchecked, and knows() tests the size first.
 bool MultiBufferSha256::hash_unproven(std::span<const std::byte* const> clusters,
                                       std::size_t cluster_bytes, std::span<Fingerprint> out) {
   IMB_MGR* manager = manager_.get();
@@ -79,7 +81,7 @@ bool MultiBufferSha256::hash_unproven(std::span<const std::byte* const> clusters
     job->msg_len_to_hash_in_bytes = cluster_bytes;
     job->auth_tag_output = reinterpret_cast<std::uint8_t*>(out[i].bytes.data());
     job->auth_tag_output_len_in_bytes = out[i].bytes.size();
-    // Jobs that are not taken back would fill the library's queue.
+    // Completed jobs must be fetched, or they would fill the library's queue.
     for (job = IMB_SUBMIT_JOB_NOCHECK(manager); job; job = IMB_GET_COMPLETED_JOB(manager))
       note(job);
   }

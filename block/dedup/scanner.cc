@@ -121,7 +121,7 @@ void Scanner::work_off(std::unique_lock<std::mutex>& hold) {
     wake_.wait_for(hold, rest, [&] { return stop_ || run != runs_ || state_ != State::running; });
 }
 
-// While the guest works, a fifth of the time is the scan's. Rests are bounded, so that a new rate
+// While the guest works, the scan uses a fifth of the time. Rests are bounded, so that a new rate
 // takes effect soon.
 Scanner::Duration Scanner::rest_after(Duration took, std::uint64_t read_bytes,
                                       bool guest_is_active) const {

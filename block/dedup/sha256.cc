@@ -9,8 +9,8 @@ namespace dedup {
 namespace {
 
 void hash_one(const std::byte* data, std::size_t bytes, Fingerprint& out) {
-  // The faster of the two libraries (docs/decisions/hash-library.md). GnuTLS may refuse, for
-  // example after a failed self test; nettle has no way to fail.
+  // The faster of the two libraries (docs/developer/decisions/hash-library.md). GnuTLS may refuse,
+  // for example after a failed self test; nettle cannot fail.
   if (gnutls_hash_fast(GNUTLS_DIG_SHA256, data, bytes, out.bytes.data()) >= 0) return;
   sha256_ctx context;
   sha256_init(&context);
@@ -18,7 +18,7 @@ void hash_one(const std::byte* data, std::size_t bytes, Fingerprint& out) {
   sha256_digest(&context, out.bytes.size(), reinterpret_cast<std::uint8_t*>(out.bytes.data()));
 }
 
-// Hashes as many of the first clusters as are worth it several at a time; returns how many.
+// Hashes as many of the first clusters in lanes as that is faster for; returns their number.
 std::size_t hash_in_lanes(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
                           std::span<Fingerprint> out) {
   using Lanes = MultiBufferSha256;

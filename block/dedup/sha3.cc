@@ -1,4 +1,4 @@
-// SHA3-256 by nettle, which has no way to fail.
+// SHA3-256 by nettle, which cannot fail.
 #include "block/dedup/hash-functions.h"
 
 #include <nettle/sha3.h>
@@ -12,7 +12,7 @@ void hash(std::span<const std::byte* const> clusters, std::size_t cluster_bytes,
   sha3_256_init(&context);
   for (std::size_t i = 0; i < clusters.size(); ++i) {
     sha3_256_update(&context, cluster_bytes, reinterpret_cast<const std::uint8_t*>(clusters[i]));
-    // Also makes the context ready for the next cluster.
+    // Also resets the context for the next cluster.
     sha3_256_digest(&context, out[i].bytes.size(),
                     reinterpret_cast<std::uint8_t*>(out[i].bytes.data()));
   }

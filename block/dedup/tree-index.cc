@@ -1,10 +1,10 @@
 // The GTree index. The tree orders leaves, not entries: a tree node costs 48 bytes, which is little
-// for each of some 350 entries and would be too much for every one.
+// for each leaf of about 350 entries and would be too much for every entry.
 //
-// A leaf's key is the greatest short fingerprint that belongs into it; the range begins after the
-// key of the leaf before. So a leaf that is taken out leaves its range to the next one with nothing
-// to correct, and one g_tree_lower_bound() finds the leaf of any fingerprint. The leaf with the
-// greatest key of all, made first, takes what lies above the others.
+// A leaf's key is the greatest short fingerprint of its range; the range begins after the key of
+// the leaf before. So when a leaf is removed, its range passes to the next leaf without any update,
+// and one g_tree_lower_bound() finds the leaf of any fingerprint. The leaf with the greatest key of
+// all, created first, takes everything above the other leaves.
 #include "block/dedup/index-leaf.h"
 
 #include <glib.h>
@@ -15,11 +15,11 @@
 namespace dedup {
 namespace {
 
-// Keys are numbers stored in the pointers themselves: comparing them touches tree nodes only.
+// Keys are numbers stored in the pointers themselves, so comparing them accesses only tree nodes.
 static_assert(sizeof(gpointer) == 8, "a 48-bit key must fit into a pointer");
 constexpr std::uint64_t greatest_key = (std::uint64_t{1} << 48) - 1;
 constexpr std::uint64_t cluster_limit = std::uint64_t{1} << 48;
-// GLib's GTreeNode, by its slice allocator in steps of 16 bytes.
+// GLib's GTreeNode, allocated by its slice allocator in steps of 16 bytes.
 constexpr std::uint64_t tree_node_cost = 48;
 constexpr std::size_t found_at_once = 64; // fingerprints
 
@@ -78,7 +78,8 @@ public:
   }
 
   void find(std::span<const Fingerprint> fingerprints, std::span<Candidates> found) const override {
-    // A leaf says where in its array the place is, so that each step fetches for the next one.
+    // Three passes, because each determines the address for the next one: the tree yields the leaf,
+    // the leaf the position in its array. Each pass prefetches for the next.
     std::array<const Leaf*, found_at_once> leaves;
     for (std::size_t done = 0; done < fingerprints.size(); done += found_at_once) {
       const auto some =
@@ -130,8 +131,8 @@ private:
     return added;
   }
 
-  // Takes a leaf out of the tree that became small, if the next one has room for its entries
-  // without being nearly full at once; an empty one in any case.
+  // Removes a leaf that became small from the tree, if the next leaf has room for its entries and
+  // does not become nearly full; an empty leaf in any case.
   void give_to_next_leaf(GTreeNode* node) {
     Leaf& leaf = *leaf_of(node);
     if (leaf.size() > 0) {
@@ -147,7 +148,8 @@ private:
     g_tree_remove(tree_, g_tree_node_key(node));
   }
 
-  // Which pair gives way need not be hard to guess: losing one costs space in the image at most.
+  // The choice of the replaced pair may be predictable: losing a pair costs at most space in the
+  // image.
   std::uint32_t next_random() {
     random_ = random_ * 1664525 + 1013904223;
     return random_ >> 16;

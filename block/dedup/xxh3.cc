@@ -1,4 +1,4 @@
-// XXH3-128 by libxxhash, which has no way to fail.
+// XXH3-128 by libxxhash, which cannot fail.
 #include "block/dedup/hash-functions.h"
 
 #include <cstring>
