@@ -1,4 +1,4 @@
-// ClientDisconnector: finding and ending the sockets of clients.
+// ClientDisconnector: finds and ends the sockets of clients.
 #include "block/export/client-disconnector.h"
 
 #include <algorithm>
@@ -16,12 +16,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto round_time = 50ms; // a connection accepted at the last moment is found this late
+// A connection accepted at the last moment is found after this time at the latest.
+constexpr auto round_time = 50ms;
 constexpr auto short_round_time = 5ms; // while the end waits for clients
-constexpr auto patience = 2s;          // for clients that do not take their answers
+constexpr auto patience = 2s;          // for clients that do not receive their answers
 
-// The local address of a socket in a form that is the same for the listening socket and for those
-// it accepts: of TCP only the port, because the host of a listening socket may be "any".
+// Returns the local address of a socket in a form that is the same for the listening socket and for
+// the sockets that it accepts. For TCP it is only the port, because the host of a listening socket
+// may be "any".
 std::optional<std::string> address_of(int descriptor) {
   sockaddr_storage storage{};
   socklen_t length = sizeof(storage);
@@ -29,7 +31,7 @@ std::optional<std::string> address_of(int descriptor) {
     return std::nullopt;
   switch (storage.ss_family) {
   case AF_UNIX:
-    if (length <= offsetof(sockaddr_un, sun_path)) return std::nullopt; // it has no name
+    if (length <= offsetof(sockaddr_un, sun_path)) return std::nullopt; // the socket has no name
     return "unix " + std::string(reinterpret_cast<const sockaddr_un&>(storage).sun_path,
                                  length - offsetof(sockaddr_un, sun_path));
   case AF_INET:

@@ -1,4 +1,4 @@
-// Export: counting requests, so that the node is released after the last one.
+// Export: counts requests, so that the node is released after the last one.
 #include "block/export/export.h"
 
 #include <cerrno>
@@ -12,8 +12,8 @@ Export::Export(ExportOptions options, block::Node::Attachment attachment,
       attachment_(std::move(attachment)) {}
 
 block::Result<Export::Request> Export::begin() {
-  // Counted before the flag is read: shut_down() sets the flag before it looks at the count, so one
-  // of the two sees the other.
+  // begin() counts the request before it reads the flag, and shut_down() sets the flag before it
+  // reads the count. So at least one of them sees the change of the other.
   ++in_flight_;
   Request request(*this);
   if (shutting_down_)
@@ -29,7 +29,7 @@ void Export::end() {
 }
 
 void Export::shut_down() {
-  ++in_flight_; // an idle export ends below, by the same path as a busy one
+  ++in_flight_; // an idle export ends below in the same way as a busy one
   refuse();
   end();
 }

@@ -1,4 +1,4 @@
-// The NBD face of the block layer: nbdkit's callbacks, each a call into the exports.
+// The NBD interface of the block layer: nbdkit's callbacks, each of which calls the exports.
 #include "block/export/client-disconnector.h"
 #include "block/export/nbdkit-version.h"
 #include "block/export/plugin-host.h"
@@ -14,7 +14,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-// The most that thread_model() may choose.
+// The highest level that thread_model() may return.
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 namespace {
@@ -22,7 +22,8 @@ namespace {
 using Connection = exports::ExportRegistry::Connection;
 
 constexpr std::uint32_t largest_request = 32 * 1024 * 1024; // bytes, advertised to clients
-// Enough for any client's look ahead, and bounds the time of one answer.
+// Extents in one answer: enough for the look-ahead of any client, and bounds the time of the
+// answer.
 constexpr unsigned most_extents = 4096;
 
 std::unique_ptr<exports::PluginHost> host;
@@ -39,7 +40,8 @@ int answer(const block::Result<void>& result) {
   return result ? 0 : fail(result.error());
 }
 
-// The start of a request on a connection's node; "or" answers the client when the export has gone.
+// Begins a request on a connection's node. Returns the error to the client if the export was
+// removed.
 #define BEGIN_REQUEST(request, handle)                                                             \
   auto request = static_cast<Connection*>(handle)->used().begin();                                 \
   if (!request) return fail(request.error())
@@ -53,7 +55,7 @@ void load() {
 
 void unload() {
   host.reset();
-  // The only way to tell: nbdkit returns success when it was asked to end.
+  // nbdkit returns success if it was asked to end, so this is the only way to return a failure.
   if (stop_failed) exit(EXIT_FAILURE);
 }
 
@@ -73,7 +75,8 @@ int config_complete() {
 
 int thread_model() {
   if (host->parallel_on_request()) return NBDKIT_THREAD_MODEL_PARALLEL;
-  // Asked of the running program: nbdkit tells plugins no version, and headers may be of another.
+  // Runs the present program for its version: nbdkit gives plugins no version, and the headers may
+  // be of another one.
   auto version = exports::nbdkit_version("/proc/self/exe");
   if (version && exports::survives_dead_clients(*version)) return NBDKIT_THREAD_MODEL_PARALLEL;
   std::string which =
@@ -116,7 +119,7 @@ int list_exports(int, int, nbdkit_exports* list) {
 const char* default_export(int, int) {
   auto name = host->exports().default_name();
   if (!name) return nullptr;
-  thread_local std::string kept; // nbdkit copies it before it calls anything else
+  thread_local std::string kept; // nbdkit copies the text before the next call
   kept = *name;
   return kept.c_str();
 }
@@ -157,7 +160,7 @@ int can_fua(void*) {
   return NBDKIT_FUA_NATIVE;
 }
 
-// nbdkit reads the range and drops it, which warms the caches of the image and of the system.
+// nbdkit reads the range and drops the data, which fills the caches of the image and of the system.
 int can_cache(void*) {
   return NBDKIT_CACHE_EMULATE;
 }
@@ -165,7 +168,7 @@ int can_cache(void*) {
 int block_size(void* handle, std::uint32_t* minimum, std::uint32_t* preferred,
                std::uint32_t* maximum) {
   BEGIN_REQUEST(request, handle);
-  *minimum = 1; // the node layer joins what a driver wants aligned
+  *minimum = 1; // the node layer does read-modify-write where a driver needs alignment
   std::uint32_t preference =
       std::clamp<std::uint32_t>(request->node().limits().opt_transfer, 4096, largest_request);
   *preferred = std::bit_floor(preference);
@@ -212,7 +215,7 @@ int zero(void* handle, std::uint32_t count, std::uint64_t offset, std::uint32_t 
                                                   .may_unmap = (flags & NBDKIT_FLAG_MAY_TRIM) != 0,
                                                   .no_fallback = fast});
   if (!zeroed && fast && zeroed.error().kind() == block::ErrorKind::unsupported) {
-    nbdkit_set_error(EOPNOTSUPP); // an answer, not an error: the client writes zeros itself
+    nbdkit_set_error(EOPNOTSUPP); // not a failure: the client then writes zeros itself
     return -1;
   }
   return answer(zeroed);
@@ -226,8 +229,9 @@ int extents(void* handle, std::uint32_t count, std::uint64_t offset, std::uint32
     auto place = request->node().co_chain_status(offset, end - offset);
     if (!place) return fail(place.error());
     const block::BlockStatus& status = place->status;
-    std::uint32_t type = (status.data ? 0 : NBDKIT_EXTENT_HOLE) | // kept apart: a zero cluster
-                         (status.zero ? NBDKIT_EXTENT_ZERO : 0);  // may have room in the file
+    // Hole and zero are reported separately: a zero cluster may have space in the file.
+    std::uint32_t type =
+        (status.data ? 0 : NBDKIT_EXTENT_HOLE) | (status.zero ? NBDKIT_EXTENT_ZERO : 0);
     if (nbdkit_add_extent(list, offset, status.bytes, type) == -1) return -1;
     if (flags & NBDKIT_FLAG_REQ_ONE) break;
     offset += status.bytes;
@@ -274,7 +278,7 @@ nbdkit_plugin make_plugin() {
   plugin.can_zero = yes;
   plugin.can_fast_zero = yes;
   plugin.can_extents = yes;
-  // A flush on one connection covers what all others wrote: they share the node.
+  // A flush on one connection covers the writes of all others: they share the node.
   plugin.can_multi_conn = yes;
   plugin.can_fua = can_fua;
   plugin.can_cache = can_cache;

@@ -1,4 +1,4 @@
-// Asking nbdkit for its version.
+// Runs nbdkit for its version.
 #include "block/export/nbdkit-version.h"
 
 #include <charconv>

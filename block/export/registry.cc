@@ -1,4 +1,4 @@
-// ExportRegistry: adding, finding and removing exports.
+// ExportRegistry: adds, finds and removes exports.
 #include "block/export/registry.h"
 
 #include <algorithm>
@@ -59,7 +59,7 @@ block::Result<void> ExportRegistry::remove(const std::string& id, RemoveMode mod
       return block::Error(block::ErrorKind::busy, "export '" + id + "' still in use")
           .with_hint("Use mode='hard' to end its clients' use of it");
     removed = found->second.used;
-    // Under the lock, so that nobody connects after it was seen that nobody is connected.
+    // Under the lock, so that no client connects after the number of connections was tested.
     removed->refuse();
   }
   removed->shut_down(); // not under the lock: it may call forget()
@@ -81,7 +81,7 @@ void ExportRegistry::remove_all() {
 
 void ExportRegistry::forget(const Export& ended) {
   std::unique_lock lock(mutex_);
-  // Held until the end: the map's may have been the last reference.
+  // Held until the end of the function: the map may have had the last reference.
   std::shared_ptr<Export> kept = std::move(by_id_.extract(ended.options().id).mapped().used);
   ++telling_;
   lock.unlock();
@@ -126,7 +126,7 @@ ExportRegistry::connect(const std::string& name) {
 ExportRegistry::Connection::~Connection() {
   std::lock_guard lock(registry_.mutex_);
   auto found = registry_.by_id_.find(export_->options().id);
-  // After a hard removal the id may be gone, or belong to another export by now.
+  // After a hard removal the id may be gone, or may belong to another export by now.
   if (found != registry_.by_id_.end() && found->second.used == export_) --found->second.connections;
 }
 
