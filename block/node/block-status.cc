@@ -1,12 +1,12 @@
-// What lies at a place of a node: the answer of one driver, and the way down to the driver that has
-// an answer.
+// The status of a run of a node: the result of one driver, and the way down to the layer that
+// supplies the content.
 #include "block/node.h"
 
 #include <algorithm>
 
 namespace block {
 
-// The answer of this node's driver alone, for any alignment.
+// Returns the status from this node's driver alone, for any alignment.
 Result<BlockStatus> Node::driver_block_status(std::uint64_t offset, std::uint64_t bytes) {
   BLOCK_TRY(check_range(offset, bytes, "examine"));
   if (bytes == 0) return Error(ErrorKind::invalid_argument, "block status of an empty range");
@@ -35,7 +35,7 @@ Result<ChainStatus> Node::find_status(std::uint64_t offset, std::uint64_t bytes,
   found.layer = this;
   for (;;) {
     BLOCK_TRY_ASSIGN(found.status, found.layer->driver_block_status(offset, bytes));
-    bytes = found.status.bytes; // a deeper answer holds no further than those above it
+    bytes = found.status.bytes; // the run cannot be longer in a lower layer than in those above it
     if (found.status.as_child) {
       offset = found.status.host_offset.value_or(offset);
       found.layer = found.layer->file();

@@ -1,5 +1,5 @@
-// A node's children while it is opened: "file", "backing" as the user or the image asks for it, and
-// those that one driver alone has.
+// A node's children while it is opened: "file", "backing" as the user or the image specifies it,
+// and children that only one driver has.
 #include "block/node/opening.h"
 
 namespace block {
@@ -62,7 +62,7 @@ Result<void> Node::Opening::open_image_backing(const std::string& filename,
       return Error(ErrorKind::invalid_argument, "'" + format + "' is not an image format");
     definition.set("driver", format);
   }
-  // Named here, so that nothing in the name can choose another driver.
+  // The driver is set here, so that nothing in the name can choose another driver.
   definition.set("file.driver", "file");
   definition.set("file.filename", path);
   BLOCK_TRY_ASSIGN(
@@ -97,7 +97,8 @@ Graph::OpenDefaults Node::Opening::child_defaults(const Child& place) const {
   return defaults;
 }
 
-// A child that is read-only makes its parent so, if the options allow that.
+// Returns whether this node may write to the child. A read-only child makes its parent read-only,
+// if the options allow that.
 bool Node::Opening::can_write(const Node& child, Access access) {
   return access.write && !(child.read_only() && node_.fall_back_to_read_only());
 }
@@ -107,7 +108,7 @@ Result<void> Node::Opening::keep(std::shared_ptr<Node> child, Child& place, bool
   access.write = can_write(*child, access);
   Result<Attachment> attached = attach(child, "node '" + node_.name_ + "'", access);
   if (!attached) {
-    // What closing says is of no interest next to what made it necessary.
+    // The error of attaching is the one to report, not one of closing.
     if (owned) (void)node_.graph_.close(child->name()).ok();
     return std::move(attached).error();
   }

@@ -1,4 +1,4 @@
-// Making images: the options first, then the file, then what the format writes into it.
+// Creation of images: first the options, then the file, then its content by the format driver.
 #include "block/graph.h"
 #include "block/util/sector.h"
 
@@ -56,7 +56,7 @@ ImageCreation::ImageCreation(ImageCreation&& other) noexcept
       new_file_(std::exchange(other.new_file_, {})) {}
 
 ImageCreation::~ImageCreation() {
-  // The error to tell is the one that made this necessary.
+  // The error to report is the one that made the removal necessary.
   if (!new_file_.empty()) (void)::unlink(new_file_.c_str());
 }
 

@@ -1,4 +1,4 @@
-// Break points: the way from an image down to the filter that keeps them.
+// Breakpoints: the way from an image down to the filter that holds them.
 #include "block/node.h"
 
 namespace block {

@@ -1,4 +1,4 @@
-// File names: protocol prefixes, and the backing file names that images carry.
+// File names: protocol prefixes, and the backing file names in images.
 #include "block/node/file-name.h"
 
 #include "block/graph.h"
@@ -23,7 +23,7 @@ std::string protocol_of(const std::string& filename) {
 Options options_for_filename(const std::string& filename, const std::string& format) {
   Options options;
   if (!format.empty()) options.set("driver", format);
-  // A protocol in the place of a format: its bytes are the disk's.
+  // A protocol given as format: the bytes of the file are those of the disk.
   if (auto driver = DriverRegistry::instance().find(format); driver && (*driver)->is_protocol) {
     options.set("filename", filename);
     return options;
@@ -38,8 +38,8 @@ Result<std::string> resolve_backing_filename(const std::string& overlay,
                                              const std::string& backing) {
   if (backing.empty() || backing.find('\0') != std::string::npos)
     return Error(ErrorKind::invalid_argument, "The backing file name is not a file name");
-  // An image is not trusted to choose anything but a file: what else a name could ask for
-  // (json:, nbd:, ...) the user has to ask for in the options.
+  // An image is not trusted to choose anything but a file. For every other kind of name (json:,
+  // nbd:, ...) the user has to give the options.
   if (!protocol_of(backing).empty())
     return Error(ErrorKind::invalid_argument,
                  "The backing file name '" + backing + "' does not name a plain file");

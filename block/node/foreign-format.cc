@@ -1,4 +1,4 @@
-// Recognising formats by their first bytes.
+// Recognises formats by their first bytes.
 #include "block/node/foreign-format.h"
 
 #include "block/util/big-endian.h"
@@ -35,7 +35,8 @@ bool is_qcow(const Head& head) {
   return head.has(0, "QFI\xfb\0\0\0\1"sv); // later versions are qcow2
 }
 
-// A text that describes where the data lies: comments and blank lines, then the version.
+// Returns whether the text is a VMDK descriptor, which names the files with the data: comments and
+// blank lines, then the version.
 bool is_vmdk_descriptor(std::string_view text) {
   for (;;) {
     const std::size_t end = text.find('\n');
@@ -62,7 +63,8 @@ bool is_vhdx(const Head& head) {
   return head.has(0, "vhdxfile");
 }
 
-// One of fixed size has this at its end only, and is a raw disk to stock QEMU too.
+// An image of fixed size has this mark only at its end, and stock QEMU also treats it as a raw
+// disk.
 bool is_vpc(const Head& head) {
   return head.has(0, "conectix");
 }
@@ -77,7 +79,7 @@ bool is_parallels(const Head& head) {
 }
 
 bool is_luks(const Head& head) {
-  return head.has(0, "LUKS\xba\xbe\0\1"sv); // version 2 is a raw disk to stock QEMU
+  return head.has(0, "LUKS\xba\xbe\0\1"sv); // stock QEMU treats version 2 as a raw disk
 }
 
 bool is_bochs(const Head& head) {

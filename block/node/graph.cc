@@ -1,4 +1,4 @@
-// Graph: the list of nodes, their opening and closing.
+// Graph: the list of nodes, and their opening and closing.
 #include "block/graph.h"
 #include "block/node/node-list.h"
 #include "block/node/opening.h"
@@ -10,8 +10,8 @@
 namespace block {
 namespace {
 
-// Nodes above each other. Far more than real backing chains have, and no more than a thread's stack
-// carries.
+// Limit of nodes above each other: far more than real backing chains have, and no more than fit on
+// a thread's stack.
 constexpr unsigned max_depth = 500;
 
 } // namespace
@@ -41,8 +41,8 @@ Result<std::shared_ptr<Node>> Graph::open_node(Options options, const OpenDefaul
     return Error(ErrorKind::invalid_argument,
                  "More than " + std::to_string(max_depth) + " nodes above each other");
   BLOCK_TRY_ASSIGN(NodeList::Reservation name, list_->reserve(options.take("node-name")));
-  // Which driver the first bytes call for is known only when child "file" is open; until then "raw"
-  // stands in.
+  // If the driver is to be probed, it is known only when the child "file" is open. Until then "raw"
+  // is the placeholder.
   const std::optional<std::string> driver_name = options.take("driver");
   BLOCK_TRY_ASSIGN(const BlockDriver* driver,
                    DriverRegistry::instance().find(driver_name.value_or("raw")));
@@ -55,7 +55,7 @@ Result<std::shared_ptr<Node>> Graph::open_node(Options options, const OpenDefaul
   if (!opened) {
     node->closed_ = true;
     node->state_.reset();
-    // What closing says is of no interest next to what made it necessary.
+    // The error of opening is the one to report, not one of closing.
     (void)close_children(*node).ok();
     return std::move(opened).error();
   }
@@ -73,7 +73,7 @@ Result<void> Graph::close(const std::string& node_name) {
 
 Result<void> Graph::close_all() {
   Result<void> first_error;
-  // A node is opened after what it uses, so the reverse order closes users first.
+  // A node is opened after the nodes that it uses, so the reverse order closes users first.
   std::vector<std::shared_ptr<Node>> all = nodes();
   std::reverse(all.begin(), all.end());
   for (const std::shared_ptr<Node>& node : all) {
@@ -84,7 +84,8 @@ Result<void> Graph::close_all() {
   return first_error;
 }
 
-// The caller has begun to close the node's users, so that no one attaches any more.
+// The caller must have called begin_closing() or force_closing() of the node's users, so that no
+// user can be added.
 Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
   Result<void> result;
   {
@@ -99,20 +100,21 @@ Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
   }
   Result<void> children = close_children(*node);
   if (result) result = std::move(children);
-  node->emit(NodeEvent::closed); // before any event of another node of that name
+  node->emit(NodeEvent::closed); // before any event of another node with that name
   list_->remove(node);
   if (!result) return std::move(result).error().context("Closing node '" + node->name_ + "'");
   return {};
 }
 
-// Ends the node's use of its children; those defined within it go too, unless others use them.
+// Ends the node's use of its children. Children defined within the node are closed, too, unless
+// they have other users.
 Result<void> Graph::close_children(Node& node) {
   Result<void> first_error;
   auto release = [&](Node::Child& place) {
     std::shared_ptr<Node> child = place.attachment.shared_node();
     place.attachment = {};
     if (!child || !place.owned) return;
-    if (!child->users_->begin_closing()) return; // someone else needs it still
+    if (!child->users_->begin_closing()) return; // it still has another user
     Result<void> closed = close_node(child);
     if (!closed && first_error) first_error = std::move(closed);
   };

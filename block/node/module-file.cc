@@ -1,4 +1,4 @@
-// The stamp of a module file is found by its mark, without loading the file.
+// Finds the stamp of a module file by its mark, without loading the file.
 #include "block/node/module-file.h"
 
 #include "block/module.h"

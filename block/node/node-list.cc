@@ -1,4 +1,4 @@
-// Node names: which are well formed, which are taken.
+// Node names: syntax, and which names are taken.
 #include "block/node/node-list.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Node: its users, and the entries that are not requests.
+// Node: its users, and the calls that are not requests.
 #include "block/node.h"
 
 #include "block/node/users.h"

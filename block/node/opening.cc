@@ -1,5 +1,5 @@
-// The opening of a node: generic options, choice and call of the driver. The children are opened by
-// children.cc.
+// The opening of a node: generic options, choice and call of the driver. children.cc opens the
+// children.
 #include "block/node/opening.h"
 
 #include "block/node/foreign-format.h"
@@ -68,7 +68,7 @@ Result<void> Node::Opening::run(Options& options, bool driver_is_given) {
                               : nullptr;
   Result<void> finished = finish(options);
   if (!finished && driver.close) {
-    // What closing says is of no interest next to what made it necessary.
+    // The error of opening is the one to report, not one of closing.
     (void)driver.close(node_).ok();
   }
   return finished;
@@ -91,10 +91,10 @@ Result<void> Node::Opening::take_generic_options(Options& options) {
   return {};
 }
 
-// Opens child "file" ahead of the driver, and chooses the driver by its first bytes.
+// Opens the child "file" before the driver does, and chooses the driver by its first bytes.
 Result<void> Node::Opening::probe_driver(Options& options) {
   Access access;
-  access.allow_other_writers = true; // for now; the driver says later what it does with the child
+  access.allow_other_writers = true; // provisional; the driver requests its own access later
   BLOCK_TRY(open_child("file", options, access));
   BLOCK_TRY_ASSIGN(const std::uint64_t length, node_.file()->co_get_length());
   AlignedBuffer head(std::min(length, probe_bytes));
@@ -143,7 +143,7 @@ Result<void> Node::Opening::take_backing_options(Options& options) {
   return {};
 }
 
-// What is left to do when the driver has opened.
+// The steps after the driver has opened.
 Result<void> Node::Opening::finish(Options& options) {
   BLOCK_TRY(options.expect_empty(title(*node_.driver_)));
   if (!backing_changes_.empty())

@@ -1,8 +1,8 @@
-// Writes to a disk that was taken for raw because its first bytes named no format.
+// Writes to a disk that was probed as raw because its first bytes matched no format.
 //
-// Whoever writes such a disk, a guest for example, could give it the header of another format and
-// so choose, at the next opening, a backing file of the host to read. So its first sector may not
-// become such a header, unless the user says that the format is raw.
+// The writer of such a disk, for example a guest, could write the header of another format and so
+// choose, at the next opening, a backing file of the host to read. So its first sector must not
+// become such a header, unless the user specifies the format raw.
 #include "block/graph.h"
 #include "block/node/foreign-format.h"
 
@@ -23,7 +23,7 @@ bool Node::touches_guarded_head(std::uint64_t offset) const {
 
 Result<void> Node::write_guarded_head(std::uint64_t offset, const IoVector& vector,
                                       WriteFlags flags) {
-  // Held over the write, so that two writes cannot make a header of two harmless halves.
+  // Held over the write, so that two writes cannot form a header from two harmless halves.
   std::lock_guard hold(guarded_head_mutex_);
   std::array<std::byte, guarded_bytes> head{};
   BLOCK_TRY_ASSIGN(const std::uint64_t length, co_get_length());

@@ -24,8 +24,8 @@ bool is_format_name(const std::string& name) {
 
 } // namespace
 
-// The drivers of this process, by name. One lock for all of it: whoever asks for a driver that
-// another thread is loading waits for that.
+// The drivers of this process, by name. One lock guards all of it: a request for a driver waits
+// while another thread loads it.
 class DriverRegistry::Drivers {
 public:
   Result<void> load(const std::string& path) REQUIRES(mutex) {
@@ -47,7 +47,7 @@ public:
     return {};
   }
 
-  // Loads what is in the directory, once: modules that come later are still found by name.
+  // Loads the modules of the directory, once. Modules that are added later are still found by name.
   Result<void> load_directory(const std::string& directory) REQUIRES(mutex) {
     if (directory_is_loaded) return {};
     std::error_code failed;
@@ -55,7 +55,7 @@ public:
          entry.increment(failed)) {
       const std::string name = entry->path().filename().string();
       if (!name.starts_with(module_prefix) || !name.ends_with(module_suffix)) continue;
-      // One module that cannot be used must not take the others away.
+      // One module that cannot be used must not prevent the use of the others.
       Result<void> loaded = load(entry->path().string());
       if (!loaded) g_warning("%s", loaded.error().message().c_str());
     }

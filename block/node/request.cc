@@ -1,7 +1,7 @@
 // The entry of every request to a node: checks, choice of path, statistics.
 //
-// A request that the driver can take as it is goes straight to it: no lock, no allocation. All
-// others go through unaligned.cc.
+// A request that the driver accepts unchanged goes directly to it: no lock, no allocation. All
+// other requests go through unaligned.cc.
 #include "block/node/opening.h"
 #include "block/util/range-lock.h"
 #include "block/util/zero.h"
@@ -21,8 +21,8 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) {
 
 } // namespace
 
-// Without growing on writes, only co_truncate changes the length: then nobody hears of a length
-// that requests may not use yet.
+// If writes do not make the node longer, only co_truncate changes the length. Then length_ is
+// returned, so that no caller gets a length that requests may not use yet.
 Result<std::uint64_t> Node::co_get_length() {
   BLOCK_TRY(check_open());
   if (!driver_->grows_on_write) return length_.load(std::memory_order_relaxed);
@@ -183,7 +183,7 @@ Result<void> Node::discard(std::uint64_t offset, std::uint64_t bytes) {
   if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
   BLOCK_TRY(check_range(offset, bytes, "discard"));
   if (!driver_->co_pdiscard || !discard_) return {};
-  // Only whole blocks can be discarded; what sticks out at either end stays.
+  // Only whole blocks can be discarded; partial blocks at both ends stay.
   const std::uint64_t align = limits_.request_alignment;
   const std::uint64_t begin = (offset + align - 1) / align * align;
   const std::uint64_t end = (offset + bytes) / align * align;
@@ -199,11 +199,11 @@ Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation
     return Error(ErrorKind::unsupported, "Image format driver does not support resize");
   if (length > max_length)
     return Error(ErrorKind::invalid_argument, EFBIG, "The new size is too large");
-  // A write that joins blocks must know for sure what lies beyond the end.
+  // Read-modify-write depends on the end of the file, so no write may run meanwhile.
   std::optional<RangeLock::Guard> no_writes;
   if (write_ranges_) no_writes.emplace(*write_ranges_, 0, UINT64_MAX, RangeLock::Mode::exclusive);
   Result<void> truncated = driver_->co_truncate(*this, length, preallocation);
-  // Asked in any case: a failed truncation may have gone part of the way.
+  // The driver is asked in any case: a failed truncation may have been done in part.
   BLOCK_TRY_ASSIGN(std::uint64_t now, length_of_driver(*this));
   length_.store(now, std::memory_order_relaxed);
   return truncated;

@@ -1,5 +1,5 @@
-// Requests that a driver cannot take as they are: too long, not aligned, or of zeros to a driver
-// that has no way to write zeros.
+// Requests that a driver does not accept unchanged: too long, not aligned, or zeros for a driver
+// that cannot write zeros.
 #include "block/node.h"
 #include "block/util/aligned-buffer.h"
 #include "block/util/range-lock.h"
@@ -11,7 +11,7 @@
 namespace block {
 namespace {
 
-// What zero bytes are written from. Never written itself, so it costs address space and no memory.
+// The source of zero bytes. It is never written itself, so it takes address space and no memory.
 constexpr std::size_t zero_buffer_bytes = 1024 * 1024;
 alignas(AlignedBuffer::alignment) std::byte zero_buffer[zero_buffer_bytes];
 
@@ -53,7 +53,7 @@ Result<void> Node::read_unaligned(ReadEntry entry, std::uint64_t offset, const I
   return read_pieces(entry, offset - head, padded);
 }
 
-// Reads the block that a write covers in part. Beyond the end there is nothing to keep.
+// Reads the block that a write covers in part. A block beyond the end is zeros.
 Result<void> Node::read_edge(std::uint64_t block, std::span<std::byte> memory) {
   if (block >= length_.load(std::memory_order_relaxed)) {
     std::memset(memory.data(), 0, memory.size());
@@ -98,8 +98,8 @@ Result<void> Node::write_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroF
   if (flush_after) flags.fua = false;
   if (!discard_) flags.may_unmap = false;
   if (bytes > 0) {
-    // Blocks that the range covers in part are joined with what they hold; the rest is the
-    // driver's.
+    // Blocks that the range covers in part need read-modify-write; the driver writes the zeros of
+    // the rest.
     const std::uint64_t align = limits_.request_alignment;
     const std::uint64_t end = offset + bytes;
     const std::uint64_t begin_whole = std::min((offset + align - 1) / align * align, end);

@@ -1,4 +1,4 @@
-// Users of a node: who excludes whom.
+// Users of a node: which accesses exclude each other.
 #include "block/node/users.h"
 
 namespace block {
