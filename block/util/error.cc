@@ -1,4 +1,4 @@
-// Error: kinds, errno values and how messages grow on their way up.
+// Error: kinds, errno values, and the phrases that layers add.
 #include "block/error.h"
 
 #include <cerrno>

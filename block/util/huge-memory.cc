@@ -1,5 +1,4 @@
-// HugeMemory: a mapping of its own, because memory of malloc would stay huge for whoever gets it
-// next.
+// HugeMemory: a mapping of its own, because memory from malloc would stay huge for its next user.
 #include "block/util/huge-memory.h"
 
 #include <algorithm>
@@ -12,8 +11,8 @@ namespace block {
 HugeMemory::HugeMemory(std::size_t bytes) {
   const std::size_t pages = std::max<std::size_t>(1, bytes / page_bytes + (bytes % page_bytes > 0));
   const std::size_t size = pages * page_bytes;
-  // Kernels may begin a mapping anywhere, so one page more is mapped, and what is before and behind
-  // the aligned part is given back.
+  // The kernel may begin a mapping at any page. So one huge page more is mapped, and the parts
+  // before and after the aligned range are unmapped.
   void* const mapped =
       mmap(nullptr, size + page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();

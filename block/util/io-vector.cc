@@ -1,4 +1,4 @@
-// IoVector: walking a list of segments by byte ranges.
+// IoVector: access to a list of segments by byte ranges.
 #include "block/io-vector.h"
 
 #include <algorithm>
@@ -61,7 +61,8 @@ void IoVector::append(const IoVector& other) {
   size_ += other.size_;
 }
 
-// Joins it to the last one if it follows in memory: few large segments cost the kernel less.
+// Merges the segment with the last one if it follows in memory: few large segments cost the kernel
+// less.
 void IoVector::append_segment(const iovec& segment) {
   iovec& last = many_.empty() ? single_ : many_.back();
   if (static_cast<std::byte*>(last.iov_base) + last.iov_len == segment.iov_base) {

@@ -1,4 +1,4 @@
-// Options: parsing "key=value,..." and taking typed values out.
+// Options: parses "key=value,..." and returns typed values.
 #include "block/options.h"
 
 #include <charconv>
@@ -7,7 +7,8 @@
 namespace block {
 namespace {
 
-// The next element up to a single comma; doubled commas become one. Advances `text` past the comma.
+// Returns the next element up to a single comma; doubled commas become one. Advances `text` past
+// the comma.
 std::string next_element(std::string_view& text) {
   std::string element;
   while (!text.empty()) {
@@ -150,7 +151,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     double scale = 0.1;
     for (++stop; stop != end && *stop >= '0' && *stop <= '9'; ++stop, scale /= 10)
       fraction += (*stop - '0') * scale;
-    if (stop == end && fraction > 0) return bad; // half a byte
+    if (stop == end && fraction > 0) return bad; // a fraction of a byte
   }
   unsigned shift = 0;
   if (stop != end) {

@@ -1,4 +1,4 @@
-// prepare_process(): what a process inherits, put in order.
+// prepare_process(): corrects the state that a process inherits.
 #include "block/util/process.h"
 
 #include <algorithm>
@@ -22,11 +22,12 @@ namespace {
 
 bool hangup_ignored = false;
 
-// The messages of a program whose standard error is closed must not go into an image.
+// If standard error were closed, an image could get its number, and messages would be written into
+// the image.
 void open_standard_descriptors() {
   for (int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(standard, F_GETFD) != -1 || errno != EBADF) continue;
-    // All lower numbers are in use, so this one is what open() returns.
+    // All lower numbers are in use, so open() returns this one.
     if (open("/dev/null", O_RDWR) != standard) std::_Exit(EXIT_FAILURE);
   }
 }
@@ -38,13 +39,13 @@ bool is_ignored(int signal) {
 
 void decide_signals() {
   // SIGPIPE and SIGXFSZ: the write returns an error instead. SIGXCPU: a soft limit is a warning.
-  // The rest: no caller has a reason to end a program by them; timers outlive an exec().
+  // The others: no caller has a reason to end a program by them; timers survive an exec().
   for (int signal : {SIGPIPE, SIGXFSZ, SIGXCPU, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2,
                      SIGPOLL, SIGPWR, SIGSTKFLT})
     std::signal(signal, SIG_IGN);
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal)
     std::signal(signal, SIG_IGN);
-  // Ignored, it would take the exit status of child processes away.
+  // If it were ignored, the exit status of child processes would be lost.
   std::signal(SIGCHLD, SIG_DFL);
   hangup_ignored = is_ignored(SIGHUP);
   sigset_t none;
@@ -61,10 +62,10 @@ void raise_soft_limit(int resource, rlim_t most) {
   setrlimit(resource, &limit);
 }
 
-// The main thread's stack grows up to the limit of the moment; threads get stacks of the limit at
-// the program's start unless told otherwise.
+// The main thread's stack grows up to the present limit. Other threads get stacks of the limit at
+// the program's start unless a size is set.
 void provide_stacks() {
-  constexpr rlim_t usual = 8 * 1024 * 1024; // bytes, what Linux gives unless told otherwise
+  constexpr rlim_t usual = 8 * 1024 * 1024; // bytes, the default of Linux
   constexpr rlim_t least = 128 * 1024;
   raise_soft_limit(RLIMIT_STACK, usual);
   struct rlimit limit {};
@@ -87,7 +88,8 @@ void provide_stacks() {
   pthread_attr_destroy(&attributes);
 }
 
-// glibc reserves 64 MiB of addresses for each thread that allocates, used or not.
+// glibc reserves 64 MiB of addresses for each thread that allocates, used or not. One arena is used
+// if the address space is limited.
 void spare_addresses() {
   if (std::getenv("MALLOC_ARENA_MAX")) return;
   for (int resource : {RLIMIT_AS, RLIMIT_DATA}) {
@@ -97,8 +99,8 @@ void spare_addresses() {
   }
 }
 
-// Half of a change may be in the memory of a driver, so nothing is closed: the image is left as a
-// power cut would leave it.
+// A driver may have half of a change in memory, so nothing is closed: the image is left as a power
+// cut would leave it.
 [[noreturn]] void end_for_lack_of(const char* what) {
   std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, what);
   std::_Exit(EXIT_FAILURE);
@@ -116,7 +118,7 @@ void spare_addresses() {
   std::abort();
 }
 
-// GLib's fatal messages are about memory and threads that it does not get.
+// GLib's fatal messages report a lack of memory or threads.
 void print_message(const char* domain, GLogLevelFlags level, const char* text, void*) {
   constexpr int warnings = G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE;
   if (level & (G_LOG_LEVEL_ERROR | G_LOG_FLAG_FATAL)) end_for_lack_of(text);
@@ -143,7 +145,7 @@ bool hangup_was_ignored() {
 }
 
 void treat_as_termination(int signal) {
-  // To the process, not to this thread, which may have SIGTERM blocked.
+  // Sent to the process, not to this thread, which may have SIGTERM blocked.
   std::signal(signal, [](int) { kill(getpid(), SIGTERM); });
 }
 

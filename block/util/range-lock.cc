@@ -8,8 +8,7 @@ RangeLock::Guard::Guard(RangeLock& lock, std::uint64_t begin, std::uint64_t end,
   std::unique_lock hold(lock_.mutex_);
   position_ = entry_.begin();
   lock_.ranges_.splice(lock_.ranges_.end(), entry_);
-  // Waiting for every earlier conflicting range, held or itself waiting, is what makes the lock
-  // fair.
+  // The lock is fair because a range waits for every earlier conflicting range, held or waiting.
   auto must_wait = [&] {
     for (auto other = lock_.ranges_.begin(); other != position_; ++other) {
       bool overlap = other->begin < position_->end && position_->begin < other->end;

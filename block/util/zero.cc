@@ -1,4 +1,4 @@
-// buffer_is_zero: a quick look at three places, then the whole buffer.
+// buffer_is_zero: tests three positions first, then the whole buffer.
 #include "block/util/zero.h"
 
 #include <cstdint>
@@ -13,7 +13,8 @@ std::uint64_t word_at(const std::byte* from) {
   return word;
 }
 
-// The OR of 256 bytes. No branch within, so that the compiler makes it wide vector instructions.
+// Returns the OR of 256 bytes. It has no branch, so that the compiler can use wide vector
+// instructions.
 std::uint64_t or_of_chunk(const std::byte* from) {
   std::uint64_t lanes[8] = {};
   for (std::size_t i = 0; i < 256; i += sizeof lanes)
@@ -28,7 +29,7 @@ bool buffer_is_zero(std::span<const std::byte> data) {
   const std::byte* at = data.data();
   std::size_t left = data.size();
   if (left >= 8) {
-    // Most content that is not zero shows it here: start, middle or end.
+    // Most content that is not zero differs here: start, middle or end.
     if ((word_at(at) | word_at(at + left / 2 - 4) | word_at(at + left - 8)) != 0) return false;
   }
   for (; left >= 256; at += 256, left -= 256)
