@@ -13,7 +13,8 @@ Export::Export(ExportOptions options, block::Node::Attachment attachment,
 
 block::Result<Export::Request> Export::begin() {
   // begin() counts the request before it reads the flag, and shut_down() sets the flag before it
-  // reads the count. So at least one of them sees the change of the other.
+  // reads the count. So at least one of them reads the value that the other has
+  // written.
   ++in_flight_;
   Request request(*this);
   if (shutting_down_)

@@ -135,7 +135,7 @@ struct DedupInfo {
   DedupStatus status = DedupStatus::running;
   std::string algorithm; // "sha256"
   bool verify = false;   // every match is confirmed by comparing bytes
-  // false after an unclean close: matches with old entries are confirmed by comparing bytes
+  // false after an unclean close: then every match is confirmed by comparing bytes
   bool table_trusted = true;
   std::uint64_t cluster_size = 0; // bytes
   // Figures of the present moment, not since open. Not set: the file does not supply them, for

@@ -108,8 +108,8 @@ public:
   // Returns the first run of the range; status.bytes is never 0. Bytes beyond the end of a short
   // backing file read as zeros; the layer above that file is reported as their layer.
   Result<ChainStatus> co_chain_status(std::uint64_t offset, std::uint64_t bytes);
-  // The same without the backing files: their content shows in runs that are not allocated and not
-  // zero.
+  // The same without the backing files. A run that is not allocated and not zero has its content in
+  // a backing file.
   Result<BlockStatus> co_block_status(std::uint64_t offset, std::uint64_t bytes);
 
   // Returns whether the node reads as zeros if create_image() has just made it, apart from content

@@ -42,8 +42,8 @@ public:
              dedup::Counters& counters, StorePlace store_place, OnReplaced on_replaced,
              OnLost on_lost);
 
-  // Reads the L1. Errors: corrupt (the L1 or an entry lies outside the file), those of the read.
-  // After an error the table is empty.
+  // Reads the L1. Errors: corrupt (the L1 or an entry lies outside the file, or an entry is
+  // unaligned or out of order), those of the read. After an error the table is empty.
   Result<void> load(const Extension& extension);
   // Gives the table up: from now on there is none, and the next entry creates a new one. The
   // clusters of the old table stay allocated.

@@ -37,8 +37,9 @@ public:
 
 private:
   static constexpr std::size_t owner_bytes = 5;
-  // This number stands for "no owner". No guest cluster has it whose entry could be found wrong for
-  // that reason: the largest L1 and the largest L2 tables together map 2^40 clusters.
+  // This number stands for "no owner". The largest L1 and the largest L2 tables together map 2^40
+  // clusters, so only the very last one could have it. Its entry would be cleared, which costs a
+  // hint.
   static constexpr std::uint64_t none = (std::uint64_t{1} << 40) - 1;
   using OfBlock = std::array<std::uint8_t, owner_bytes * entries_per_block>;
 

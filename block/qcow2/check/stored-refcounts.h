@@ -130,7 +130,7 @@ private:
   std::uint64_t corruptions_ = 0; // findings of this object
   std::uint64_t leaks_ = 0;
   bool damaged_ = false;
-  bool table_counted_ = false; // the table lies where clusters are counted
+  bool table_counted_ = false; // the table is inside the file, so its clusters are counted
   bool has_low_refcounts_ = false;
   bool has_zero_refcounts_ = false;
 };
