@@ -14,8 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                         Part::dedup_extension,
                         Part::dedup_table,
                         Part::hash_blocks};
-  const fuzz::Bytes content = fuzz::patched(base, parts, {data + 2, size - 2});
-  fuzz::HostileImage image(content, content.size() + (4 << 20));
+  fuzz::Bytes patched = fuzz::patched(base, parts, {data + 2, size - 2});
+  const std::size_t bytes = patched.size();
+  fuzz::HostileImage image(std::move(patched), bytes + (4 << 20));
+  const fuzz::Bytes content = image.content();
   // Repair of what was damaged, or of what use made of the damage.
   if (data[1] & 1) {
     if (image.open({{"dedup-verify", data[1] & 2 ? "on" : "off"},

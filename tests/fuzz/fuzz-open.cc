@@ -3,8 +3,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   auto bytes = std::as_bytes(std::span(data, size));
-  const fuzz::Bytes content(bytes.begin(), bytes.end());
-  fuzz::HostileImage image(content);
+  fuzz::HostileImage image(fuzz::Bytes(bytes.begin(), bytes.end()));
+  const fuzz::Bytes content = image.content();
   if (image.open({}, true)) {
     image.read_somewhere();
     image.close();
