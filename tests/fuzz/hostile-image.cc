@@ -226,7 +226,7 @@ void check_and_repair(HostileImage& image) {
   // An image that may only be read, because of its options or its hash algorithm, can be checked
   // and not repaired.
   const bool only_for_reading = repaired.error.starts_with("open: ") ||
-                                repaired.error.starts_with("check: deduplication: hash algorithm ");
+                                repaired.error.starts_with("check: deduplication: hash ");
   if (only_for_reading) require(image.holds(before), "a repair that is refused changes nothing");
   // A table of which no clean end has recorded anything is given up.
   const bool gives_table_up = found.lines.find("not as it was closed") != std::string::npos;
