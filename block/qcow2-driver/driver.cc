@@ -146,9 +146,10 @@ block::DedupInfo dedup_info(OpenImage& state) {
   info.status =
       extension.has(dedup_running) ? block::DedupStatus::running : block::DedupStatus::paused;
   info.algorithm = dedup::name_of(extension.algorithm);
-  info.table_trusted = !extension.has(in_use) && state.file_is_as_closed();
+  const bool as_closed = state.file_is_as_closed(); // hashes the tables
+  info.table_trusted = !extension.has(in_use) && as_closed;
   info.cluster_size = state.current_header().cluster_size().bytes();
-  info.data = state.data_figures();
+  if (as_closed) info.data = state.data_figures();
   return info;
 }
 

@@ -210,8 +210,7 @@ bool OpenImage::file_is_as_closed() {
 }
 
 std::optional<block::DataFigures> OpenImage::data_figures() {
-  if (dedup) return dedup->data_figures();
-  if (!extension || !extension->data || !file_is_as_closed()) return std::nullopt;
+  if (!extension->data) return std::nullopt;
   const block::ClusterSize size = image->cluster_size();
   dedup::Counters counters;
   qcow2_dedup::DedupTable table(host_file, size, 0, counters, {}, {}, {});

@@ -41,9 +41,8 @@ struct OpenImage {
   // While `extension` is set: returns whether the file is as the last clean end left it, as far as
   // the header shows.
   bool file_is_as_closed();
-  // Returns the data figures of the image. Nothing if the file does not supply them: it is not
-  // deduplicated, was not closed cleanly, lost its end, or another program has written to it since.
-  // Reads the dedup table's L1 if the image is read-only.
+  // Returns the data figures of an image that is open read-only, if file_is_as_closed(). Nothing if
+  // no program has counted them. Reads the dedup table's L1.
   std::optional<block::DataFigures> data_figures();
 };
 

@@ -29,14 +29,17 @@ Result<void> Mapping::load(HostOffset l1_offset, std::uint32_t l1_entries,
 
 Result<void> Mapping::check_l1() const {
   for (std::size_t i = 0; i < l1_.size(); ++i)
-    BLOCK_TRY(check_l1_entry(i));
+    if (!names_a_table(i)) return bad_l1_entry(i);
   return {};
 }
 
-Result<void> Mapping::check_l1_entry(std::size_t index) const {
+bool Mapping::names_a_table(std::size_t index) const {
   HostOffset table(l1_[index] & offset_mask);
-  if ((l1_[index] & l1_reserved_mask) == 0 && cluster_size_.aligned(table) && table < file_.end())
-    return {};
+  return (l1_[index] & l1_reserved_mask) == 0 && cluster_size_.aligned(table) &&
+         table < file_.end();
+}
+
+Error Mapping::bad_l1_entry(std::size_t index) {
   return Error(ErrorKind::corrupt, "L1 entry " + std::to_string(index) +
                                        " does not name an L2 table within the image file");
 }
@@ -56,7 +59,7 @@ std::pair<std::size_t, std::size_t> Mapping::group(std::size_t index, Holds hold
 Result<Table*> Mapping::l2_table(GuestCluster cluster) {
   std::size_t index = l1_index(cluster);
   HostOffset place(l1_[index] & offset_mask);
-  BLOCK_TRY(check_l1_entry(index));
+  if (!names_a_table(index)) return bad_l1_entry(index);
   if (place == HostOffset()) return nullptr;
   if (tables_at_once_ > 1 && !l2_tables_.find(place)) read_ahead(index);
   auto table = l2_tables_.get(place);

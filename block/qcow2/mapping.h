@@ -80,7 +80,9 @@ private:
   // true: as many as are created or read at once.
   template <typename Holds>
   std::pair<std::size_t, std::size_t> group(std::size_t index, Holds holds) const;
-  Result<void> check_l1_entry(std::size_t index) const;
+  // Whether the L1 entry is empty or names a cluster of the file.
+  bool names_a_table(std::size_t index) const;
+  static block::Error bad_l1_entry(std::size_t index);
   Result<void> check_entry(GuestCluster cluster, L2Entry entry) const;
   void touch_l1(std::size_t begin, std::size_t end);
 
