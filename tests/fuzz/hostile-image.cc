@@ -3,7 +3,7 @@
 
 #include "tests/fuzz/guest-copy.h"
 #include "tests/fuzz/overlaps.h"
-#include "tests/support/tables-digest.h"
+#include "tests/support/image-edits.h"
 
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2-driver/driver.h"

@@ -109,9 +109,7 @@ public:
       if (std::uint64_t block = disk.file64(refcounts + at))
         add(essential, block, disk.cluster_bytes());
     if (dedup) {
-      Extension extension =
-          decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
-              .value();
+      const Extension extension = disk.extension();
       add(hints, extension.table_offset.value(), extension.table_entries * 8);
       for (std::uint32_t i = 0; i < extension.table_entries; ++i)
         if (std::uint64_t block = disk.file64(extension.table_offset.value() + i * 8))
@@ -243,10 +241,7 @@ protected:
         });
     disk.write(0, disk.pattern(1) + disk.pattern(2));
     EXPECT_TRUE(succeeded(disk.close()));
-    const qcow2::Header header = disk.header();
-    table = decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
-                .value()
-                .table_offset.value();
+    table = disk.extension().table_offset.value();
   }
 
   Qcow2Disk disk;

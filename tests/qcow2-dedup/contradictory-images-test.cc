@@ -31,10 +31,7 @@ public:
     data = disk.file64(l2) & qcow2::offset_mask;
     refcount_table = header_.refcount_table_offset.value();
     refcount_block = disk.file64(refcount_table);
-    Extension stored =
-        decode_extension(header_.find_extension(extension_magic)->data, header_.cluster_size())
-            .value();
-    dedup_table = stored.table_offset.value();
+    dedup_table = disk.extension().table_offset.value();
     hash_block = disk.file64(dedup_table);
   }
 

@@ -1,5 +1,6 @@
 // A clean image that was damaged while nobody used it, and is used then: cut short, marked in use,
 // changed in part. Whatever it lost, no guest cluster may show what was never written there.
+#include "tests/support/image-edits.h"
 #include "tests/support/qcow2-disk.h"
 
 #include "block/qcow2-dedup/table/extension.h"
@@ -130,20 +131,6 @@ std::optional<std::vector<std::string>> use(const Kind& kind, Content content) {
   return first;
 }
 
-Extension extension_of(const Qcow2Disk& disk) {
-  qcow2::Header header = disk.header();
-  return decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
-      .value();
-}
-
-void set_extension(Content& content, const Extension& extension) {
-  qcow2::Header header = qcow2::decode_header(std::span(content).first(4096)).value();
-  auto bytes = encode_extension(extension);
-  header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-  Content first = header.encode_over(std::span(content).first(4096)).value();
-  std::copy(first.begin(), first.end(), content.begin());
-}
-
 class Cut : public testing::TestWithParam<Kind> {};
 
 TEST_P(Cut, AnywhereItShowsNothingThatWasNotWrittenThere) {
@@ -191,14 +178,14 @@ TEST_F(CutShort, ItIsNotTrustedAnyMore) {
   EXPECT_FALSE(disk.counters().table_trusted);
   EXPECT_TRUE(succeeded(disk.close()));
   EXPECT_GE(disk.file->length(), whole.size());
-  EXPECT_EQ(extension_of(disk).lost_from, cut);
+  EXPECT_EQ(disk.extension().lost_from, cut);
 }
 
 TEST_F(CutShort, ItIsNotTrustedIfTheProgramEndsAtOnce) {
   disk.open();
   disk.cut_power();
-  EXPECT_TRUE(extension_of(disk).has(in_use));
-  EXPECT_NE(extension_of(disk).lost_from, 0u);
+  EXPECT_TRUE(disk.extension().has(in_use));
+  EXPECT_NE(disk.extension().lost_from, 0u);
 }
 
 TEST_F(CutShort, TheCheckSaysSoBeforeAndAfterItIsUsed) {
@@ -260,10 +247,10 @@ TEST(LostL2Table, CostsWhatItMapsAndNoMore) {
 TEST(DamagedOutside, ATableThatNoCleanEndRecordedIsGivenUp) {
   Qcow2Disk disk(usual.shape(), closed_image());
   Content content = disk.file->content();
-  Extension extension = extension_of(disk);
+  Extension extension = disk.extension();
   const std::uint64_t table = extension.table_offset.value();
   extension.file_end = extension.tables_digest = 0;
-  set_extension(content, extension);
+  block::store_dedup_extension(content, extension);
   disk.file->set_content(content);
   const std::uint64_t data = disk.l2_entry(0) & qcow2::offset_mask;
   disk.set_file64(table, data);
@@ -274,8 +261,8 @@ TEST(DamagedOutside, ATableThatNoCleanEndRecordedIsGivenUp) {
   for (std::uint64_t guest = 0; guest < usual.old; ++guest)
     EXPECT_TRUE(disk.holds(guest, content_of(disk, guest))) << guest;
   EXPECT_TRUE(succeeded(disk.close()));
-  EXPECT_NE(extension_of(disk).table_offset.value(), table);
-  EXPECT_NE(extension_of(disk).tables_digest, 0u);
+  EXPECT_NE(disk.extension().table_offset.value(), table);
+  EXPECT_NE(disk.extension().tables_digest, 0u);
   disk.expect_consistent();
 }
 
@@ -288,18 +275,18 @@ TEST(DamagedOutside, ARepairAtOpenRecordsTheTablesThatItLeaves) {
   disk.kill();
   disk.open(); // repairs
   disk.kill(); // before it changes anything
-  const std::uint64_t table = extension_of(disk).table_offset.value();
+  const std::uint64_t table = disk.extension().table_offset.value();
   ASSERT_NE(table, 0u);
   disk.open();
-  EXPECT_EQ(extension_of(disk).table_offset.value(), table);
+  EXPECT_EQ(disk.extension().table_offset.value(), table);
 }
 
 TEST(DamagedOutside, WhatIsMarkedInUseIsComparedBeforeItIsShared) {
   Qcow2Disk image(usual.shape(), closed_image());
   Content content = image.file->content();
-  Extension extension = extension_of(image);
+  Extension extension = image.extension();
   extension.set(in_use, true);
-  set_extension(content, extension);
+  block::store_dedup_extension(content, extension);
   // The hash of cluster 5 is not that of its data any more.
   image.open({{"read-only", "on"}});
   std::size_t place = *image.host_of(5) * image.cluster_bytes();
@@ -332,7 +319,7 @@ TEST(DamagedOutside, RottenDataIsNotSharedIfMatchesAreCompared) {
 TEST(DamagedOutside, RottenHashesCostSpaceOnly) {
   const Content whole = closed_image();
   Qcow2Disk image(usual.shape(), whole);
-  std::uint64_t table = extension_of(image).table_offset.value();
+  std::uint64_t table = image.extension().table_offset.value();
   std::uint64_t hashes = image.file64(table);
   for (std::uint64_t entry = 0; entry < 64; ++entry) {
     SCOPED_TRACE(entry);
@@ -364,9 +351,9 @@ TEST(DamagedOutside, ARottenL2EntryOrRefcountIsFoundByTheCheck) {
 TEST(DamagedOutside, TablesThatAreNotThoseOfTheCloseCostTheDedupTable) {
   const Content whole = closed_image();
   Qcow2Disk disk(usual.shape(), whole);
-  EXPECT_NE(extension_of(disk).file_end, 0u);
-  EXPECT_NE(extension_of(disk).tables_digest, 0u);
-  const std::uint64_t table = extension_of(disk).table_offset.value();
+  EXPECT_NE(disk.extension().file_end, 0u);
+  EXPECT_NE(disk.extension().tables_digest, 0u);
+  const std::uint64_t table = disk.extension().table_offset.value();
   // As if a program that does not know deduplication had made another L2 table, and the header that
   // says so were lost; then a hash block that is not in the file.
   for (std::uint64_t place : {disk.header().l1_offset.value(), table + 8}) {
@@ -378,7 +365,7 @@ TEST(DamagedOutside, TablesThatAreNotThoseOfTheCloseCostTheDedupTable) {
     disk.write(usual.fresh(), content_of(disk, 3));
     EXPECT_EQ(disk.host_of(usual.fresh()), disk.host_of(3)); // the scan has found it
     EXPECT_TRUE(succeeded(disk.close()));
-    EXPECT_NE(extension_of(disk).table_offset.value(), table);
+    EXPECT_NE(disk.extension().table_offset.value(), table);
     disk.open();
     EXPECT_TRUE(disk.counters().table_trusted);
     EXPECT_TRUE(succeeded(disk.close()));
@@ -406,9 +393,9 @@ TEST(DamagedOutside, ARepairVouchesForNoTableThatIsNotAsClosed) {
 
 TEST(DamagedOutside, ARepairRecordsTheTablesThatItLeaves) {
   Qcow2Disk disk(usual.shape(), closed_image());
-  const std::uint64_t digest = extension_of(disk).tables_digest;
+  const std::uint64_t digest = disk.extension().tables_digest;
   EXPECT_EQ(disk.repair(block::Repair::all).report.corruptions, 0u);
-  EXPECT_EQ(extension_of(disk).tables_digest, digest);
+  EXPECT_EQ(disk.extension().tables_digest, digest);
 }
 
 TEST(DamagedOutside, AnOlderCopyAsAWholeIsTrusted) {
@@ -429,7 +416,7 @@ TEST(CleanEnd, WithoutFlushesTheTableStaysInUse) {
   disk.open({}, unsafe);
   disk.write(0, disk.pattern(1));
   EXPECT_TRUE(succeeded(disk.close()));
-  EXPECT_TRUE(extension_of(disk).has(in_use));
+  EXPECT_TRUE(disk.extension().has(in_use));
 }
 
 } // namespace

@@ -49,21 +49,6 @@ protected:
     ASSERT_TRUE(succeeded(disk.close()));
   }
   void close() { ASSERT_TRUE(succeeded(disk.close())); }
-
-  // Of the closed file.
-  Extension extension() {
-    return *decode_extension(disk.header().find_extension(extension_magic)->data,
-                             block::ClusterSize{12});
-  }
-  void set_extension(const Extension& extension) {
-    qcow2::Header header = disk.header();
-    auto bytes = encode_extension(extension);
-    header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-    std::vector<std::byte> content = disk.file->content();
-    std::vector<std::byte> first = header.encode_over(std::span(content).first(4096)).value();
-    std::ranges::copy(first, content.begin());
-    disk.file->set_content(content);
-  }
 };
 
 TEST_F(Figures, TellWhatIsReferencedNow) {
@@ -117,22 +102,29 @@ TEST_F(Figures, GoOnAfterAnUncleanEnd) {
 }
 
 TEST_F(Figures, AreCountedByARepair) {
-  for (block::Repair what : {block::Repair::all, block::Repair::leaks}) {
-    SCOPED_TRACE(static_cast<int>(what));
-    disk.write(0, a + a + b);
-    disk.flush();
-    disk.discard(0, 12);
-    disk.write(10, a + c);
-    disk.flush();
-    disk.kill();
-    // Which repair is enough depends on what was in memory.
-    if (disk.repair(what).report.corruptions == 0) expect_in_file();
-    disk.open();
-    expect_now(2, 2);
-    close();
-    expect_in_file();
-    disk.open();
-  }
+  disk.write(0, a + a + b);
+  disk.flush();
+  disk.discard(0, 12);
+  disk.write(10, a + c);
+  disk.flush();
+  disk.kill();
+  const std::vector<std::byte> killed = disk.file->content();
+  EXPECT_EQ(disk.repair(block::Repair::all).report.corruptions, 0u);
+  expect_in_file();
+  disk.open();
+  expect_now(2, 2);
+  close();
+  // A repair of leaks leaves refcounts that are too low, so the image stays dirty, and the figures
+  // stay unknown until it is opened for writing.
+  disk.file->set_content(killed);
+  EXPECT_GT(disk.repair(block::Repair::leaks).report.corruptions, 0u);
+  disk.open({{"read-only", "on"}});
+  EXPECT_FALSE(figures());
+  close();
+  disk.open();
+  expect_now(2, 2);
+  close();
+  expect_in_file();
 }
 
 TEST_F(Figures, GoOnAfterAnotherProgramHasWritten) {
@@ -165,10 +157,10 @@ TEST_F(Figures, AreNotThoseOfAFileThatLostItsEnd) {
 TEST_F(Figures, AreCountedAgainIfTheTablesWereChangedOutside) {
   disk.write(0, a + b + a);
   close();
-  Extension extension = this->extension();
+  Extension extension = disk.extension();
   extension.tables_digest ^= 1;
   extension.data = DataClusters{9, 9};
-  set_extension(extension);
+  disk.set_extension(extension);
   disk.open({{"read-only", "on"}});
   EXPECT_FALSE(figures());
   EXPECT_FALSE(disk.counters().table_trusted);
@@ -197,9 +189,9 @@ TEST(FiguresOfAPlainImage, AreCountedOnceItIsDeduplicated) {
 TEST_F(Figures, OfAFileThatLiesStayNumbers) {
   disk.write(0, a + b);
   close();
-  Extension extension = this->extension();
+  Extension extension = disk.extension();
   extension.data = DataClusters{1, 0};
-  set_extension(extension);
+  disk.set_extension(extension);
   disk.open();
   disk.discard(0, 2);
   expect_now(0, 0);

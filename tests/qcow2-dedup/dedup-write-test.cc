@@ -23,10 +23,7 @@ protected:
   std::size_t bytes() const { return disk.cluster_bytes(); }
   // Bytes 32 to 39 of the cluster's entry in the dedup table. The table has one hash block.
   std::uint64_t first_owner_in_file(std::uint64_t host) const {
-    qcow2::Header header = disk.header();
-    std::uint64_t table =
-        decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
-            ->table_offset.value();
+    std::uint64_t table = disk.extension().table_offset.value();
     return disk.file64(disk.file64(table) + host * entry_bytes + 32);
   }
 

@@ -62,9 +62,7 @@ TEST(ForgedTableSmallClusters, EntriesOfClustersThatNoRefcountBlockCountsAreNotB
   std::string content = disk.pattern(5);
   disk.write(0, disk.pattern(1));
   ASSERT_TRUE(succeeded(disk.close()));
-  const qcow2::Header header = disk.header();
-  Extension extension =
-      decode_extension(header.find_extension(extension_magic)->data, header.cluster_size()).value();
+  const Extension extension = disk.extension();
   // The first hash block is there; a refcount block for this cluster is not.
   std::uint64_t block = disk.file64(extension.table_offset.value());
   std::vector<std::byte> image = disk.file->content();
@@ -88,10 +86,7 @@ protected:
   ForgedLargeClusters() {
     disk.write(0, a);
     EXPECT_TRUE(succeeded(disk.close()));
-    const qcow2::Header header = disk.header();
-    table = decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
-                .value()
-                .table_offset.value();
+    table = disk.extension().table_offset.value();
   }
   static block::DiskShape large() {
     block::DiskShape shape;

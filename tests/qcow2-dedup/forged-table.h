@@ -33,11 +33,7 @@ protected:
     return fingerprint;
   }
 
-  Extension extension() const {
-    const qcow2::Header header = disk.header();
-    return decode_extension(header.find_extension(extension_magic)->data, header.cluster_size())
-        .value();
-  }
+  Extension extension() const { return disk.extension(); }
 
   // Changes the image file while nobody has it open; the table must have the block.
   void forge(std::uint64_t host, const Entry& entry) {

@@ -143,9 +143,7 @@ TEST(Forgotten, WhatAnUnreadableHashBlockHoldsIsNotBelievedLater) {
   const std::string a = disk.pattern(1), b = disk.pattern(2);
   disk.write(0, a);
   ASSERT_TRUE(succeeded(disk.close()));
-  const auto extension = decode_extension(disk.header().find_extension(extension_magic)->data,
-                                          disk.header().cluster_size());
-  const std::uint64_t hash_block = disk.file64(extension.value().table_offset.value());
+  const std::uint64_t hash_block = disk.file64(disk.extension().table_offset.value());
   disk.open();
   disk.wait_for_index();
   disk.file->fail_reads_of(hash_block);

@@ -124,17 +124,11 @@ void enlarge_table(Qcow2Disk& disk, std::uint32_t blocks) {
   for (std::uint32_t i = 0; i < blocks; ++i)
     block::store_big_endian(&content[table + i * 8],
                             std::uint64_t{first} + std::uint64_t{i} * hash_block_bytes);
-  qcow2::Header header = disk.header();
-  Extension extension =
-      decode_extension(header.find_extension(extension_magic)->data, header.cluster_size()).value();
+  disk.file->set_content(std::move(content));
+  Extension extension = disk.extension();
   extension.table_offset = block::HostOffset(table);
   extension.table_entries = blocks;
-  auto bytes = encode_extension(extension);
-  header.set_extension(extension_magic, {bytes.begin(), bytes.end()});
-  std::vector<std::byte> cluster =
-      header.encode_over(std::span(content).first(disk.cluster_bytes())).value();
-  std::copy(cluster.begin(), cluster.end(), content.begin());
-  disk.file->set_content(std::move(content));
+  disk.set_extension(extension);
   disk.record_tables_digest();
 }
 

@@ -1,5 +1,5 @@
-// Hashing the three tables, and storing the digest.
-#include "tests/support/tables-digest.h"
+// Encoding the header over the stored one, and hashing the tables.
+#include "tests/support/image-edits.h"
 
 #include "block/qcow2-dedup/table/stored-header.h"
 
@@ -9,13 +9,22 @@
 
 namespace block {
 
+void store_dedup_extension(std::vector<std::byte>& image, const qcow2_dedup::Extension& extension) {
+  qcow2::Header header = qcow2::decode_header(image).value();
+  qcow2_dedup::enter_extension(header, extension);
+  const std::span<std::byte> first = std::span(image).first(header.cluster_size().bytes());
+  const std::vector<std::byte> stored = header.encode_over(first).value();
+  std::ranges::copy(stored, first.begin());
+}
+
 void record_tables_digest(std::vector<std::byte>& image) {
   Result<qcow2::Header> header = qcow2::decode_header(image);
   if (!header) return;
   const qcow2::Extension* found = header->find_extension(qcow2_dedup::extension_magic);
   if (!found) return;
   auto extension = qcow2_dedup::decode_extension(found->data, header->cluster_size());
-  if (!extension) return;
+  if (!extension || image.size() < header->cluster_size().bytes()) return;
+  if (!header->encode()) return; // a hostile header that no program can store
   std::vector<std::byte> tables;
   const std::array<std::pair<HostOffset, std::uint64_t>, 3> places = {{
       {header->l1_offset, header->l1_bytes()},
@@ -35,12 +44,7 @@ void record_tables_digest(std::vector<std::byte>& image) {
   dedup::Hasher::create(dedup::HashAlgorithm::sha256)
       ->fingerprint({&data, 1}, tables.size(), {&digest, 1});
   extension->tables_digest = std::max<std::uint64_t>(1, digest.prefix64());
-  qcow2_dedup::enter_extension(*header, *extension);
-  const std::size_t cluster = header->cluster_size().bytes();
-  if (image.size() < cluster) return;
-  const std::span<std::byte> first = std::span(image).first(cluster);
-  const Result<std::vector<std::byte>> stored = header->encode_over(first);
-  if (stored) std::ranges::copy(*stored, first.begin());
+  store_dedup_extension(image, *extension);
 }
 
 } // namespace block

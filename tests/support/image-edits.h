@@ -1,15 +1,19 @@
-// The digest that vouches for an image's tables.
-#ifndef TESTS_SUPPORT_TABLES_DIGEST_H
-#define TESTS_SUPPORT_TABLES_DIGEST_H
+// Changes to the dedup extension of an image that no node has open.
+#ifndef TESTS_SUPPORT_IMAGE_EDITS_H
+#define TESTS_SUPPORT_IMAGE_EDITS_H
+
+#include "block/qcow2-dedup/table/extension.h"
 
 #include <cstddef>
 #include <vector>
 
 namespace block {
 
-// Records the tables that a dedup image has now in its header extension, as a clean end does. So a
-// writer believes what a test has changed in them, as it believes a forger. Any other content is
-// left as it is.
+// Stores the extension in the header of a deduplicated image.
+void store_dedup_extension(std::vector<std::byte>& image, const qcow2_dedup::Extension& extension);
+
+// Records the digest of the tables that a deduplicated image has now, as a clean close does. A
+// writer then follows tables that a test has changed. Does nothing to any other content.
 void record_tables_digest(std::vector<std::byte>& image);
 
 } // namespace block

@@ -3,7 +3,7 @@
 
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-driver/driver.h"
-#include "tests/support/tables-digest.h"
+#include "tests/support/image-edits.h"
 
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2/check/refcount-field.h"
@@ -162,6 +162,18 @@ void Qcow2Disk::set_file64(std::uint64_t offset, std::uint64_t value) {
   file->set_content(std::move(content));
 }
 
+qcow2_dedup::Extension Qcow2Disk::extension() const {
+  const qcow2::Header now = header();
+  const qcow2::Extension* stored = now.find_extension(qcow2_dedup::extension_magic);
+  return qcow2_dedup::decode_extension(stored->data, now.cluster_size()).value();
+}
+
+void Qcow2Disk::set_extension(const qcow2_dedup::Extension& extension) {
+  std::vector<std::byte> content = file->content();
+  store_dedup_extension(content, extension);
+  file->set_content(std::move(content));
+}
+
 void Qcow2Disk::record_tables_digest() {
   std::vector<std::byte> content = file->content();
   block::record_tables_digest(content);
@@ -302,11 +314,8 @@ void Qcow2Disk::expect_consistent() {
 }
 
 std::uint64_t Qcow2Disk::table_clusters() const {
-  qcow2::Header now = header();
-  const qcow2::Extension* stored = now.find_extension(qcow2_dedup::extension_magic);
-  if (!stored) return 0;
-  qcow2_dedup::Extension extension =
-      qcow2_dedup::decode_extension(stored->data, now.cluster_size()).value();
+  if (!header().find_extension(qcow2_dedup::extension_magic)) return 0;
+  const qcow2_dedup::Extension extension = this->extension();
   std::set<std::uint64_t> clusters;
   auto add = [&](std::uint64_t offset, std::uint64_t bytes) {
     for (std::uint64_t at = offset; at < offset + bytes; at += cluster_bytes())

@@ -2,6 +2,7 @@
 #ifndef TESTS_SUPPORT_QCOW2_DISK_H
 #define TESTS_SUPPORT_QCOW2_DISK_H
 
+#include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2/header.h"
 #include "tests/support/memory-file.h"
 #include "tests/support/nodes.h"
@@ -101,7 +102,9 @@ public:
   qcow2::Header header() const;
   std::uint64_t file64(std::uint64_t offset) const;
   void set_file64(std::uint64_t offset, std::uint64_t value);
-  // See there; for the closed image.
+  // Of a closed, deduplicated image; see image-edits.h.
+  qcow2_dedup::Extension extension() const;
+  void set_extension(const qcow2_dedup::Extension& extension);
   void record_tables_digest();
   // 0 if there is no L2 table.
   std::uint64_t l2_entry(std::uint64_t guest) const;
