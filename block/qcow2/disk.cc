@@ -64,7 +64,12 @@ Result<void> Disk::settle_copied_flags() {
 Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t clusters) {
   ClusterSet& single_owners = image.allocator().single_owners();
   for (std::uint64_t done = 0; done < clusters;) {
-    BLOCK_TRY_ASSIGN(MappedRun run, mapping_.run(first + done, clusters - done));
+    Result<MappedRun> found = mapping_.run(first + done, clusters - done);
+    if (!found && found.error().kind() == block::ErrorKind::unsupported) {
+      ++done; // a compressed cluster, whose entry never carries COPIED
+      continue;
+    }
+    BLOCK_TRY_ASSIGN(MappedRun run, std::move(found));
     // A zero entry may keep a cluster, too: stock QEMU writes such entries for shared clusters.
     for (std::uint64_t i = 0; !run.first.unallocated() && i < run.clusters; ++i) {
       GuestCluster guest = first + (done + i);

@@ -214,6 +214,19 @@ TEST_F(CutShort, AFileOfADeviceThatCannotGrowIsNotWrittenTo) {
   EXPECT_FALSE(disk.try_open().ok());
 }
 
+// Another program compressed a cluster. It carries no COPIED flag, and the others get theirs.
+TEST(CompressedCluster, DoesNotKeepTheImageFromACleanEnd) {
+  Qcow2Disk disk(usual.shape(), closed_image());
+  disk.set_file64(disk.l2_entry_place(0), qcow2::compressed_flag | disk.cluster_bytes());
+  disk.repair(block::Repair::all);
+  disk.open();
+  disk.write(2, disk.pattern(700)); // cluster 2 was shared; its other owner is the only one now
+  EXPECT_TRUE(succeeded(disk.close()));
+  EXPECT_FALSE(disk.header().dirty());
+  EXPECT_TRUE(disk.copied(usual.shared()));
+  disk.expect_consistent();
+}
+
 // As when it was at the lost end of a file.
 TEST(LostL2Table, CostsWhatItMapsAndNoMore) {
   for (bool dedup : {false, true}) {
