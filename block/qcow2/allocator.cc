@@ -82,6 +82,7 @@ Result<Allocator::Run> Allocator::allocate_up_to(std::uint64_t clusters) {
 
 Result<void> Allocator::reserve(HostCluster first, std::uint64_t clusters) {
   lately_freed_.remove(first, clusters);
+  aging_.remove(first, clusters);
   freed_space_.remove(first, clusters);
   for (std::uint64_t i = 0; i < clusters; ++i)
     BLOCK_TRY(refcounts_.set(first + i, 1));

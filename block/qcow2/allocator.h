@@ -95,10 +95,18 @@ public:
     return dropped_.size() >= std::max(min_dropped, max_dropped_bytes >> cluster_size_.bits());
   }
 
-  // Allows the space freed by overwriting until now to be punched, too. It is kept at first because
-  // it is likely to be reused soon, and the file system takes longer to fill a hole than to
-  // overwrite.
-  void settle_freed_space() { freed_space_.absorb(lately_freed_); }
+  // Space freed by overwriting is kept at first, because it is likely to be reused soon, and the
+  // file system takes longer to fill a hole than to overwrite. The second call after a cluster was
+  // freed allows it to be punched, unless it was allocated in between.
+  void age_freed_space() {
+    freed_space_.absorb(aging_);
+    aging_.absorb(lately_freed_);
+  }
+  // Allows all space freed until now to be punched.
+  void settle_freed_space() {
+    age_freed_space();
+    age_freed_space();
+  }
   // Returns free clusters to be punched and holds them: they are not allocated until
   // release_punched().
   std::vector<HostRun> hold_for_punching(std::size_t most_runs) {
@@ -154,9 +162,10 @@ private:
   HostCluster multi_cursor_;
   ClusterSet metadata_;
   ClusterSet single_owners_;
-  HostCluster kept_end_; // see keep_all_below()
-  FreedSpace freed_space_;
-  FreedSpace lately_freed_; // freed by other causes than a request, since settle_freed_space()
+  HostCluster kept_end_;    // see keep_all_below()
+  FreedSpace freed_space_;  // may be punched
+  FreedSpace lately_freed_; // freed by other causes than a request, since age_freed_space()
+  FreedSpace aging_;        // the same, before the last age_freed_space()
   DroppedReferences dropped_;
   DroppedReferences being_dropped_; // taken out by begin_drop(), not applied yet
 };

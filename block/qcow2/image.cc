@@ -19,8 +19,9 @@ constexpr unsigned punching_part = 40;
 constexpr std::chrono::milliseconds most_punching_saved_up{50};
 // Enough for about 250,000 holes.
 constexpr std::chrono::seconds longest_punching_at_close{5};
-// Interval after which space freed by overwriting may be punched.
-constexpr std::chrono::seconds time_to_settle{3};
+// Space freed by overwriting may be punched after it has stayed free for this time, at the latest
+// for twice this time.
+constexpr std::chrono::seconds time_to_settle{30};
 
 // Processor time that this thread has used so far.
 std::chrono::nanoseconds processor_time() {
@@ -380,9 +381,9 @@ void Image::return_some_space() {
   {
     MutexGuard hold(metadata_mutex);
     const TimeShare::Clock::time_point now = TimeShare::Clock::now();
-    if (now - space_settled_ >= time_to_settle) {
-      allocator_.settle_freed_space();
-      space_settled_ = now;
+    if (now - space_aged_ >= time_to_settle) {
+      allocator_.age_freed_space();
+      space_aged_ = now;
     }
     at_most = punching_.left(now);
   }

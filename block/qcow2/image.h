@@ -158,7 +158,7 @@ private:
   Result<std::size_t> prepare_client() EXCLUDES(metadata_mutex);
   void punch_freed_space(TimeShare::Clock::duration at_most) EXCLUDES(metadata_mutex);
   // Returns as much space as punching's share of the time allows now. Space freed by overwriting is
-  // kept for some seconds, because most of it is reused by then.
+  // kept for a while, because most of it is reused by then.
   void return_some_space() EXCLUDES(metadata_mutex);
 
   HostFile& file_;
@@ -180,7 +180,7 @@ private:
   // After a failed header write: up to this byte the file may differ from stored_header_.
   std::size_t header_doubt_end_ GUARDED_BY(metadata_mutex) = 0;
   TimeShare punching_ GUARDED_BY(metadata_mutex);
-  TimeShare::Clock::time_point space_settled_ GUARDED_BY(metadata_mutex) = TimeShare::Clock::now();
+  TimeShare::Clock::time_point space_aged_ GUARDED_BY(metadata_mutex) = TimeShare::Clock::now();
   Refcounts refcounts_ GUARDED_BY(metadata_mutex);
   Allocator allocator_ GUARDED_BY(metadata_mutex);
   TableCache l2_tables_ GUARDED_BY(metadata_mutex);

@@ -170,19 +170,23 @@ TEST_F(AllocatorTest, FreeClustersArePunchedInRunsFromTheEndOn) {
   EXPECT_EQ(hold(), Runs()); // once is enough
 }
 
-TEST_F(AllocatorTest, WhatOverwritingFreedIsPunchedOnceItHasSettled) {
+TEST_F(AllocatorTest, WhatOverwritingFreedIsPunchedAfterAWholePeriod) {
   allocate(70000); // more than one chunk of the set of free clusters
   free(first_free + 2);
+  free(first_free + 4);
   free(first_free + 66000);
-  EXPECT_EQ(image.allocator.hold_for_punching(100), Runs());
-  image.allocator.settle_freed_space();
+  image.allocator.age_freed_space();
   free(first_free + 3);
   free(first_free + 9);
-  EXPECT_EQ(allocate(), first_free + 2); // used again in time
-  image.allocator.settle_freed_space();
-  EXPECT_EQ(image.allocator.hold_for_punching(100), (Runs{{HostCluster(first_free + 3), 1},
-                                                          {HostCluster(first_free + 9), 1},
-                                                          {HostCluster(first_free + 66000), 1}}));
+  EXPECT_EQ(image.allocator.hold_for_punching(100), Runs()); // some were free for a moment only
+  EXPECT_EQ(allocate(), first_free + 2);                     // used again in time
+  image.allocator.age_freed_space();
+  EXPECT_EQ(image.allocator.hold_for_punching(100),
+            (Runs{{HostCluster(first_free + 4), 1}, {HostCluster(first_free + 66000), 1}}));
+  image.allocator.release_punched();
+  EXPECT_EQ(allocate(), first_free + 3);
+  image.allocator.age_freed_space();
+  EXPECT_EQ(image.allocator.hold_for_punching(100), (Runs{{HostCluster(first_free + 9), 1}}));
 }
 
 TEST_F(AllocatorTest, WhatARequestFreedIsPunchedAtOnce) {
