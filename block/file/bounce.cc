@@ -10,10 +10,11 @@
 
 namespace block {
 
-// A huge page. A unit is what one bit of a word stands for.
+// A huge page. One bit of `taken_` stands for one unit of it.
 class BounceRegion {
 public:
-  // Null if so much does not lie free together. The lowest place is taken: it was in use last.
+  // Returns null if no run of free units is long enough. Takes the lowest such run, because the
+  // lowest units are the most likely to be in the processor's caches.
   std::byte* take(std::size_t bytes) {
     const std::uint64_t wanted = mask(bytes);
     for (unsigned place = 0; place + units_of(bytes) <= units; ++place) {
@@ -34,7 +35,7 @@ private:
   static constexpr std::size_t unit_bytes = HugeMemory::page_bytes / units;
 
   static std::size_t units_of(std::size_t bytes) { return (bytes + unit_bytes - 1) / unit_bytes; }
-  // A bit for each unit of so many bytes, which are fewer than a region has.
+  // One bit for each unit that `bytes` needs. `bytes` must be less than a whole region.
   static std::uint64_t mask(std::size_t bytes) { return (std::uint64_t{1} << units_of(bytes)) - 1; }
 
   HugeMemory memory_{HugeMemory::page_bytes};
@@ -45,7 +46,7 @@ namespace {
 
 static_assert(BounceBuffer::most_bytes < HugeMemory::page_bytes);
 
-// Regions that stay when nobody uses them. Each holds two of the largest buffers.
+// Number of unused regions that are kept. Each holds two of the largest buffers.
 constexpr std::size_t most_kept = 8;
 
 class Regions {
@@ -61,7 +62,7 @@ public:
     return {from->take(bytes), bytes};
   }
   void give(std::span<const std::byte> memory, BounceRegion& from) {
-    std::unique_ptr<BounceRegion> left; // outlives the lock: unmapping takes its time
+    std::unique_ptr<BounceRegion> left; // destroyed after the unlock, because unmapping takes long
     std::lock_guard hold(mutex_);
     from.give(memory);
     if (!from.unused() || regions_.size() <= most_kept) return;

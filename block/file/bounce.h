@@ -10,10 +10,10 @@ namespace block {
 
 class BounceRegion;
 
-// At least one block, at most `most_bytes` of a request, aligned to a page. Memory is kept for the
-// next requests, as much as a few busy connections need: memory that is new for each request costs
-// as much as the copy, because the kernel clears and maps every page of it. Any thread. Throws
-// std::bad_alloc.
+// Memory for one piece of a request: `bytes` bytes, but at most `most_bytes`. It is aligned to a
+// page at least. Freed memory is kept for later requests, as much as a few busy connections need.
+// Memory that is new for each request would cost as much as the copy itself, because the kernel
+// clears and maps every page of it. Any thread. Throws std::bad_alloc.
 class BounceBuffer {
 public:
   static constexpr std::uint64_t most_bytes = 1024 * 1024;
@@ -28,7 +28,7 @@ public:
   std::uint64_t size() const { return span_.size(); } // the request's bytes, or most_bytes
 
 private:
-  BounceRegion* region_; // where the memory is
+  BounceRegion* region_; // the region that the memory belongs to
   std::span<std::byte> span_;
 };
 

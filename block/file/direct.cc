@@ -1,4 +1,4 @@
-// The alignment for O_DIRECT, from the newest source that the system has.
+// The alignment for O_DIRECT, from the best source that the kernel offers.
 #include "block/file/direct.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace block {
 
-// The system tells since Linux 6.1; a page serves every file system there is.
+// statx() reports the alignment since Linux 6.1. A page satisfies every file system.
 std::uint32_t direct_alignment(int descriptor, bool is_device) {
 #ifdef STATX_DIOALIGN
   struct statx facts;

@@ -32,7 +32,8 @@ Result<void> take_aio(Options& options) {
   return Error(ErrorKind::unsupported, "aio=" + text + " is not supported, only aio=threads");
 }
 
-// Refuses what has no size and content of its own: directories, terminals, pipes.
+// Returns an error for a file that has no size and content of its own: a directory, a terminal, a
+// pipe.
 Result<bool> is_block_device(int descriptor, const std::string& path) {
   struct stat status;
   if (fstat(descriptor, &status) != 0) return Error::from_errno(errno, quoted(path));
@@ -44,7 +45,7 @@ Result<bool> is_block_device(int descriptor, const std::string& path) {
 }
 
 Result<Descriptor> open_descriptor(Node& node, const std::string& path) {
-  // Not blocking, so that a pipe in an image's place is refused and not waited for.
+  // Non-blocking: a pipe in the place of an image must be refused, not waited for.
   const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (node.cache_direct() ? O_DIRECT : 0);
   int number = ::open(path.c_str(), flags | (node.read_only() ? O_RDONLY : O_RDWR));
   const bool refused = number < 0 && (errno == EACCES || errno == EPERM || errno == EROFS);
@@ -87,19 +88,20 @@ Result<std::string> file_create(const std::string& filename, Options&) {
   const std::string path = without_protocol(filename, "file");
   const std::string what = "Could not create '" + path + "'";
   const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_RDWR | O_CREAT;
-  // Exclusively first, because only that tells for sure that the file was not there.
+  // O_EXCL comes first, because only its success proves that the file did not exist.
   Descriptor descriptor(::open(path.c_str(), flags | O_EXCL, 0644));
   if (descriptor.get() >= 0) return path;
   if (errno == EEXIST) descriptor = Descriptor(::open(path.c_str(), flags, 0644));
   if (descriptor.get() < 0) return Error::from_errno(errno, what);
   BLOCK_TRY_ASSIGN(const bool is_device, is_block_device(descriptor.get(), path));
-  // Emptied only under the locks, so that no image that someone uses is lost.
+  // The file is emptied under the locks, so that an image in use is not lost.
   BLOCK_TRY(lock_file(descriptor.get(), true, Locking::automatic, path));
   if (!is_device && ftruncate(descriptor.get(), 0) != 0) return Error::from_errno(errno, what);
   return std::string();
 }
 
-// A regular file was empty, so that all it has now is holes; a device holds what it held.
+// create_file() empties a regular file, so a new one contains only holes. A device keeps its old
+// content.
 bool file_reads_as_zeros_when_new(Node& node) {
   return !file_state(node).is_device;
 }

@@ -1,4 +1,4 @@
-// The file protocol: regular files and block devices of this machine.
+// The protocol driver "file": regular files and block devices of this machine.
 #ifndef BLOCK_FILE_FILE_H
 #define BLOCK_FILE_FILE_H
 

@@ -1,4 +1,4 @@
-// host_device: what the file driver does, with nothing but block devices.
+// The protocol driver "host_device": the file driver, restricted to block devices.
 #include "block/file/host-device.h"
 
 #include "block/file/file.h"
@@ -24,7 +24,8 @@ Result<void> device_open(Node& node, Options& options) {
   return {};
 }
 
-// A device is there before an image is made on it; a name that is none gets no file.
+// A device exists before an image is created on it. For a name that does not exist, no file is
+// created.
 Result<std::string> device_create(const std::string& filename, Options& options) {
   const std::string path = without_protocol(filename, "host_device");
   struct stat status {};
@@ -41,7 +42,7 @@ const std::vector<CreateOption>& device_create_options() {
   return options;
 }
 
-// The device as it is; an error if it is too small.
+// Leaves the device as it is. Returns an error if it is smaller than the image.
 Result<void> device_write_image(Node& device, Options& options) {
   BLOCK_TRY_ASSIGN(const std::uint64_t size, options.take_size("size", 0));
   BLOCK_TRY_ASSIGN(const std::uint64_t length, device.co_get_length());

@@ -1,4 +1,4 @@
-// The protocol driver "host_device", under which QEMU and libvirt name block devices of this
+// The protocol driver "host_device": the name that QEMU and libvirt use for block devices of this
 // machine.
 #ifndef BLOCK_FILE_HOST_DEVICE_H
 #define BLOCK_FILE_HOST_DEVICE_H
@@ -7,7 +7,7 @@
 
 namespace block {
 
-// The file driver, for block devices alone.
+// The file driver, restricted to block devices.
 extern const BlockDriver host_device_driver;
 
 } // namespace block

@@ -1,4 +1,4 @@
-// The file driver's requests for content: read, write, flush.
+// Requests of the file driver for content: read, write, flush.
 #include "block/file/bounce.h"
 #include "block/file/state.h"
 #include "block/file/transfer.h"
@@ -11,7 +11,7 @@
 namespace block {
 namespace {
 
-// O_DIRECT wants aligned memory too.
+// O_DIRECT needs aligned memory as well as aligned offsets.
 bool needs_bounce(const FileState& file, const IoVector& vector, std::uint32_t align) {
   if (!file.direct) return false;
   return std::any_of(vector.segments().begin(), vector.segments().end(), [&](const iovec& segment) {
@@ -20,7 +20,8 @@ bool needs_bounce(const FileState& file, const IoVector& vector, std::uint32_t a
   });
 }
 
-// The end of the file may lie within the last aligned block; nothing else may be missing.
+// Fills the rest of a short read with zeros if the file ends within the last aligned block. Returns
+// an error if more than that is missing.
 Result<void> expect_complete(Node& node, std::uint64_t offset, const IoVector& vector,
                              std::uint64_t got) {
   const std::uint64_t missing = vector.size() - got;
@@ -76,8 +77,8 @@ Result<void> file_writev(Node& node, std::uint64_t offset, const IoVector& vecto
                          WriteFlags flags) {
   FileState& file = file_state(node);
   if (flags.fua) BLOCK_TRY(file.sync.failure());
-  // Without the page cache the write itself tells of its error. Through it, another such write
-  // might be told instead.
+  // With O_DIRECT, the write itself returns its error. Through the page cache, the kernel may
+  // report the error to another such write instead, so a sync() follows.
   const bool durable = flags.fua && file.direct;
   if (!needs_bounce(file, vector, node.limits().request_alignment)) {
     BLOCK_TRY(write_fully(file.descriptor.get(), offset, vector, durable));

@@ -1,10 +1,11 @@
 // Image locks: open file description locks on single bytes that stand for permissions.
 //
-// Whoever uses an image holds a shared lock on the byte 100 + bit for each permission it has, and
-// on the byte 200 + bit for each permission it does not let others have. Shared locks never
-// conflict, so after taking them each side asks, with a test for an exclusive lock, whether another
-// holds the opposite byte. Both sides take first and ask second: of two that come at once, at least
-// one notices. QEMU uses the same bytes, and so the two exclude each other.
+// A program that uses an image holds a shared lock on the byte 100 + bit for each permission that
+// it has, and on the byte 200 + bit for each permission that it denies to others. Shared locks
+// never conflict. So each program first takes its locks, and then tests, by asking for an exclusive
+// lock, whether another program holds the opposite byte. Because every program takes first and
+// tests second, at least one of two that start at the same time finds the conflict. QEMU uses the
+// same bytes, so QEMU and this driver exclude each other.
 #include "block/file/locks.h"
 
 #include <array>
@@ -33,13 +34,13 @@ struct flock byte_lock(off_t byte, short type) {
   return lock;
 }
 
-// 0 or an errno value.
+// Returns 0 or an errno value.
 int hold(int descriptor, off_t byte) {
   struct flock lock = byte_lock(byte, F_RDLCK);
   return fcntl(descriptor, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
-// Whether another open file holds the byte; errors count as no.
+// Returns whether another open file holds the byte. An error counts as no.
 bool held_by_another(int descriptor, off_t byte) {
   struct flock lock = byte_lock(byte, F_WRLCK);
   return fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;

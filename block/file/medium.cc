@@ -14,7 +14,7 @@
 namespace block {
 namespace {
 
-// File systems whose files are nothing but page cache.
+// Returns whether the file system keeps its files in the page cache only.
 bool page_cache_is_medium(int file) {
   struct statfs facts;
   return fstatfs(file, &facts) == 0 && (facts.f_type == TMPFS_MAGIC || facts.f_type == RAMFS_MAGIC);

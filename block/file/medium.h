@@ -1,7 +1,7 @@
-// MediumReader: reads what a file's medium holds, whatever the page cache shows.
+// MediumReader: reads what the medium of a file contains, even if the page cache differs from it.
 //
-// They differ after a write-back that failed: the kernel keeps the lost pages and takes them for
-// clean, until it needs their memory.
+// They differ after a failed write-back: the kernel keeps the lost pages and treats them as clean,
+// until it needs their memory.
 #ifndef BLOCK_FILE_MEDIUM_H
 #define BLOCK_FILE_MEDIUM_H
 
@@ -16,11 +16,11 @@ namespace block {
 
 class MediumReader {
 public:
-  // Any range and any memory, by O_DIRECT on an open file of its own, made at the first call: the
-  // kernel first writes the range's dirty pages, and tells FileSync too if that fails. `file`: a
-  // descriptor of the open file, the same at each call. Returns how many bytes there were before
-  // the end of the file. Any thread. Errors also: unsupported, where O_DIRECT is refused or reads
-  // from the page cache.
+  // Reads any range into any memory. Returns the number of bytes before the end of the file.
+  // `file`: a descriptor of the open file, the same at each call. The first call opens the file
+  // again with O_DIRECT. A read makes the kernel write the dirty pages of the range first; if that
+  // fails, FileSync receives the error too. Any thread. Errors also: unsupported, if O_DIRECT is
+  // refused or is served from the page cache.
   Result<std::uint64_t> read(int file, bool is_device, std::uint64_t offset,
                              const IoVector& vector);
 
@@ -28,8 +28,8 @@ private:
   void open(int file, bool is_device);
 
   std::once_flag opened_;
-  // Constant after that:
-  Descriptor descriptor_; // none: the medium cannot be read
+  // Constant after opened_:
+  Descriptor descriptor_; // -1: the medium cannot be read
   std::uint32_t alignment_ = 1;
 };
 

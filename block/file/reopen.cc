@@ -1,4 +1,4 @@
-// Reopening by the name that /proc has of a descriptor.
+// Reopens a file by the name of its descriptor in /proc.
 #include "block/file/reopen.h"
 
 #include <cerrno>

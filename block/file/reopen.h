@@ -1,4 +1,4 @@
-// Another open file of a file that is open already.
+// Opens a file again that is open already.
 #ifndef BLOCK_FILE_REOPEN_H
 #define BLOCK_FILE_REOPEN_H
 
@@ -7,9 +7,9 @@
 
 namespace block {
 
-// Opens the file behind `descriptor` once more, whatever its name is by now. `flags`: as of open().
-// The new open file has flags, locks and a view of write errors of its own. Errors: what the system
-// says; it needs /proc.
+// Opens the file of `descriptor` again, even if it was renamed or deleted. `flags`: as for open().
+// The new open file has its own flags and locks, and it receives write errors of its own. Errors:
+// those of the system. Needs /proc.
 Result<Descriptor> reopen(int descriptor, int flags);
 
 } // namespace block

@@ -1,4 +1,4 @@
-// The file driver's requests for space: zeros, discard, length, allocation.
+// Requests of the file driver for space: zeros, discard, length, allocation.
 #include "block/file/state.h"
 #include "block/file/transfer.h"
 #include "block/util/aligned-buffer.h"
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t zero_buffer_bytes = 1024 * 1024;
 
-// 0 or an errno value.
+// Returns 0 or an errno value.
 int allocate(int descriptor, int mode, std::uint64_t offset, std::uint64_t bytes) {
   int failed;
   do {
@@ -27,32 +27,33 @@ int allocate(int descriptor, int mode, std::uint64_t offset, std::uint64_t bytes
   return failed;
 }
 
-// A mode is missing from a file system or device in these ways.
+// Returns whether the error means that the file system or device lacks the mode.
 bool means_unsupported(int failed) {
   return failed == EOPNOTSUPP || failed == ENOSYS || failed == ENODEV;
 }
 
-// 0, an errno value, or EOPNOTSUPP if the file system cannot. Does not move the end of the file.
+// Returns 0, an errno value, or EOPNOTSUPP if the file system lacks the mode. Does not change the
+// length of the file.
 int try_mode(FileState& file, std::atomic<bool>& can, int mode, std::uint64_t offset,
              std::uint64_t bytes) {
   if (!can.load(std::memory_order_relaxed)) return EOPNOTSUPP;
   const int failed = allocate(file.descriptor.get(), mode, offset, bytes);
-  if (failed == EINVAL) return EOPNOTSUPP; // a range that is not aligned as a device wants it
+  if (failed == EINVAL) return EOPNOTSUPP; // the range is not aligned as the device needs it
   if (!means_unsupported(failed)) return failed;
   can.store(false, std::memory_order_relaxed);
   return EOPNOTSUPP;
 }
 
-// 0, an errno value, or EOPNOTSUPP. Devices that discard need not be able to punch: a hole must
-// read as zeros.
+// Returns 0, an errno value, or EOPNOTSUPP. Discards instead of punching, because a punched hole
+// must read as zeros and not every device that discards can promise that.
 int discard_blocks(int descriptor, std::uint64_t offset, std::uint64_t bytes) {
   std::uint64_t range[2] = {offset, bytes};
   if (ioctl(descriptor, BLKDISCARD, range) == 0) return 0;
   return errno == EINVAL || means_unsupported(errno) || errno == ENOTTY ? EOPNOTSUPP : errno;
 }
 
-// Makes the file reach to `end` if it does not yet. Writing the range's own last byte cannot undo
-// what another writer does at the same time, as ftruncate could.
+// Extends the file to `end` if it is shorter. Writes zeros to the last block of the range, which
+// the request covers. ftruncate() could undo a concurrent extension by another writer.
 Result<void> extend_to(Node& node, std::uint64_t end) {
   BLOCK_TRY_ASSIGN(const std::uint64_t length, file_get_length(node));
   if (length >= end || file_state(node).is_device) return {};
@@ -84,7 +85,7 @@ Result<void> grow(Node& node, std::uint64_t from, std::uint64_t to, Preallocatio
     return {};
   }
   if (preallocation == Preallocation::full) {
-    // Written without O_DIRECT's rules: the range need not be aligned.
+    // Writes without O_DIRECT, because the range need not be aligned.
     const int flags = fcntl(descriptor, F_GETFL);
     if (flags < 0 || fcntl(descriptor, F_SETFL, flags & ~O_DIRECT) != 0)
       return Error::from_errno(errno, "Could not prepare to write zeros");
@@ -122,7 +123,7 @@ Result<void> file_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes
   constexpr int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   const int failed = file.is_device ? discard_blocks(file.descriptor.get(), offset, bytes)
                                     : try_mode(file, file.can_punch_holes, punch, offset, bytes);
-  // A discard is a wish: where it cannot be granted, nothing is lost.
+  // A discard is advice: if it is not supported, the data just stays.
   if (failed == 0 || failed == EOPNOTSUPP) return {};
   return Error::from_errno(failed, "discard failed");
 }
@@ -142,7 +143,7 @@ Result<void> file_truncate(Node& node, std::uint64_t length, Preallocation preal
     return Error(ErrorKind::unsupported, "Preallocation can't be used for shrinking files");
   if (length > now) {
     Result<void> grown = grow(node, now, length, preallocation);
-    // What was preallocated in part is given back; the error to tell is the first one.
+    // Frees what was preallocated in part. The caller gets the first error.
     if (!grown) (void)!ftruncate(file_state(node).descriptor.get(), static_cast<off_t>(now));
     return grown;
   }
@@ -158,10 +159,10 @@ Result<BlockStatus> file_block_status(Node& node, std::uint64_t offset, std::uin
   status.allocated = status.data = true;
   status.host_offset = offset;
 
-  // The seeks move the descriptor's position, which nothing else uses.
+  // lseek() moves the position of the descriptor, which nothing else uses.
   const off_t data = lseek(descriptor, static_cast<off_t>(offset), SEEK_DATA);
   const bool hole_to_the_end = data < 0 && errno == ENXIO;
-  if (data < 0 && !hole_to_the_end) return status; // a device, or a file system that does not know
+  if (data < 0 && !hole_to_the_end) return status; // a device, or a file system without SEEK_DATA
   if (hole_to_the_end || static_cast<std::uint64_t>(data) > offset) {
     if (!hole_to_the_end) status.bytes = std::min(bytes, static_cast<std::uint64_t>(data) - offset);
     status.data = false;
@@ -169,7 +170,7 @@ Result<BlockStatus> file_block_status(Node& node, std::uint64_t offset, std::uin
     return status;
   }
   const off_t hole = lseek(descriptor, static_cast<off_t>(offset), SEEK_HOLE);
-  // Not ahead only if the file was changed between the two seeks.
+  // The hole is not ahead only if the file changed between the two seeks.
   if (hole > 0 && static_cast<std::uint64_t>(hole) > offset)
     status.bytes = std::min(bytes, static_cast<std::uint64_t>(hole) - offset);
   return status;

@@ -1,4 +1,4 @@
-// What the file driver keeps for each node.
+// The state of a node of the file driver.
 #ifndef BLOCK_FILE_STATE_H
 #define BLOCK_FILE_STATE_H
 
@@ -15,9 +15,9 @@ struct FileState {
   Descriptor descriptor;
   bool is_device = false; // a block device; else a regular file
   bool direct = false;    // opened with O_DIRECT
-  FileSync sync;          // only of a node that can be written
+  FileSync sync;          // open only if the node is writable
   MediumReader medium;
-  // What the file system has refused once is not asked for again.
+  // False after the file system refused the operation once; it is not tried again.
   std::atomic<bool> can_punch_holes{true};
   std::atomic<bool> can_zero_ranges{true};
 };

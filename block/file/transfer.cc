@@ -9,7 +9,7 @@
 namespace block {
 namespace {
 
-// What is left of a vector, handed to the system in batches of segments.
+// The part of a vector that is not transferred yet, handed to the kernel in batches of segments.
 class Remainder {
 public:
   explicit Remainder(std::span<const iovec> segments) : segments_(segments) { advance(0); }
@@ -26,7 +26,7 @@ public:
     return std::span(batch_).first(count);
   }
 
-  // Also goes past segments without bytes, so that a transfer of nothing means the end.
+  // Also skips empty segments, so that a transfer of 0 bytes always means the end of the file.
   void advance(std::size_t bytes) {
     done_in_first_ += bytes;
     while (!segments_.empty() && done_in_first_ >= segments_.front().iov_len) {
@@ -37,7 +37,7 @@ public:
 
 private:
   std::span<const iovec> segments_;
-  std::size_t done_in_first_ = 0; // bytes of segments_.front() that are transferred already
+  std::size_t done_in_first_ = 0; // already transferred bytes of segments_.front()
   std::array<iovec, 64> batch_;
 };
 
@@ -67,7 +67,7 @@ Result<void> write_fully(int descriptor, std::uint64_t offset, const IoVector& v
                                  static_cast<off_t>(offset + done), durable ? RWF_DSYNC : 0);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return Error::from_errno(errno, "write failed");
-    // Never seen from a regular file; going on would be an endless loop.
+    // Not known to happen with a regular file, but a retry could loop endlessly.
     if (put == 0) return Error(ErrorKind::no_space, "write failed: nothing was written");
     done += static_cast<std::uint64_t>(put);
     rest.advance(static_cast<std::size_t>(put));

@@ -9,7 +9,7 @@
 
 namespace block {
 
-// Fills the vector, and returns how many bytes there were before the end of the file.
+// Fills the vector. Returns the number of bytes before the end of the file.
 Result<std::uint64_t> read_fully(int descriptor, std::uint64_t offset, const IoVector& vector);
 
 // `durable`: the data is on stable storage when the call returns.
