@@ -1,4 +1,5 @@
-// The null protocol driver: writes go nowhere, reads give zeros. For measuring what is above it.
+// The protocol driver "null-co": discards writes and reads zeros. For measuring the layers above
+// it.
 #include "block/null/null.h"
 
 #include "block/node.h"
@@ -14,8 +15,8 @@ struct NullState {
 Result<void> null_open(Node& node, Options& options) {
   auto state = std::make_shared<NullState>();
   BLOCK_TRY_ASSIGN(state->size, options.take_size("size", std::uint64_t{1} << 30));
-  // Unlike early QEMU, on by default: a read that leaves memory as it was shows a client what other
-  // requests left there.
+  // On by default, unlike in early QEMU: a read that leaves its buffer unchanged would show a
+  // client the data of other requests.
   BLOCK_TRY_ASSIGN(state->read_zeroes, options.take_bool("read-zeroes", true));
   options.take("filename"); // "null-co://"
   node.set_filename("null-co://");
@@ -58,7 +59,7 @@ const BlockDriver null_driver = {
     .open = null_open,
     .co_get_length = null_get_length,
     .co_readv = null_readv,
-    .co_read_medium = null_readv, // what it says is all there is
+    .co_read_medium = null_readv, // there is no other medium
     .co_writev = null_writev,
     .supports_fua = true,
     .co_pwrite_zeroes = null_pwrite_zeroes,

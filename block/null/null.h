@@ -1,4 +1,4 @@
-// The null protocol "null-co": a disk of any size that keeps nothing.
+// The protocol driver "null-co": a disk of any size that stores nothing.
 #ifndef BLOCK_NULL_NULL_H
 #define BLOCK_NULL_NULL_H
 

@@ -1,7 +1,7 @@
-// The raw format driver: passes every request to child "file", moved by the option "offset".
+// The raw format driver: passes every request to child "file", shifted by the option "offset".
 //
-// This is the smallest complete format driver and the one to copy; docs/developer/drivers.md walks
-// through it.
+// This is the smallest complete format driver and the one to copy. docs/developer/drivers.md
+// explains it step by step.
 #include "block/raw/raw.h"
 
 #include "block/node.h"
@@ -13,15 +13,16 @@
 namespace block {
 namespace {
 
-// What open() learns and every request needs.
+// Determined by raw_open(), used by every request.
 struct RawState {
   std::uint64_t offset = 0;                // bytes of the file before the disk begins
   std::optional<std::uint64_t> fixed_size; // bytes of the disk; absent: up to the end of the file
-  // Bytes that the file has at least, unless someone else cuts it. Saves asking at each read.
+  // Lower bound of the file's length in bytes, unless another program shortens it. Saves a query of
+  // the length at each read.
   std::atomic<std::uint64_t> file_end{0};
 };
 
-// How many bytes of the range, which begins at an offset of the file, lie within the file.
+// Returns how many bytes of the range lie within the file. `begin` is an offset of the file.
 Result<std::uint64_t> bytes_within_file(Node& node, std::uint64_t begin, std::uint64_t bytes) {
   if (begin + bytes <= node.state<RawState>().file_end.load(std::memory_order_relaxed))
     return bytes;
@@ -29,7 +30,7 @@ Result<std::uint64_t> bytes_within_file(Node& node, std::uint64_t begin, std::ui
   return begin < length ? std::min(bytes, length - begin) : 0;
 }
 
-// The last sector may lie in the file in part; the rest of it reads as zeros.
+// The file may end within the last sector. The rest of that sector reads as zeros.
 Result<std::uint64_t> raw_get_length(Node& node) {
   const RawState& raw = node.state<RawState>();
   if (raw.fixed_size) return *raw.fixed_size;
@@ -70,13 +71,14 @@ Result<void> raw_open(Node& node, Options& options) {
 
 using Read = Result<void> (Node::*)(std::uint64_t offset, const IoVector& vector);
 
-// Reads from the file by `read`, and what it lacks of the last sector as zeros.
+// Reads from the file with `read`. The part of the last sector beyond the end of the file is zeros.
 Result<void> read_of_file(Node& node, Read read, std::uint64_t offset, const IoVector& vector) {
   const std::uint64_t begin = node.state<RawState>().offset + offset;
   BLOCK_TRY_ASSIGN(const std::uint64_t within, bytes_within_file(node, begin, vector.size()));
   const std::uint64_t missing = vector.size() - within;
   Node& file = *node.file();
-  // More than the rest of a sector is missing only if the file was cut: an error that it tells.
+  // More than a part of a sector is missing only if the file was shortened. The child then returns
+  // the error.
   if (missing == 0 || missing >= sector_bytes) return (file.*read)(begin, vector);
   vector.fill(within, missing, std::byte{0});
   return within == 0 ? Result<void>() : (file.*read)(begin, vector.slice(0, within));
@@ -124,11 +126,11 @@ Result<BlockStatus> raw_block_status(Node& node, std::uint64_t offset, std::uint
   status.as_child = status.bytes != 0;
   if (status.as_child) return status;
   status.bytes = bytes;
-  status.allocated = status.zero = true; // the last sector's rest
+  status.allocated = status.zero = true; // the rest of the last sector
   return status;
 }
 
-// Every file is a raw image, so this is the answer only when no other driver is surer.
+// Every file is a raw image, so any other driver that recognises the file takes precedence.
 int raw_probe(std::span<const std::byte>) {
   return 1;
 }
@@ -169,10 +171,10 @@ bool raw_reads_as_zeros_when_new(Node& node) {
 Result<void> raw_create(Node& file, Options& options) {
   BLOCK_TRY_ASSIGN(const CreateRequest request, take_create_options(options));
   BLOCK_TRY_ASSIGN(const std::uint64_t length, file.co_get_length());
-  // A device may be larger than the image.
+  // A device may be larger than the image, and then stays as it is.
   if (request.size > length || request.preallocation != Preallocation::off)
     BLOCK_TRY(file.co_truncate(request.size, request.preallocation));
-  // So that no probe finds the format of what a device held before.
+  // Otherwise a probe could find the format of the device's former content.
   if (!file.reads_as_zeros_when_new())
     BLOCK_TRY(file.co_pwrite_zeroes(0, std::min(length, sector_bytes)));
   return file.co_flush();
@@ -192,7 +194,7 @@ const BlockDriver raw_driver = {
     .co_readv = raw_readv,
     .co_read_medium = raw_read_medium,
     .co_writev = raw_writev,
-    .supports_fua = true, // the child makes it so
+    .supports_fua = true, // the child makes the write durable
     .co_pwrite_zeroes = raw_pwrite_zeroes,
     .co_pdiscard = raw_pdiscard,
     .co_truncate = raw_truncate,

@@ -1,4 +1,4 @@
-// The raw format: the bytes of the file are the bytes of the disk.
+// The format driver "raw": the bytes of the file are the bytes of the disk.
 #ifndef BLOCK_RAW_RAW_H
 #define BLOCK_RAW_RAW_H
 
