@@ -1,9 +1,9 @@
-// The filter driver "blkdebug": its options, and the way of requests past its rules and break
+// The filter driver "blkdebug": its options, and its requests, which pass the rules and break
 // points.
 //
 // Options: image (the child: a node's name, or image.*), config (a file with rules),
 // inject-error.*, inject-delay.*, set-state.* (rules), align, max-transfer (limits, in bytes). The
-// file name "blkdebug:CONFIG:IMAGE" says config and image in one; CONFIG may be empty.
+// file name "blkdebug:CONFIG:IMAGE" stands for config and image. CONFIG may be empty.
 #include "block/debug/blkdebug.h"
 
 #include "block/debug/break-points.h"
@@ -60,7 +60,7 @@ Result<void> take_filename(Options& options) {
 Result<void> take_limits(Node& node, Options& options) {
   Limits& limits = node.limits();
   BLOCK_TRY_ASSIGN(const std::uint64_t align, options.take_size("align", limits.request_alignment));
-  // The node layer says which powers of two it can do.
+  // The node layer checks that the value is a power of two within its limit.
   if (align == 0 || align > UINT32_MAX)
     return Error(ErrorKind::invalid_argument, "Parameter 'align' is not an alignment");
   limits.request_alignment = static_cast<std::uint32_t>(align);
@@ -84,7 +84,7 @@ Result<void> debug_open(Node& node, Options& options) {
   BLOCK_TRY(state->rules.add(options));
   BLOCK_TRY(take_limits(node, options));
 
-  Options image; // the node layer's name for the one child of a filter is "file"
+  Options image; // to the node layer, the only child of a filter is named "file"
   if (std::optional<std::string> reference = options.take("image"))
     image.set("file", std::move(*reference));
   const Options definition = options.take_children("image");
@@ -114,7 +114,7 @@ Result<std::uint64_t> debug_get_length(Node& node) {
   return node.file()->co_get_length();
 }
 
-// The rules' word on a request that is done wholly or not at all.
+// Applies the rules to a request that is either done in full or fails without effect.
 Result<void> judge(Node& node, IoType type, std::uint64_t offset, std::uint64_t bytes) {
   debug::Verdict verdict = rules_of(node).meet(type, offset, bytes);
   if (verdict.error) return std::move(*verdict.error);
@@ -131,7 +131,7 @@ Result<void> debug_readv(Node& node, std::uint64_t offset, const IoVector& vecto
   return debug::read_child(node, offset, vector);
 }
 
-// To the rules it is a read; none of it is done if it fails.
+// The rules treat it as a read. If it fails, nothing is read.
 Result<void> debug_read_medium(Node& node, std::uint64_t offset, const IoVector& vector) {
   BLOCK_TRY(judge(node, IoType::read, offset, vector.size()));
   return debug::read_medium_of_child(node, offset, vector);
@@ -201,9 +201,10 @@ Result<bool> debug_wait(Node& node, const std::string& tag, std::chrono::millise
 
 const BlockDriver blkdebug_driver = {
     .format_name = "blkdebug",
-    // A filter, but one that file names ask for ("blkdebug:...") and images must not.
+    // A filter. It is declared a protocol so that users can name it in a file name ("blkdebug:...")
+    // and images cannot.
     .is_protocol = true,
-    .grows_on_write = true, // as far as the child does
+    .grows_on_write = true, // if the child grows
     .create_file = debug_create_file,
     .reads_as_zeros_when_new = debug::child_reads_as_zeros_when_new,
     .open = debug_open,
@@ -211,7 +212,7 @@ const BlockDriver blkdebug_driver = {
     .co_readv = debug_readv,
     .co_read_medium = debug_read_medium,
     .co_writev = debug_writev,
-    .supports_fua = true, // the child makes it so
+    .supports_fua = true, // the child makes the write durable
     .co_flush = debug_flush,
     .co_pwrite_zeroes = debug_pwrite_zeroes,
     .co_pdiscard = debug_pdiscard,

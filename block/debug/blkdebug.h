@@ -1,4 +1,5 @@
-// The filter "blkdebug": passes requests to child "image", but those that its rules fail or delay.
+// The filter "blkdebug": passes requests to its child (option "image"), and fails or delays those
+// that its rules name.
 #ifndef BLOCK_DEBUG_BLKDEBUG_H
 #define BLOCK_DEBUG_BLKDEBUG_H
 

@@ -1,8 +1,9 @@
-// The filter driver "blklogwrites": its options, and requests that are done first and logged then.
+// The filter driver "blklogwrites": its options, and its requests, which are logged after they are
+// done.
 //
-// Options: file, log (the children: a node's name, or file.*, log.*), log-sector-size (bytes, power
-// of two from 512 to 4 MiB, default 512), log-append (go on with the log that is there; its sector
-// size holds), log-super-update-interval (entries, default 4096).
+// Options: file, log (the children: a node's name, or file.*, log.*), log-sector-size (bytes, a
+// power of two from 512 to 4 MiB, default 512), log-append (append to the existing log with its
+// sector size), log-super-update-interval (entries, default 4096).
 #include "block/debug/blklogwrites.h"
 
 #include "block/debug/filter.h"
@@ -18,7 +19,7 @@ using debug::WriteLog;
 
 struct LogState {
   std::unique_ptr<WriteLog> log; // null if the node is read-only
-  RangeLock changes;             // bytes of the file
+  RangeLock changes;             // ranges of the file in bytes
 };
 
 WriteLog& log_of(Node& node) {
@@ -58,7 +59,7 @@ Result<void> log_open(Node& node, Options& options) {
   BLOCK_TRY(node.open_child("file", options, access));
   access.write = !node.read_only();
   BLOCK_TRY(node.open_child("log", options, access));
-  // Before the log that is there gives way to a new one.
+  // Checked before a new log replaces the existing one.
   BLOCK_TRY(options.expect_empty("Block format 'blklogwrites'"));
 
   auto state = std::make_shared<LogState>();
@@ -73,7 +74,7 @@ Result<void> log_open(Node& node, Options& options) {
     limits.request_alignment = state->log->sector_bytes();
   }
   limits.opt_transfer = std::max(limits.opt_transfer, limits.request_alignment);
-  limits.max_transfer = INT32_MAX; // one request, one entry; the children cut it as they need
+  limits.max_transfer = INT32_MAX; // one entry per request; the children split it if necessary
   node.set_state(std::move(state));
   return {};
 }
@@ -86,8 +87,8 @@ Result<std::uint64_t> log_get_length(Node& node) {
   return node.file()->co_get_length();
 }
 
-// Does it and logs it, without another change of the same range in between: what overlaps must
-// stand in the log in the order in which the file has it.
+// Makes a change and logs it, with no other change of the same range in between: the log must
+// contain overlapping changes in the order in which they reached the file.
 template <typename Change, typename Append>
 Result<void> do_and_log(Node& node, std::uint64_t offset, std::uint64_t bytes, Change change,
                         Append append) {
@@ -128,7 +129,8 @@ Result<void> log_truncate(Node& node, std::uint64_t length, Preallocation preall
 Result<void> log_flush(Node& node) {
   if (node.read_only()) return {};
   BLOCK_TRY(log_of(node).ready());
-  // What is logged by now has been done; what is logged while the flush runs may miss it.
+  // Every entry so far is of a finished request. A request that is logged while the flush runs may
+  // not be covered by it.
   const std::uint64_t before = log_of(node).entries();
   BLOCK_TRY(node.file()->co_flush());
   return log_of(node).append_flush(before);
@@ -138,7 +140,7 @@ Result<void> log_flush(Node& node) {
 
 const BlockDriver blklogwrites_driver = {
     .format_name = "blklogwrites",
-    .grows_on_write = true, // as far as the child does
+    .grows_on_write = true, // if the child grows
     .reads_as_zeros_when_new = debug::child_reads_as_zeros_when_new,
     .open = log_open,
     .close = log_close,
@@ -146,7 +148,7 @@ const BlockDriver blklogwrites_driver = {
     .co_readv = debug::read_child,
     .co_read_medium = debug::read_medium_of_child,
     .co_writev = log_writev,
-    .supports_fua = true, // the child makes it so
+    .supports_fua = true, // the child makes the write durable
     .co_flush = log_flush,
     .co_pwrite_zeroes = log_pwrite_zeroes,
     .co_pdiscard = log_pdiscard,

@@ -1,4 +1,4 @@
-// The filter "blklogwrites": passes requests to child "file", and logs what changes it to "log".
+// The filter "blklogwrites": passes requests to child "file", and logs the changes to child "log".
 #ifndef BLOCK_DEBUG_BLKLOGWRITES_H
 #define BLOCK_DEBUG_BLKLOGWRITES_H
 

@@ -1,4 +1,4 @@
-// BreakPoints: a list of those set, a list of those that hold a request.
+// BreakPoints: one list of the break points that are set, one of those that hold a request.
 #include "block/debug/break-points.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Break points: where requests are held, until someone lets them go on.
+// Break points: they hold requests at debug events until a caller resumes them.
 #ifndef BLOCK_DEBUG_BREAK_POINTS_H
 #define BLOCK_DEBUG_BREAK_POINTS_H
 
@@ -14,7 +14,7 @@
 
 namespace block::debug {
 
-// All functions on any thread; the contracts are those of the BlockDriver entries.
+// Any thread. The contracts are those of the BlockDriver entries of the same name.
 class BreakPoints {
 public:
   Result<void> set(DebugEvent event, const std::string& tag);
@@ -22,17 +22,18 @@ public:
   Result<void> resume(const std::string& tag);
   Result<bool> wait(const std::string& tag, std::chrono::milliseconds at_most);
 
-  // The event happens on this thread: takes the oldest break point that is set for it, and waits.
+  // Called when the event happens on this thread. If a break point is set for the event, uses up
+  // the oldest one and waits until it is resumed or removed.
   void pass(DebugEvent event);
 
 private:
   struct Point {
     DebugEvent event;
     std::string tag;
-    bool resumed = false; // of a request that is held
+    bool resumed = false; // only in held_: the request may go on
   };
 
-  std::atomic<bool> any_set_{false}; // spares requests the lock
+  std::atomic<bool> any_set_{false}; // avoids the lock when no break point is set
   std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_, oldest first:

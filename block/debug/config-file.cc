@@ -1,5 +1,5 @@
-// Reading of blkdebug's configuration: GLib reads the sections, one at a time because it would
-// merge those of one name.
+// Reads the configuration of blkdebug. GLib parses one section at a time, because it would merge
+// sections of the same name.
 #include "block/debug/config-file.h"
 
 #include "block/util/descriptor.h"
@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t most_bytes = 1024 * 1024;
 
 Result<std::string> read_text(const std::string& path) {
-  // Not blocking, so that a pipe in the file's place is refused and not waited for.
+  // Non-blocking: a pipe in the place of the file must be refused, not waited for.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat status;
   if (file.get() < 0 || fstat(file.get(), &status) != 0)
@@ -59,7 +59,7 @@ Result<void> add_section(const std::string& body, const std::string& rule, Optio
   return {};
 }
 
-// "[inject-error]" -> "inject-error"; empty if the line begins no section.
+// Returns "inject-error" for "[inject-error]", and an empty string if the line begins no section.
 std::string section_name(std::string_view line) {
   const std::size_t first = line.find_first_not_of(" \t");
   const std::size_t last = line.find_last_not_of(" \t\r");
@@ -69,8 +69,8 @@ std::string section_name(std::string_view line) {
 
 Result<Options> parse(const std::string& text) {
   Options options;
-  std::map<std::string, unsigned> count; // of the sections of each name
-  std::string rule, body;                // of the section that the lines belong to
+  std::map<std::string, unsigned> count; // number of sections so far, by name
+  std::string rule, body;                // of the current section
   auto end_section = [&]() -> Result<void> {
     if (!rule.empty()) return add_section(body, rule, options);
     if (body.find_first_not_of(" \t\r\n") == std::string::npos) return {};

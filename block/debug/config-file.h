@@ -1,4 +1,4 @@
-// The file that blkdebug's option "config" names: rules as sections of an ini file.
+// The file that the option "config" of blkdebug names: rules as sections of an ini file.
 #ifndef BLOCK_DEBUG_CONFIG_FILE_H
 #define BLOCK_DEBUG_CONFIG_FILE_H
 
@@ -8,9 +8,9 @@
 
 namespace block::debug {
 
-// Sections become numbered rules in their order: the second "[inject-error]" with `errno = "28"`
-// becomes "inject-error.1.errno=28". Errors: those of the file; invalid_argument, naming the file,
-// for what is not a section, a key with a value, or a comment.
+// Turns the sections into numbered rules, in their order. The second "[inject-error]" with `errno =
+// "28"` becomes "inject-error.1.errno=28". Errors: those of the file; invalid_argument, with the
+// name of the file, for a line that is neither a section, a key with a value, nor a comment.
 Result<Options> read_config_file(const std::string& path);
 
 } // namespace block::debug

@@ -1,4 +1,4 @@
-// Requests of filters to a child whose length need not be a multiple of the filter's blocks.
+// Requests of filters to a child whose length need not be a multiple of the filter's block size.
 #include "block/debug/filter.h"
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 namespace block::debug {
 namespace {
 
-// How much of the range the child has.
+// Returns how many bytes of the range the child has.
 Result<std::uint64_t> bytes_within(Node& filter, std::uint64_t offset, std::uint64_t bytes) {
   if (filter.limits().request_alignment == 1) return bytes;
   BLOCK_TRY_ASSIGN(const std::uint64_t length, filter.file()->co_get_length());

@@ -1,4 +1,4 @@
-// What filters do that have larger blocks than their child "file" need have.
+// Requests that are the same in filters whose block size exceeds that of child "file".
 #ifndef BLOCK_DEBUG_FILTER_H
 #define BLOCK_DEBUG_FILTER_H
 
@@ -6,15 +6,15 @@
 
 namespace block::debug {
 
-// Offsets and lengths are bytes, multiples of the filter's request_alignment, and begin within it.
-// Errors are the child's.
+// Offsets and lengths are in bytes and multiples of the filter's request_alignment, and offsets lie
+// within the filter. Errors are those of the child.
 
-// Reads from the child; what lies beyond its end, in the last block of the filter, are zeros.
+// Reads from the child. The part of the filter's last block beyond the end of the child is zeros.
 Result<void> read_child(Node& filter, std::uint64_t offset, const IoVector& vector);
-// The same of what the child's medium holds.
+// As read_child(), but with co_read_medium() of the child.
 Result<void> read_medium_of_child(Node& filter, std::uint64_t offset, const IoVector& vector);
 
-// Leaves the answer to the child, as far as that reaches.
+// Refers to the child for the part of the range that the child has.
 Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes);
 
 bool child_reads_as_zeros_when_new(Node& filter);

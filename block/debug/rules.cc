@@ -1,4 +1,4 @@
-// Rules: from options, and their effect on requests.
+// Rules: parsing from options, and their effect on requests.
 #include "block/debug/rules.h"
 
 #include "block/util/sector.h"
@@ -13,7 +13,7 @@ namespace block::debug {
 namespace {
 
 constexpr std::uint64_t most_milliseconds = 60 * 1000;
-constexpr std::uint64_t last_errno = 4095; // the largest that Linux has room for
+constexpr std::uint64_t last_errno = 4095; // the largest errno value of Linux
 
 constexpr IoTypes bit(IoType type) {
   return 1u << static_cast<unsigned>(type);
@@ -24,7 +24,7 @@ struct NamedType {
   IoTypes types;
 };
 
-// Asking what lies where fails only if a rule says so.
+// A block status request fails only if a rule names it.
 constexpr IoTypes usual_types = bit(IoType::read) | bit(IoType::write) | bit(IoType::write_zeroes) |
                                 bit(IoType::discard) | bit(IoType::flush);
 constexpr IoTypes all_types = usual_types | bit(IoType::block_status);
@@ -52,7 +52,7 @@ Result<IoTypes> find_types(const std::string& name) {
   return not_known("iotype", name, io_types, "");
 }
 
-// "none" stands for no event.
+// Returns no event for "none".
 Result<std::optional<DebugEvent>> find_event(const std::string& name) {
   if (name == "none") return std::optional<DebugEvent>();
   if (const DebugEventInfo* info = find_debug_event(name)) return std::optional(info->event);
@@ -70,7 +70,7 @@ Result<std::uint64_t> take_within(Options& rule, const char* key, std::uint64_t 
   return value;
 }
 
-// Each group "prefix.N.*" as options of its own, by N.
+// Takes the options "prefix.N.*" and returns them by N, each group as options of its own.
 Result<std::map<std::uint64_t, Options>> take_groups(Options& options, const std::string& prefix) {
   std::map<std::uint64_t, Options> groups;
   const Options rules = options.take_children(prefix);
@@ -114,7 +114,7 @@ Result<void> Rules::add_error(Options& rule) {
   error.errno_value = static_cast<int>(value);
   BLOCK_TRY_ASSIGN(error.done_bytes, take_within(rule, "short", 0, 0, UINT32_MAX));
   BLOCK_TRY_ASSIGN(error.once, rule.take_bool("once", false));
-  // Whether an error comes at once or a moment later makes no difference to one who waits for it.
+  // Accepted without effect: a synchronous caller waits for the error in both cases.
   BLOCK_TRY(rule.take_bool("immediately", false));
   errors_.push_back(error);
   return rule.expect_empty("An inject-error rule of blkdebug");
@@ -193,14 +193,14 @@ void Rules::happen(DebugEvent event) {
   change_state(applies);
 }
 
-// The first rule that is about the request; one that lay in wait does so no longer.
+// Returns the first rule that applies to the request, or null. Removes it from `waiting`.
 template <typename Rule>
 Rule* Rules::find(std::vector<Rule>& rules, std::vector<std::size_t>& waiting, IoType type,
                   std::uint64_t offset, std::uint64_t bytes) {
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const Match& match = rules[i].match;
     if (match.spent || !fits(match, type, offset, bytes)) continue;
-    // The state of a rule with an event was looked at when the event happened.
+    // For a rule with an event, the state was tested when the event happened.
     if (match.event ? std::erase(waiting, i) > 0 : is_ready(match)) return &rules[i];
   }
   return nullptr;

@@ -16,45 +16,45 @@
 
 namespace block::debug {
 
-// What a request is, as the option "iotype" names it.
+// The type of a request, as the option "iotype" names it.
 enum class IoType { read, write, write_zeroes, discard, flush, block_status };
 
 // A set of IoTypes: bit 1 << type.
 using IoTypes = unsigned;
 
-// What the rules say to one request.
+// The effect of the rules on one request.
 struct Verdict {
-  std::optional<Error> error;   // with which it fails, if it does
-  std::uint64_t done_bytes = 0; // of a read or write that fails: how much of it is done before
+  std::optional<Error> error;   // set if the request fails
+  std::uint64_t done_bytes = 0; // of a failing read or write: this many bytes are done first
 };
 
-// Read from options before the node opens, then used by its requests on any thread.
+// Filled from options before the node opens, then used by requests on any thread.
 //
-// A rule without an event is about every request. A rule with an event lies in wait from the moment
-// in which the event happens, in the rule's state, for the next request of the same thread that
-// fits it; when another event brings further rules, they take its place.
+// A rule without an event applies to every request. A rule with an event is armed when the event
+// happens in the rule's state. It applies to the next matching request of the same thread. If
+// another event arms further rules for that thread, they replace the armed ones.
 class Rules {
 public:
-  // Adds what the options hold under "inject-error.N.*", "inject-delay.N.*" and "set-state.N.*",
-  // in the order of N, and takes it out of them. Errors: invalid_argument, naming the option.
+  // Takes the options "inject-error.N.*", "inject-delay.N.*" and "set-state.N.*", and adds them as
+  // rules in the order of N. Errors: invalid_argument, with the name of the option.
   Result<void> add(Options& options);
 
-  // The event happens on this thread.
+  // Called when the event happens on this thread.
   void happen(DebugEvent event);
 
-  // A request of that type begins: waits as the rules say, and returns what becomes of it. Offset
-  // and length are bytes, both 0 for a flush.
+  // Called when a request begins. Sleeps as long as the rules say and returns their effect. Offset
+  // and length are in bytes, both 0 for a flush.
   Verdict meet(IoType type, std::uint64_t offset, std::uint64_t bytes);
 
 private:
-  // Which requests a rule is about.
+  // The requests that a rule applies to.
   struct Match {
     IoTypes types = 0;
-    std::optional<std::uint64_t> sector; // of 512 bytes; only requests that touch it
-    std::uint64_t sectors = 1;           // or one of so many from it on
+    std::optional<std::uint64_t> sector; // in units of 512 bytes; only requests that overlap
+    std::uint64_t sectors = 1;           // the range of `sectors` sectors that begins there
     unsigned state = 0;                  // only in this state; 0 = in any
     std::optional<DebugEvent> event;
-    bool spent = false; // was for once, and has been used
+    bool spent = false; // the rule was for one request, which has come
   };
   struct InjectError {
     Match match;
@@ -71,7 +71,7 @@ private:
     unsigned new_state = 0;
   };
 
-  // Rules with events that lie in wait, by their indices.
+  // The armed rules with events, by index.
   struct Waiting {
     std::vector<std::size_t> errors, delays;
   };
@@ -87,17 +87,17 @@ private:
   template <typename Rule>
   Rule* find(std::vector<Rule>& rules, std::vector<std::size_t>& waiting, IoType type,
              std::uint64_t offset, std::uint64_t bytes);
-  // The first rule about the moment changes the state, which all other rules have seen by then.
+  // Applies the first matching rule. All other rules have tested the state before.
   template <typename Applies>
   void change_state(const Applies& applies);
 
-  bool listens_ = false; // to events: there is a rule with one
+  bool listens_ = false; // there is a rule with an event
   std::mutex mutex_;     // guards what requests change: Match::spent, state_, waiting_
   std::vector<InjectError> errors_;
   std::vector<InjectDelay> delays_;
   std::vector<SetState> transitions_;
   unsigned state_ = 1;
-  std::unordered_map<std::thread::id, Waiting> waiting_; // of threads for which some wait
+  std::unordered_map<std::thread::id, Waiting> waiting_; // by thread; only threads with armed rules
 };
 
 } // namespace block::debug

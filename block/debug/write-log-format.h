@@ -1,18 +1,19 @@
-// The format of a write log: that of Linux' device mapper target log-writes, version 1, which
-// QEMU's blklogwrites writes too.
+// The format of a write log: version 1 of the format of Linux' device mapper target log-writes,
+// which QEMU's blklogwrites also writes.
 //
-// All integers are little-endian. The log is counted in sectors of its own size. Its first sector
-// begins with the superblock. Each entry has a sector to itself, followed by the sectors that were
-// written, if any. Entries stand in the order in which their requests ended.
+// All integers are little-endian. The log has a sector size of its own, and all counts are in these
+// sectors. The first sector begins with the superblock. Each entry has one sector, followed by the
+// sectors that were written, if there are any. Entries are in the order in which their requests
+// ended.
 //
-//   a write    sector, sectors, and so many sectors of data; flag fua if it was durable by itself
+//   a write    sector, sectors, and that many sectors of data; flag fua if the write was durable
+//              by itself
 //   a discard  sector, sectors, flag discard; no data
-//   a flush    flag flush; sectors is 0. What it made durable is all before it, but for as many
-//              entries directly before it as `sector` says: those ended while the flush ran.
-//              Others' programs write 0 there, and readers that do not know it look at no sectors
-//              anyway
-//   a mark     flag mark, and data_bytes of text behind the entry, in its sector. Ours are
-//              "truncate N": the length became N bytes, which the format cannot say otherwise
+//   a flush    flag flush; sectors is 0. It made all earlier entries durable, except the last
+//              `sector` entries before it, which ended while the flush ran. Other programs write
+//              0 there. A reader that does not use the field ignores it, because sectors is 0
+//   a mark     flag mark, and data_bytes of text behind the entry, in its sector. Our marks are
+//              "truncate N": the length became N bytes. The format has no other way to record it
 #ifndef BLOCK_DEBUG_WRITE_LOG_FORMAT_H
 #define BLOCK_DEBUG_WRITE_LOG_FORMAT_H
 
@@ -45,9 +46,9 @@ struct Entry {
   std::uint64_t sector = 0;
   std::uint64_t sectors = 0;
   std::uint64_t flags = 0;
-  std::uint64_t data_bytes = 0; // of a mark
+  std::uint64_t data_bytes = 0; // length of a mark's text
 
-  // How many sectors of data follow the entry's own.
+  // Number of sectors of data that follow the entry's own sector.
   std::uint64_t data_sectors() const { return (flags & discard) ? 0 : sectors; }
 };
 

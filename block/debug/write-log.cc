@@ -23,7 +23,7 @@ Result<std::unique_ptr<WriteLog>> WriteLog::begin(Node& log, std::uint32_t secto
   std::unique_ptr<WriteLog> begun(new WriteLog(log, sector_bytes, superblock_interval));
   MutexGuard hold(begun->mutex_);
   begun->end_ = sector_bytes;
-  // At once, so that a log which stood there before is not taken for this one.
+  // Written at once, so that an older log in the file is not taken for this one.
   BLOCK_TRY(begun->write_superblock());
   return begun;
 }
@@ -45,8 +45,8 @@ Result<std::unique_ptr<WriteLog>> WriteLog::go_on(Node& log, std::uint64_t super
   return found;
 }
 
-// Each step is at least a sector of the log long, so hostile numbers end at the log's end; and a
-// log that is a hole ends at once, because no entry is all zeros.
+// Each step advances by one sector at least, so hostile numbers stop at the end of the log. A log
+// that is a hole stops at the first entry, because no valid entry is all zeros.
 Result<void> WriteLog::find_end(std::uint64_t entries) {
   MutexGuard hold(mutex_);
   BLOCK_TRY_ASSIGN(const std::uint64_t length, log_.co_get_length());
@@ -124,7 +124,7 @@ Result<void> WriteLog::append_flush(std::uint64_t before) {
   entry.sector = entries_ - before;
   entry.flags = Entry::flush;
   BLOCK_TRY(append(entry, {}, {}, 0));
-  // The next flush says something new unless this one left nothing.
+  // If this flush left entries uncovered, the next flush needs an entry of its own.
   flushed_ = entry.sector == 0 ? entries_ : std::max(flushed_, before);
   return counted_ == entries_ ? Result<void>() : write_superblock();
 }
