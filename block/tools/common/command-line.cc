@@ -1,4 +1,4 @@
-// CommandLine: a thin use of getopt_long.
+// CommandLine: a thin wrapper of getopt_long.
 #include "block/tools/common/command-line.h"
 
 #include "block/tools/common/program.h"
@@ -10,7 +10,7 @@ namespace tools {
 
 std::optional<CommandLine> CommandLine::parse(int argc, char** argv,
                                               std::initializer_list<OptionSpec> specs) {
-  std::string letters = ":"; // a leading colon tells a missing value from an unknown option
+  std::string letters = ":"; // a leading colon: ":" for a missing value, "?" for an unknown option
   std::vector<option> names;
   for (const OptionSpec& spec : specs) {
     if (spec.id < 256) {
@@ -27,7 +27,7 @@ std::optional<CommandLine> CommandLine::parse(int argc, char** argv,
   names.push_back({nullptr, 0, nullptr, 0});
 
   CommandLine line;
-  optind = 0; // glibc: start afresh
+  optind = 0; // glibc: reset getopt
   for (int id = 0; (id = getopt_long(argc, argv, letters.c_str(), names.data(), nullptr)) != -1;) {
     const char* culprit = argv[optind - 1];
     if (id == ':') {

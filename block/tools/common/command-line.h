@@ -1,4 +1,4 @@
-// A program's command line: options and operands in any order, as getopt_long takes them.
+// The command line of a program: options and operands in any order, with the rules of getopt_long.
 #ifndef BLOCK_TOOLS_COMMON_COMMAND_LINE_H
 #define BLOCK_TOOLS_COMMON_COMMAND_LINE_H
 
@@ -9,27 +9,27 @@
 
 namespace tools {
 
-// One option that a program understands.
+// One option of a program.
 struct OptionSpec {
-  int id;                // the letter, or a number from 256 on for a long name without letter
-  const char* long_name; // null: a letter only
+  int id;                // the letter; from 256 on for a long name without a letter
+  const char* long_name; // null: the option has only a letter
   bool takes_value;
-  // The value stands behind "=" or is left out; it is then the empty text. For long names.
+  // For long names: the value is optional and must follow "=". It is empty if it is left out.
   bool value_may_lack = false;
 };
 
 class CommandLine {
 public:
-  // Reads argv[1] and what follows; argv[0] is skipped. Options may stand after operands, "--" ends
-  // them, long names may be shortened. An unknown option or a missing value is reported on stderr;
-  // the answer is then empty. Uses getopt's global state: one thread at a time.
+  // Parses argv[1] and the words after it. Options may follow operands, "--" ends the options, and
+  // long names may be abbreviated. For an unknown option or a missing value, prints a message on
+  // stderr and returns empty. Uses the global state of getopt: one thread at a time.
   static std::optional<CommandLine> parse(int argc, char** argv,
                                           std::initializer_list<OptionSpec> specs);
 
   bool has(int id) const;
-  // The value given last; empty optional when the option was not given.
+  // Returns the last value of the option, or empty if the option was not given.
   std::optional<std::string> value(int id) const;
-  // All values in their order.
+  // Returns all values of the option, in their order.
   std::vector<std::string> values(int id) const;
   const std::vector<std::string>& operands() const { return operands_; }
 

@@ -1,4 +1,4 @@
-// Image names as people give them, and the files behind them.
+// Names of images on a command line, and the files behind them.
 #ifndef BLOCK_TOOLS_COMMON_FILE_NAMES_H
 #define BLOCK_TOOLS_COMMON_FILE_NAMES_H
 
@@ -10,14 +10,14 @@
 
 namespace tools {
 
-bool is_json_name(const std::string& name); // begins "json:"
+bool is_json_name(const std::string& name); // begins with "json:"
 
-// Errors: a name that begins with a protocol for which there is no driver.
+// Returns an error if the name begins with a protocol for which there is no driver.
 block::Result<void> check_protocol(const std::string& name);
 
-// Bytes that a file occupies on its file system; empty if the file cannot be examined.
+// Returns the bytes that a file occupies on its file system, or empty if stat() fails.
 std::optional<std::uint64_t> allocated_bytes(const std::string& path);
-// Length of a file in bytes; empty if it cannot be examined.
+// Returns the length of a file in bytes, or empty if stat() fails.
 std::optional<std::uint64_t> file_length(const std::string& path);
 
 } // namespace tools

@@ -1,4 +1,4 @@
-// Opening an image the way a command line names it.
+// Opens images that a command line names.
 #ifndef BLOCK_TOOLS_COMMON_IMAGE_H
 #define BLOCK_TOOLS_COMMON_IMAGE_H
 
@@ -9,31 +9,32 @@
 
 namespace tools {
 
-// What the user wrote.
+// An image as the user names it.
 struct ImageName {
   std::string name;        // a path, "file:...", "json:{...}", or options with image_opts
   std::string format;      // -f; empty = probe
   bool image_opts = false; // --image-opts: the name is a list of node options
 };
 
-// --cache / -t.
+// A cache mode, as --cache and -t name it.
 struct CacheMode {
   bool write_through = false; // every write is durable when it returns
   bool direct = false;        // the host's page cache is bypassed
   bool no_flush = false;      // "unsafe": flush requests are not passed on
 };
-// none, off, directsync, writeback, writethrough, unsafe. Errors: invalid_argument.
+// Parses none, off, directsync, writeback, writethrough or unsafe. Errors: invalid_argument.
 block::Result<CacheMode> parse_cache_mode(const std::string& text);
 
 struct ImageUse {
   bool write = false;
   bool force_share = false; // -U; needs write = false
-  bool no_backing = false;  // leave backing files closed
+  bool no_backing = false;  // do not open backing files
   bool for_check = false;   // only Node::check() will be called
   CacheMode cache = {};
 };
 
-// An open node and our claim on it. Ends the claim, not the node: Graph::close_all() does that.
+// An open node and the program's claim on it. The destructor ends the claim and leaves the node
+// open; Graph::close_all() closes it.
 class Image {
 public:
   Image() = default;
@@ -49,13 +50,14 @@ private:
   block::Node::Attachment claim_;
 };
 
-// The options that a name stands for. Errors: unknown protocol, malformed json or option list.
+// Returns the options that a name stands for. Errors: unknown protocol, malformed JSON or option
+// list.
 block::Result<block::Options> options_of(const ImageName& name);
 
-// Errors: what options_of, Graph::open and Node::attach say, without the image's name. A format
-// that was probed to be raw is warned about when the image is opened for writing.
+// Errors: those of options_of(), Graph::open() and Node::attach(), without the image's name. Prints
+// a warning if the image is opened for writing and its format was probed to be raw.
 block::Result<Image> open_image(block::Graph& graph, const ImageName& name, const ImageUse& use);
-// The same from options that the caller made.
+// The same for options that the caller made.
 block::Result<Image> open_image(block::Graph& graph, block::Options options, const ImageUse& use);
 
 } // namespace tools

@@ -1,4 +1,4 @@
-// Printing a tree of facts.
+// Formats a tree of facts.
 #include "block/tools/common/info-text.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The facts that drivers tell, as people read them.
+// Facts of drivers as text for people.
 #ifndef BLOCK_TOOLS_COMMON_INFO_TEXT_H
 #define BLOCK_TOOLS_COMMON_INFO_TEXT_H
 
@@ -8,8 +8,8 @@
 
 namespace tools {
 
-// One line a fact, "name: value", a dash in a name shown as a space; nested facts four columns
-// further right. Every line ends with a line feed and begins with `indent` spaces.
+// Returns one line per fact, "name: value". Dashes in names become spaces, and nested facts are
+// indented by four more columns. Every line begins with `indent` spaces and ends with a line feed.
 std::string format_fields(const block::InfoFields& fields, unsigned indent);
 
 } // namespace tools

@@ -17,7 +17,7 @@ std::string& name() {
   return text;
 }
 
-// The readers of a pipe may have seen enough, as head(1) has.
+// Returns whether the reader of a pipe has closed its end, as head(1) does after its last line.
 bool reader_has_gone() {
   pollfd output = {STDOUT_FILENO, POLLOUT, 0};
   return poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP)) != 0;
@@ -60,7 +60,7 @@ int expect_complete_output(int status) {
   errno = 0;
   const bool complete = std::fflush(stdout) == 0 && !std::ferror(stdout);
   if (complete || reader_has_gone()) return status;
-  // An earlier write may have been the one that failed; then its reason is not known any more.
+  // If an earlier write failed, its errno value is no longer available.
   report_error(errno == 0 ? "write error" : std::string("write error: ") + std::strerror(errno));
   return status != 0 ? status : 1;
 }

@@ -6,7 +6,7 @@
 namespace tools {
 namespace {
 
-volatile std::sig_atomic_t asked = 0; // by SIGUSR1, and not answered yet
+volatile std::sig_atomic_t asked = 0; // SIGUSR1 requested a line that is not printed yet
 
 constexpr double whole = 100; // per cent
 
@@ -47,8 +47,8 @@ void ProgressLine::finish() {
   show(whole);
 }
 
-// A progress line is only of use while it is fresh. That it cannot be written is no failure of the
-// work whose progress it shows.
+// Flushed at once, because a progress line is of use only while it is current. A failed write of
+// the line must not make the work fail.
 void ProgressLine::show(double percent) {
   shown_ = percent;
   std::printf("    (%3.2f/100%%)\r", percent);

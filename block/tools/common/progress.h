@@ -8,9 +8,9 @@
 
 namespace tools {
 
-// Writes "    (N.NN/100%)" and a carriage return to stdout whenever the value has moved by a
-// hundredth of the way, and a line feed at its end, if it is enabled. Enabled or not, SIGUSR1 asks
-// for one such line on stderr, which the next update() writes. One object at a time; any thread.
+// If enabled, prints "    (N.NN/100%)" and a carriage return on stdout whenever the value has grown
+// by one per cent, and a line feed at the end. In every case SIGUSR1 requests one such line on
+// stderr, which the next update() prints. One object at a time. Any thread.
 class ProgressLine {
 public:
   explicit ProgressLine(bool enabled);
@@ -26,7 +26,7 @@ private:
   void show(double percent);
 
   const bool enabled_;
-  struct sigaction earlier_ {}; // what SIGUSR1 did before
+  struct sigaction earlier_ {}; // the former action of SIGUSR1
   std::mutex mutex_;
   double shown_ = 0; // guarded by mutex_; per cent
 };

@@ -1,4 +1,4 @@
-// Reading and printing sizes.
+// Parses and formats sizes.
 #include "block/tools/common/sizes.h"
 
 #include "block/options.h"
@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::uint64_t largest_offset = INT64_MAX;
 
-// Whether a text that parse_size refuses looks like a number all the same: then it was too large.
+// Returns whether a text that parse_size() refuses has the form of a size. Then the size was too
+// large.
 bool looks_like_a_size(std::string_view text) {
   bool hex = text.starts_with("0x") || text.starts_with("0X");
   if (hex) text.remove_prefix(2);
@@ -27,7 +28,7 @@ bool looks_like_a_size(std::string_view text) {
 } // namespace
 
 SizeFault read_size(std::string_view text, std::uint64_t& bytes, std::uint64_t largest) {
-  // As strtoull takes numbers, and so stock QEMU's tools.
+  // strtoull(), and so the tools of stock QEMU, accept this prefix.
   text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
   if (text.starts_with('+')) text.remove_prefix(1);
   block::Result<std::uint64_t> parsed = block::parse_size(text);
@@ -56,7 +57,7 @@ bool parse_size_option(std::string_view text, const std::string& what, std::uint
 std::string format_size(std::uint64_t bytes) {
   static constexpr std::array<const char*, 7> units = {"B",   "KiB", "MiB", "GiB",
                                                        "TiB", "PiB", "EiB"};
-  // A number of four digits takes the next unit, so that three significant digits always suffice.
+  // From 1000 on, the next unit is used, so three significant digits always suffice.
   std::size_t unit = 0;
   auto amount = static_cast<double>(bytes);
   for (; amount >= 1000 && unit + 1 < units.size(); ++unit)

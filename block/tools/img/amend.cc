@@ -14,8 +14,8 @@ using block::Error;
 using block::ErrorKind;
 using block::Result;
 
-// What amend understands for the image, whose format may have to be probed. Opens it read-only, so
-// that a mistake in the options does not have it repaired first.
+// Returns the options that amend supports for the image, whose format may have to be probed. Opens
+// the image read-only, so that it is not repaired before the options are known to be valid.
 Result<CreateOptions> options_for(const ImageName& name, const CacheMode& cache) {
   block::Graph graph;
   auto image = open_image(graph, name, {.no_backing = true, .cache = cache});
@@ -23,7 +23,7 @@ Result<CreateOptions> options_for(const ImageName& name, const CacheMode& cache)
   return CreateOptions::for_amend((*image)->driver());
 }
 
-// What amend changes is what create would make, so the same values are good.
+// Amend produces an image that create could have produced, so create's check of the values applies.
 Result<void> check(CreateOptions& options) {
   BLOCK_TRY(options.check());
   if (!options.format().check_create_options) return {};

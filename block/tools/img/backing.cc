@@ -1,4 +1,4 @@
-// Examining a backing file before an image is made on it.
+// Examines a backing file before an image is created on it.
 #include "block/tools/img/backing.h"
 
 #include "block/tools/common/file-names.h"
@@ -26,7 +26,7 @@ Result<std::uint64_t> examine_backing(const std::string& image, const std::strin
   block::Graph graph;
   auto opened = open_image(graph, name, ImageUse{});
   if (!opened) return std::move(opened).error().with_hint("Could not open backing image.");
-  std::error_code failed; // one of the two is no file: then they are not the same
+  std::error_code failed; // set if one of the two is not a file; then they differ
   if (std::filesystem::equivalent((*opened)->filename(), image, failed))
     return image_is_its_backing();
   if (format.empty())

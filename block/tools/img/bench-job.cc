@@ -1,4 +1,4 @@
-// BenchJob: threads that take turns.
+// BenchJob: threads that take requests in turn.
 #include "block/tools/img/bench-job.h"
 
 #include "block/util/aligned-buffer.h"
@@ -15,7 +15,7 @@ using block::Result;
 Result<void> BenchJob::run() {
   std::vector<std::thread> threads;
   const std::uint64_t wanted = std::min<std::uint64_t>(plan_.depth, plan_.count);
-  // Each buffer begins at a page, as O_DIRECT wants it.
+  // Each buffer begins at a page, which O_DIRECT needs.
   constexpr std::uint64_t alignment = block::AlignedBuffer::alignment;
   const std::uint64_t distance = (plan_.request_bytes + alignment - 1) / alignment * alignment;
   const block::HugeMemory memory(wanted * distance);
@@ -66,7 +66,7 @@ Result<void> BenchJob::request(std::uint64_t offset, std::span<std::byte> buffer
 Result<void> BenchJob::flush() {
   if (plan_.drain) {
     std::unique_lock hold(mutex_);
-    changed_.wait(hold, [this] { return in_flight_ == 1 || error_; }); // this one is left
+    changed_.wait(hold, [this] { return in_flight_ == 1 || error_; }); // the caller's own is left
     if (error_) return {};
   }
   return plan_.node->co_flush();
@@ -76,7 +76,7 @@ void BenchJob::finish(Result<void> done) {
   std::lock_guard hold(mutex_);
   --in_flight_;
   if (!done && !error_) error_ = std::move(done).error();
-  // Only the request that the flush is for ends while nothing else is in flight.
+  // While `flushing_` is set, in_flight_ reaches 0 only when the request of the flush ends.
   if (flushing_ && in_flight_ == 0) flushing_ = false;
   changed_.notify_all();
 }

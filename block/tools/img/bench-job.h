@@ -1,4 +1,5 @@
-// BenchJob: requests of one size at rising offsets, several in flight, and flushes between them.
+// BenchJob: requests of one size at ascending offsets, several in flight, with flushes between
+// them.
 #ifndef BLOCK_TOOLS_IMG_BENCH_JOB_H
 #define BLOCK_TOOLS_IMG_BENCH_JOB_H
 
@@ -14,23 +15,23 @@ namespace tools::img {
 
 struct BenchPlan {
   block::Node* node = nullptr;
-  std::uint64_t length = 0; // bytes of the disk; at its end requests begin again at its start
+  std::uint64_t length = 0; // bytes of the disk; requests that reach it go on at offset 0
   bool write = false;
   std::uint64_t count = 75000; // requests
-  unsigned depth = 64;         // in flight at a time, each on a thread of its own; at least 1
+  unsigned depth = 64;         // requests in flight, each on its own thread; at least 1
   std::uint64_t request_bytes = 4096;
-  std::uint64_t step_bytes = 4096;  // from one request's offset to the next one's
+  std::uint64_t step_bytes = 4096;  // distance of the offsets of two requests
   std::uint64_t first_offset = 0;   // bytes
-  std::byte pattern{0};             // what is written
+  std::byte pattern{0};             // the byte that is written
   std::uint64_t flush_interval = 0; // requests between two flushes; 0 = no flush
-  bool drain = true; // a flush waits for what is in flight, and the next requests for it
+  bool drain = true; // a flush waits for the requests in flight, and holds back the next ones
 };
 
 class BenchJob {
 public:
   explicit BenchJob(const BenchPlan& plan) : plan_(plan), next_offset_(plan.first_offset) {}
 
-  // Sends everything and waits for it. The first error ends the job.
+  // Runs all requests and waits for them. The first error ends the job.
   block::Result<void> run();
 
 private:
@@ -39,11 +40,11 @@ private:
     bool flush_after = false;
   };
 
-  // `buffer`: of a request's size.
+  // `buffer`: as long as one request.
   void work(std::span<std::byte> buffer);
   std::optional<Turn> take_turn();
   block::Result<void> request(std::uint64_t offset, std::span<std::byte> buffer) const;
-  // After a request has ended, or the flush that it was for.
+  // Called when a request and its flush, if it has one, have ended.
   void finish(block::Result<void> done);
   block::Result<void> flush();
 
@@ -54,7 +55,7 @@ private:
   std::uint64_t next_offset_;
   std::uint64_t sent_ = 0;
   unsigned in_flight_ = 0;
-  bool flushing_ = false; // with drain: no request begins
+  bool flushing_ = false; // set with drain: no request may begin
   std::optional<block::Error> error_;
 };
 

@@ -1,4 +1,4 @@
-// dedup-img bench: how long a number of equal requests takes.
+// dedup-img bench: measures the time of a number of equal requests.
 #include "block/tools/common/program.h"
 #include "block/tools/common/sizes.h"
 #include "block/tools/img/bench-job.h"
@@ -19,8 +19,8 @@ constexpr std::uint64_t most_bytes = INT32_MAX; // of a request, and of a step
 constexpr std::uint64_t most_depth = 1024;      // threads
 constexpr std::uint64_t most_memory = std::uint64_t{4} << 30;
 
-// A decimal number, or a hexadecimal one after 0x; false, with "Invalid WHAT specified", if it is
-// none or beyond the range.
+// Parses a decimal number, or a hexadecimal one after 0x. If the text is not a number within the
+// range, prints "Invalid WHAT specified" and returns false.
 bool parse_number(const std::string& text, const char* what, std::uint64_t least,
                   std::uint64_t most, std::uint64_t& number) {
   const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
@@ -48,7 +48,8 @@ bool parse_aio(const std::string& name) {
   return false;
 }
 
-// The numbers of the command line; false, with a message on stderr, if they make no sense.
+// Takes the numbers of the command line. If one is invalid, prints a message on stderr and returns
+// false.
 bool parse_plan(const CommandLine& line, BenchPlan& plan) {
   std::uint64_t depth = plan.depth, byte = 0;
   if (line.has('c') && !parse_number(*line.value('c'), "request count", 0, INT32_MAX, plan.count))

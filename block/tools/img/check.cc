@@ -17,7 +17,7 @@ namespace {
 using block::CheckReport;
 using block::CheckRequest;
 
-// Exit statuses that scripts rely on.
+// Exit statuses that scripts depend on.
 constexpr int status_clean = 0, status_failed = 1, status_corrupt = 2, status_leaks = 3,
               status_unsupported = 63;
 
@@ -88,8 +88,8 @@ std::string report_as_json(const CheckReport& report, bool deep, const std::stri
   return json_text(object);
 }
 
-// Prints the findings of one check on stderr, the first ones unless all are asked for. A damaged
-// table has thousands of them, and the first few say what is wrong.
+// Prints the findings of one check on stderr: all of them with --all, otherwise the first ones. A
+// damaged table can have thousands of findings, and the first ones show the cause.
 class FindingList {
 public:
   explicit FindingList(bool all) : most_(all ? UINT64_MAX : 20) {}
@@ -115,7 +115,8 @@ block::Result<CheckReport> check_once(block::Node& node, CheckRequest& request, 
   return report;
 }
 
-// Checks once; after a repair checks again, so that the figures are those of the repaired image.
+// Checks the image. Checks it again after a repair, so that the figures describe the repaired
+// image.
 block::Result<CheckReport> examine(block::Node& node, CheckRequest request, bool list_all,
                                    bool say_repairs) {
   BLOCK_TRY_ASSIGN(CheckReport report, check_once(node, request, list_all));
@@ -138,7 +139,7 @@ struct CheckJob {
   CheckRequest request;
   CacheMode cache;
   bool force_share = false;
-  bool list_all = false; // --all: every finding
+  bool list_all = false; // --all: print every finding
   bool json = false;
   bool quiet = false;
   bool progress = false;

@@ -1,4 +1,4 @@
-// What the subcommands share.
+// Functions that the subcommands share.
 #include "block/tools/img/command.h"
 
 #include "block/tools/common/program.h"

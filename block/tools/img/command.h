@@ -10,7 +10,7 @@
 
 namespace tools::img {
 
-// Each takes the command line from its own name on (argv[0] = "create") and returns the exit
+// Each parses the command line from its own name on (argv[0] = "create") and returns the exit
 // status of the program.
 int bench_command(int argc, char** argv);
 int create_command(int argc, char** argv);
@@ -27,33 +27,35 @@ int trim_command(int argc, char** argv);
 
 struct Command {
   const char* name;
-  const char* synopsis; // what follows the name
+  const char* synopsis; // the operands and options after the name
   int (*run)(int argc, char** argv);
-  bool result_is_output = false; // what it prints is of use only if it is complete
+  bool result_is_output = false; // the output is of use only if it is complete
 };
 
-// Runs the subcommand that the command line names; argv[0] is the program. Returns its exit status.
+// Runs the subcommand that argv[1] names; argv[0] is the program. Returns the exit status.
 int run(int argc, char** argv);
-// Prints how the subcommand of that name is called, on stdout. Returns exit status 0.
+// Prints the usage of the subcommand on stdout. Returns exit status 0.
 int print_help(const std::string& name);
 
-// --output=human|json. False, with a message on stderr, for anything else.
+// Parses --output=human|json. For other values, prints a message on stderr and returns false.
 bool parse_output_format(const std::string& text, bool& json);
 
-// The image that an operand names, with -f (option id `format`) and --image-opts (id `image_opts`).
-// False, with a message on stderr, if both were given.
+// Takes the image that an operand names, with -f (option id `format`) and --image-opts (option id
+// `image_opts`). If both are given, prints a message on stderr and returns false.
 bool parse_image_name(const CommandLine& line, const std::string& operand, int format,
                       int image_opts, ImageName& name);
 
-// -t and -T, if given. False, with "Invalid WHAT option: MODE" on stderr, for an unknown mode.
+// Parses the value of -t or -T, if it is given. For an unknown mode, prints "Invalid WHAT option:
+// MODE" on stderr and returns false.
 bool parse_cache_option(const std::optional<std::string>& text, const std::string& what,
                         CacheMode& mode);
 
-// As QEMU's tools print JSON: four spaces a level. Bytes that are no UTF-8 are replaced.
+// Formats JSON as QEMU's tools do, with four spaces per level. Bytes that are not UTF-8 are
+// replaced.
 std::string json_text(const nlohmann::ordered_json& value);
 
-// Closes every node and reports a failure; false then. An image that was written is durable only
-// after this succeeded.
+// Closes every node. Prints failures and then returns false. Data that was written to an image is
+// durable only if this succeeds.
 bool close_graph(block::Graph& graph);
 
 } // namespace tools::img

@@ -1,4 +1,4 @@
-// dedup-img: the table of subcommands, and choosing one.
+// dedup-img: the table of subcommands, and the choice of one.
 #include "block/tools/img/command.h"
 
 #include "block/tools/common/program.h"

@@ -1,4 +1,4 @@
-// dedup-img compare: whether two images have the same content.
+// dedup-img compare: compares the content of two images.
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
@@ -16,7 +16,7 @@
 namespace tools::img {
 namespace {
 
-// Exit statuses that scripts rely on.
+// Exit statuses that scripts depend on.
 constexpr int status_same = 0, status_different = 1, status_open_failed = 2, status_map_failed = 3,
               status_read_failed = 4;
 
@@ -28,7 +28,8 @@ struct Side {
   std::uint64_t length = 0; // bytes
   block::AlignedBuffer buffer{chunk_bytes};
 
-  // Fills the buffer's first `bytes` bytes. False, with a message on stderr, on an error.
+  // Reads into the first `bytes` bytes of the buffer. On an error, prints a message on stderr and
+  // returns false.
   bool read(std::uint64_t offset, std::uint64_t bytes) {
     block::Result<void> done = node.co_readv(offset, block::IoVector(buffer.data(), bytes));
     if (!done)
@@ -37,7 +38,8 @@ struct Side {
     return done.ok();
   }
 
-  // The state of the run at `offset`. False, with a message on stderr, on an error.
+  // Returns the state of the run at `offset`. On an error, prints a message on stderr and returns
+  // false.
   bool status(std::uint64_t offset, std::uint64_t bytes, block::BlockStatus& status) {
     auto found = node.co_chain_status(offset, bytes);
     if (found)
@@ -77,7 +79,8 @@ private:
     if (!quiet_) std::printf("%s\n", message.c_str());
   }
 
-  // The place is given as that of the sector, counted from where the compared data begins.
+  // Prints the offset of the differing sector. Sectors are counted from `start`, where the compared
+  // data begins.
   int mismatch(std::uint64_t start, std::uint64_t distance) const {
     std::uint64_t offset = start + distance / block::sector_bytes * block::sector_bytes;
     say("Content mismatch at offset " + std::to_string(offset) + "!");
@@ -89,7 +92,7 @@ private:
       block::BlockStatus left, right;
       if (!left_.status(offset, end - offset, left)) return status_map_failed;
       if (!right_.status(offset, left.bytes, right)) return status_map_failed;
-      std::uint64_t bytes = right.bytes; // at most what the left run has
+      std::uint64_t bytes = right.bytes; // not more than left.bytes
       if (strict_ && left.allocated != right.allocated) {
         say("Strict mode: Offset " + std::to_string(offset) + " block status mismatch!");
         return status_different;
@@ -121,7 +124,7 @@ private:
     return zeros == bytes ? status_same : mismatch(offset, zeros);
   }
 
-  // What the longer image has beyond the shorter one must be zeros.
+  // Compares the part of the longer image beyond the end of the shorter one with zeros.
   int expect_zeros(Side& side, std::uint64_t offset) {
     while (offset < side.length) {
       block::BlockStatus run;
@@ -142,7 +145,7 @@ private:
   bool strict_;
   bool quiet_;
   ProgressLine progress_;
-  std::uint64_t total_ = 0; // bytes to go through
+  std::uint64_t total_ = 0; // bytes to compare
 };
 
 } // namespace

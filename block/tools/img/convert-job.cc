@@ -1,4 +1,4 @@
-// ConvertJob: workers that take pieces in turn, read them, find zeros and write the rest.
+// ConvertJob: workers that take pieces in turn, read them, find zeros and write the remaining data.
 #include "block/tools/img/convert-job.h"
 
 #include "block/tools/common/program.h"
@@ -19,13 +19,14 @@ using block::Result;
 
 namespace {
 
-// Large enough that a request's fixed costs vanish, small enough that reading, hashing and writing
-// of neighbouring pieces overlap.
+// Large enough to make the fixed cost of a request negligible, and small enough for the reading,
+// hashing and writing of neighbouring pieces to overlap.
 constexpr std::uint64_t piece_bytes = block::HugeMemory::page_bytes;
-// A piece of zeros costs no memory and usually one metadata update, so it may be longer.
+// A piece of zeros needs no memory and usually one metadata update, so it may be longer.
 constexpr std::uint64_t zero_piece_bytes = 1024 * 1024 * 1024;
 
-// "error while VERB at byte N: REASON", where the operating system's reason is enough for I/O.
+// Returns "error while VERB at byte N: REASON". For I/O errors and a full disk, REASON is only the
+// text of the errno value.
 Error describe(Error error, const char* verb, std::uint64_t offset) {
   std::string phrase = std::string("error while ") + verb + " at byte " + std::to_string(offset);
   if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::no_space)
@@ -41,7 +42,7 @@ Result<void> ConvertJob::run() {
     for (unsigned i = 1; i < plan_.workers; ++i)
       threads.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    // No more threads: those that there are do it.
+    // The system allows no more threads. The existing ones do the work.
   }
   work();
   for (std::thread& thread : threads)
@@ -71,7 +72,7 @@ void ConvertJob::work() {
   }
 }
 
-// The next piece that is to be written, or nothing at the end or after a failure.
+// Returns the next piece to write, or nothing at the end or after a failure.
 Result<std::optional<ConvertJob::Piece>> ConvertJob::take_piece() {
   using Kind = ConvertSource::Kind;
   std::lock_guard hold(mutex_);
@@ -95,7 +96,7 @@ Result<std::optional<ConvertJob::Piece>> ConvertJob::take_piece() {
       continue;
     }
     bool by_zeroing = zero && plan_.sparse_block != 0;
-    // Pieces end at multiples of their largest size, which keeps them aligned to clusters.
+    // Pieces end at multiples of their maximum size, so they stay aligned to clusters.
     std::uint64_t largest = by_zeroing ? zero_piece_bytes : piece_bytes;
     Piece piece{next_offset_, std::min(run_end_ - next_offset_, largest - next_offset_ % largest),
                 zero, next_ticket_++};
@@ -109,7 +110,7 @@ Result<void> ConvertJob::read_piece(const Piece& piece, std::span<std::byte> buf
   Result<void> read = plan_.source->read(piece.offset, buffer.first(piece.bytes));
   if (read) return read;
   if (!plan_.salvage) return describe(std::move(read).error(), "reading", piece.offset);
-  // Sector by sector, so that nothing readable is lost beside what is not.
+  // Reads sector by sector, so that every readable sector is kept.
   using block::sector_bytes;
   for (std::uint64_t done = 0; done < piece.bytes; done += sector_bytes) {
     std::span<std::byte> part = buffer.subspan(done, std::min(sector_bytes, piece.bytes - done));
@@ -159,7 +160,7 @@ Result<void> ConvertJob::write_zeros(std::uint64_t offset, std::uint64_t bytes) 
   return {};
 }
 
-// False if the work has failed meanwhile.
+// Returns false if the work has failed meanwhile.
 bool ConvertJob::wait_for_turn(std::uint64_t ticket) {
   std::unique_lock hold(mutex_);
   if (plan_.order != WriteOrder::free)

@@ -1,4 +1,4 @@
-// Copying the source of a conversion to its target, by several threads.
+// Copies the source of a conversion to its target with several threads.
 #ifndef BLOCK_TOOLS_IMG_CONVERT_JOB_H
 #define BLOCK_TOOLS_IMG_CONVERT_JOB_H
 
@@ -14,41 +14,41 @@
 
 namespace tools::img {
 
-// How the workers' writes follow each other. Reads always overlap with them.
+// The order of the workers' writes. Reads always overlap with them.
 enum class WriteOrder {
-  serial,      // one at a time, ascending: the target is laid out the same each time
-  overlapping, // begun in ascending order, several in flight: a driver that computes uses all cores
+  serial,      // one at a time, ascending: the layout of the target is reproducible
+  overlapping, // begun in ascending order, several in flight: hashing in the driver uses all cores
   free,        // in any order
 };
 
 struct ConvertPlan {
   const ConvertSource* source = nullptr;
   block::Node* target = nullptr;
-  // The target reads as zeros from here on (bytes), so that zeros need no writing there.
+  // From this offset on the target already reads as zeros, so zeros are not written there.
   std::uint64_t target_zero_from = UINT64_MAX;
   std::uint64_t sparse_block = 4096; // bytes; runs of zeros in blocks of this size are not written
                                      // as data. 0 = write everything as data
   WriteOrder order = WriteOrder::serial;
   unsigned workers = 2;
   bool write_through = false;
-  bool salvage = false;   // what cannot be read becomes zeros, with a warning
-  std::uint64_t rate = 0; // bytes a second; 0 = as fast as possible
+  bool salvage = false;   // unreadable data becomes zeros, with a warning
+  std::uint64_t rate = 0; // bytes per second; 0 = no limit
 };
 
 class ConvertJob {
 public:
   ConvertJob(const ConvertPlan& plan, ProgressLine& progress) : plan_(plan), progress_(progress) {}
 
-  // Copies everything. The first error ends the work; what was copied until then stays. Does not
-  // flush.
+  // Copies the whole source. The first error ends the work; data that was copied before stays. Does
+  // not flush.
   block::Result<void> run();
 
 private:
   struct Piece {
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
-    bool zero = false;        // no need to read
-    std::uint64_t ticket = 0; // its turn among the writes
+    bool zero = false;        // the piece is zeros and need not be read
+    std::uint64_t ticket = 0; // its number in the order of writes
   };
 
   void work();
@@ -68,8 +68,8 @@ private:
   std::mutex mutex_;
   std::condition_variable turn_changed_;
   // Guarded by mutex_:
-  std::uint64_t next_offset_ = 0; // what has been handed out
-  std::uint64_t run_end_ = 0;     // the run that next_offset_ lies in, if greater
+  std::uint64_t next_offset_ = 0; // everything before it was handed out
+  std::uint64_t run_end_ = 0;     // end of the run of next_offset_, if greater than next_offset_
   ConvertSource::Kind run_kind_ = ConvertSource::Kind::zero;
   std::uint64_t next_ticket_ = 0;
   std::uint64_t turn_ = 0;

@@ -1,4 +1,4 @@
-// ConvertSource: images, one after the other.
+// ConvertSource: images, concatenated.
 #include "block/tools/img/convert-source.h"
 
 #include "block/util/sector.h"

@@ -1,4 +1,4 @@
-// The input of a conversion: one or more images, one after the other.
+// The input of a conversion: one or more images, concatenated.
 #ifndef BLOCK_TOOLS_IMG_CONVERT_SOURCE_H
 #define BLOCK_TOOLS_IMG_CONVERT_SOURCE_H
 
@@ -12,7 +12,7 @@ namespace tools::img {
 class ConvertSource {
 public:
   enum class Kind {
-    data,    // has to be read
+    data,    // must be read
     zero,    // reads as zeros
     backing, // left to the backing file; only with top_layer_only
   };
@@ -21,26 +21,27 @@ public:
     std::uint64_t bytes = 0;
   };
 
-  // top_layer_only: what the image itself has not allocated is Kind::backing, instead of being
-  // looked up in its backing files.
+  // top_layer_only: clusters that the image itself has not allocated are Kind::backing. Otherwise
+  // they are looked up in the backing files.
   explicit ConvertSource(bool top_layer_only) : top_layer_only_(top_layer_only) {}
 
-  // Adds an image behind those that are there. The node must stay open. It begins at a multiple of
-  // 512 bytes; what is missing to that reads as zeros.
+  // Appends an image. The node must stay open. Each image begins at a multiple of 512 bytes; a gap
+  // before it reads as zeros.
   block::Result<void> append(block::Node& node);
 
-  // Bytes in all, a multiple of 512.
+  // Total length in bytes, a multiple of 512.
   std::uint64_t length() const { return length_; }
-  // The run at `offset`, which is less than length(); at most `bytes` long. Any thread.
+  // Returns the run at `offset`, which must be less than length(). The run is at most `bytes` long.
+  // Any thread.
   block::Result<Run> run_at(std::uint64_t offset, std::uint64_t bytes) const;
-  // Reads a range that lies within one run of data. Any thread.
+  // Reads a range that lies within one run of Kind::data. Any thread.
   block::Result<void> read(std::uint64_t offset, std::span<std::byte> data) const;
 
 private:
   struct Part {
     block::Node* node;
-    std::uint64_t start;  // within the whole
-    std::uint64_t length; // bytes that the node has
+    std::uint64_t start;  // offset within the concatenation
+    std::uint64_t length; // length of the node in bytes
     std::uint64_t end;    // start of the next part
   };
   const Part& part_at(std::uint64_t offset) const;

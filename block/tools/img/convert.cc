@@ -34,9 +34,9 @@ enum LongOption : int {
 constexpr std::uint64_t largest_sparse_block = 16 * 1024 * 1024;
 constexpr unsigned most_workers = 16;
 
-// One for each processor: hashing keeps one busy, and what is in the page cache is written by one
-// at a time. More of them only wait for each other. Two at least, so that reading and writing
-// overlap.
+// One worker per processor, because hashing keeps one processor busy. More workers would wait for
+// each other: the page cache is written by one thread at a time. At least two, so that reading and
+// writing overlap.
 unsigned default_workers() {
   return std::clamp(std::thread::hardware_concurrency(), 2u, 8u);
 }
@@ -53,8 +53,8 @@ struct ConvertRequest {
   bool quiet = false;
   bool progress = false;
   bool any_order = false; // -W
-  // Of the target. One that is made here is of no use before the end, so there is nothing to keep
-  // safe meanwhile.
+  // Cache mode of the target. An image that is created here is useless before the copy is complete,
+  // so flushes before that are not needed.
   CacheMode cache;
   CacheMode source_cache;
   ConvertPlan plan;
@@ -80,7 +80,8 @@ bool parse_sparse_block(const std::string& text, std::uint64_t& bytes) {
   return false;
 }
 
-// Reads the command line into the request; false, with a message on stderr, if it makes no sense.
+// Parses the command line into the request. If it is invalid, prints a message on stderr and
+// returns false.
 bool parse_request(const CommandLine& line, ConvertRequest& request) {
   ConvertPlan& plan = request.plan;
   if (line.has('c')) {
@@ -144,7 +145,7 @@ bool parse_request(const CommandLine& line, ConvertRequest& request) {
   return true;
 }
 
-// Makes the output's image. Errors are complete messages.
+// Creates the output image. Errors are complete messages.
 Result<NewImage> create_output(const ConvertRequest& request, CreateOptions& options,
                                std::uint64_t size) {
   const std::string& format = request.output.format;
@@ -167,7 +168,7 @@ Result<NewImage> create_output(const ConvertRequest& request, CreateOptions& opt
   return made;
 }
 
-// Whether the node, or one below it, does.
+// Returns whether the node, or a node below it, deduplicates.
 bool deduplicates(block::Node& node) {
   for (block::Node* each = &node; each; each = each->file())
     if (each->query_dedup()) return true;
@@ -193,20 +194,20 @@ Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::N
   if (request.any_order)
     plan.order = WriteOrder::free;
   else if (deduplicates(target))
-    plan.order = WriteOrder::overlapping; // hashing inside the driver then uses every core
+    plan.order = WriteOrder::overlapping; // overlapping writes let the driver hash on every core
   {
     ProgressLine progress(request.progress);
     BLOCK_TRY(ConvertJob(plan, progress).run());
     progress.finish();
   }
-  // Whatever the cache mode, the copy is on the disk before its image is recorded as closed.
+  // In every cache mode, the copy must be durable before the image is marked as closed cleanly.
   target.resume_flushes();
   Result<void> flushed = target.co_flush();
   if (!flushed) return std::move(flushed).error().context("error while flushing");
   return {};
 }
 
-// `made` is the output's new image, if there is to be one.
+// `made`: receives the new output image, if the command creates one.
 Result<void> convert(block::Graph& graph, ConvertRequest& request, CreateOptions* options,
                      std::optional<NewImage>& made) {
   bool with_backing = request.backing || (options && options->has("backing_file"));

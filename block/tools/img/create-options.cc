@@ -1,4 +1,4 @@
-// The options of -o.
+// CreateOptions: parsing, checks and help.
 #include "block/tools/img/create-options.h"
 
 #include "block/tools/common/program.h"
@@ -38,7 +38,7 @@ Error bad_size(const std::string& name) {
                  "and exabytes, respectively.");
 }
 
-// A comma in a value is doubled, as it is when the option is given.
+// Doubles the commas of a value, as they are doubled on the command line.
 std::string with_doubled_commas(const std::string& text) {
   std::string result;
   for (char c : text)
@@ -111,7 +111,7 @@ std::string CreateOptions::help() const {
 }
 
 Result<void> CreateOptions::add(const std::string& list) {
-  // A single comma at either end would hide an empty element; a doubled one is part of a value.
+  // A single comma at either end means an empty element. A doubled comma is part of a value.
   std::size_t trailing = list.size() - std::min(list.size(), list.find_last_not_of(',') + 1);
   if (list.empty() || list.front() == ',' || trailing % 2 != 0)
     return Error(ErrorKind::invalid_argument, "Invalid option list: " + list);

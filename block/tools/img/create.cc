@@ -1,4 +1,4 @@
-// dedup-img create: makes an empty image.
+// dedup-img create: creates an empty image.
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/file-names.h"
 #include "block/tools/common/image.h"
@@ -52,7 +52,7 @@ Result<void> settle_backing(CreateRequest& request) {
   return {};
 }
 
-// The backing format that goes into the image, where nobody has opened the backing file with it.
+// Checks the name of the backing format, in the case that the backing file is not opened.
 Result<void> check_backing_format(const CreateOptions& options) {
   std::string format = options.value("backing_fmt");
   if (block::DriverRegistry::instance().find(format)) return {};
@@ -74,7 +74,7 @@ Result<void> create(CreateRequest& request) {
   if (!request.quiet) {
     std::printf("Formatting '%s', fmt=%s%s\n", request.filename.c_str(),
                 options.format().format_name, options.summary().c_str());
-    std::fflush(stdout); // it announces the work, so it comes before any error of it
+    std::fflush(stdout); // the line announces the work, so it must precede an error of the work
   }
   if (options.has("backing_file") && options.has("backing_fmt"))
     BLOCK_TRY(check_backing_format(options));

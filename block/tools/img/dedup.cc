@@ -1,4 +1,4 @@
-// dedup-img dedup: deduplicates what an image holds already.
+// dedup-img dedup: deduplicates the existing content of an image.
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
@@ -22,7 +22,7 @@ using block::Result;
 struct DedupJob {
   ImageName name;
   bool progress = false;
-  std::uint64_t rate = 0; // bytes a second; 0 = no limit
+  std::uint64_t rate = 0; // bytes per second; 0 = no limit
 };
 
 Result<void> check_deduplicated(block::Graph& graph, const DedupJob& job) {
@@ -42,7 +42,7 @@ Result<Image> open_for_sharing(block::Graph& graph, const DedupJob& job) {
   return open_image(graph, job.name, {.write = true});
 }
 
-// The driver scans in the background, as it does below a guest; this waits for it.
+// Starts the background scan of the driver and waits for its end.
 Result<DedupInfo> deduplicate(block::Node& node, const DedupJob& job) {
   ProgressLine progress(job.progress);
   BLOCK_TRY(node.resume_dedup({.scan_all = true, .scan_rate = job.rate}));

@@ -1,4 +1,4 @@
-// Collecting and printing the facts of one image.
+// Collects and formats the facts of one image.
 #include "block/tools/img/info-report.h"
 
 #include "block/graph.h"
@@ -36,7 +36,7 @@ std::string size_line(const char* title, std::uint64_t bytes) {
          " bytes)\n";
 }
 
-// The file under a format, which has no facts of its own but its size.
+// Describes the file below a format. Its only fact is its size.
 Json file_as_json(const ImageFacts& facts) {
   Json info = Json::object();
   if (facts.file_length) info["virtual-size"] = *facts.file_length;
@@ -120,7 +120,7 @@ Json facts_as_json(const ImageFacts& facts) {
     info["backing-filename"] = driver.backing_filename;
   }
   info["dirty-flag"] = driver.dirty;
-  // Last, because scripts take the first "virtual-size" of the text for that of the image.
+  // Comes last, because scripts take the first "virtual-size" of the text as that of the image.
   info["children"] = Json::array();
   if (!facts.file_name.empty())
     info["children"].push_back({{"name", "file"}, {"info", file_as_json(facts)}});

@@ -1,4 +1,4 @@
-// What `info` says about one image, as text and as JSON.
+// The facts of one image, as text and as JSON, for `info`.
 #ifndef BLOCK_TOOLS_IMG_INFO_REPORT_H
 #define BLOCK_TOOLS_IMG_INFO_REPORT_H
 
@@ -12,15 +12,15 @@
 namespace tools::img {
 
 struct ImageFacts {
-  std::string filename; // as the user or the image names it
+  std::string filename; // as the user, or the image above, names it
   std::string format;
   std::uint64_t virtual_size = 0; // bytes
   block::DriverInfo driver;
-  std::string full_backing_filename; // seen from here; empty = none, or no name of a file
-  std::string file_name;             // of the protocol node below; empty = none
+  std::string full_backing_filename; // seen from the working directory; empty = no such file
+  std::string file_name;             // file name of the protocol node below; empty = none
   std::string file_driver;
   std::optional<std::uint64_t> file_length; // bytes
-  std::optional<std::uint64_t> actual_size; // bytes on the file system
+  std::optional<std::uint64_t> actual_size; // bytes that the file occupies on the file system
 };
 
 block::Result<ImageFacts> collect_facts(block::Node& node, const std::string& filename);

@@ -1,4 +1,4 @@
-// dedup-img info: tells what an image is.
+// dedup-img info: prints the facts of an image.
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
@@ -16,7 +16,7 @@ using block::Error;
 using block::ErrorKind;
 using block::Result;
 
-// A chain longer than this is hostile or a mistake.
+// The maximum length of a backing chain. A longer one is hostile or a mistake.
 constexpr std::size_t longest_chain = 1000;
 
 Result<ImageFacts> examine(const ImageName& name, bool force_share) {

@@ -1,4 +1,4 @@
-// dedup-img's entry.
+// The main function of dedup-img.
 #include "block/tools/img/command.h"
 #include "block/util/process.h"
 
@@ -6,6 +6,6 @@
 
 int main(int argc, char** argv) {
   block::prepare_process();
-  block::treat_as_termination(SIGALRM); // of a time limit that the caller set
+  block::treat_as_termination(SIGALRM); // the caller may have set a time limit
   return tools::img::run(argc, argv);
 }

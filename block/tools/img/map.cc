@@ -1,4 +1,4 @@
-// dedup-img map: shows where the content of an image lies.
+// dedup-img map: prints where the content of an image is stored.
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
@@ -14,7 +14,7 @@ namespace {
 
 struct Extent {
   std::uint64_t start = 0;
-  block::ChainStatus where; // where.status.bytes is the length
+  block::ChainStatus where; // where.status.bytes is the length of the extent
 };
 
 class MapPrinter {
@@ -26,7 +26,7 @@ public:
   virtual void end() = 0;
 };
 
-// The file that holds a layer's data.
+// Returns the name of the file that holds the data of a layer.
 std::string data_file(const block::Node& layer) {
   return layer.file() ? layer.file()->filename() : layer.filename();
 }
@@ -90,7 +90,7 @@ private:
   bool first_ = true;
 };
 
-// Whether b, which follows a, says the same as a.
+// Returns whether b, which follows a, can be merged with a into one extent.
 bool continues(const Extent& a, const Extent& b, MapPrinter::Owners owners) {
   const block::BlockStatus &left = a.where.status, &right = b.where.status;
   bool same = left.allocated == right.allocated && left.zero == right.zero &&
@@ -164,7 +164,8 @@ int map_command(int argc, char** argv) {
   }
   std::uint64_t end = *virtual_size;
   if (start < end && length < end - start) end = start + length;
-  // A plain image's map looks as other tools print it; a deduplicated one's tells the sharing too.
+  // The map of a plain image has the same format as that of other tools. JSON for a deduplicated
+  // image also shows the sharing.
   bool deduplicated = image->node().query_dedup().ok();
   MapPrinter::Owners owners = line->has(owners_option) || (json && deduplicated)
                                   ? MapPrinter::Owners::shown

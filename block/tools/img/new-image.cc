@@ -1,4 +1,4 @@
-// NewImage: the removal of its file by a signal handler.
+// NewImage: a signal handler removes the file.
 #include "block/tools/img/new-image.h"
 
 #include <array>
@@ -19,14 +19,15 @@ namespace {
 
 constexpr std::array ending_signals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-// What the handler reads; it is written before `armed`.
+// Read by the handler; written before `armed`.
 std::array<char, PATH_MAX> unfinished_path;
 dev_t unfinished_device;
 ino_t unfinished_inode;
 std::atomic<bool> armed{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "the handler uses it");
 
-// Only calls that a signal handler may make. The signal's default action follows when it returns.
+// Signal handler: only async-signal-safe calls. After it returns, the signal takes its default
+// action.
 void remove_unfinished(int number) {
   struct stat status;
   if (armed.exchange(false) && stat(unfinished_path.data(), &status) == 0 &&
@@ -35,7 +36,7 @@ void remove_unfinished(int number) {
   (void)raise(number);
 }
 
-// A signal that the caller of the program has ignored (nohup) stays ignored.
+// A signal that the caller of the program ignores (nohup) stays ignored.
 void install_handlers() {
   for (int number : ending_signals) {
     struct sigaction present;
@@ -59,7 +60,7 @@ void arm(const std::string& path) {
   armed = true;
 }
 
-// Holds the signals back, so that none comes between the making of a file and arm().
+// Blocks the signals, so that none arrives between the creation of the file and arm().
 class SignalsHeldBack {
 public:
   SignalsHeldBack() {

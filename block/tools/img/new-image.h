@@ -1,5 +1,4 @@
-// The image that a command makes, and the removal of its file if the command does not come to its
-// end.
+// The image that a command creates. Its file is removed if the command does not succeed.
 #ifndef BLOCK_TOOLS_IMG_NEW_IMAGE_H
 #define BLOCK_TOOLS_IMG_NEW_IMAGE_H
 
@@ -9,16 +8,16 @@
 
 namespace tools::img {
 
-// One at a time in a process. A file that was there before, and a device, always stays.
+// One object at a time per process. A file that existed before is never removed, and neither is a
+// device.
 class NewImage {
 public:
-  // Makes an empty image, as block::create_image() does. From the moment its file exists until
-  // keep(), a signal that ends the program removes the file first. Errors: those of create_image();
-  // the file is gone then.
+  // Creates an empty image, as block::create_image() does. From the creation of its file until
+  // keep(), a signal that ends the program first removes the file. Errors: those of create_image();
+  // the file is then removed.
   static block::Result<NewImage> make(const std::string& format, const std::string& filename,
                                       block::Options options);
-  // Going without keep() removes the file.
-  // What the image was made for has succeeded.
+  // To be called when the command has succeeded. Without it, the destructor removes the file.
   void keep();
 
 private:

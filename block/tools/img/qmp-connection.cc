@@ -28,7 +28,7 @@ Error too_late() {
   return failed("no answer within " + std::to_string(QmpConnection::patience.count()) + " seconds");
 }
 
-// Waits for the condition. False: not before the deadline.
+// Waits for the condition. Returns false at the deadline.
 Result<bool> wait_for(GSocket* socket, GIOCondition condition,
                       std::chrono::steady_clock::time_point deadline) {
   auto left = std::chrono::duration_cast<std::chrono::microseconds>(
@@ -56,7 +56,7 @@ Result<QmpConnection> QmpConnection::open(const std::string& socket_path) {
   g_autoptr(GSocketAddress) address = g_unix_socket_address_new(socket_path.c_str());
   g_socket_set_timeout(socket.get(), static_cast<guint>(patience.count()));
   if (!g_socket_connect(socket.get(), address, nullptr, &error)) return failed(error->message);
-  // From here on each wait has a deadline of its own.
+  // From here on each wait has its own deadline.
   g_socket_set_blocking(socket.get(), FALSE);
   QmpConnection connection(std::move(socket));
   BLOCK_TRY(connection.negotiate());
@@ -133,7 +133,7 @@ Result<void> QmpConnection::send(const std::string& text, Clock::time_point dead
   return {};
 }
 
-// Replaces received_, which is used up.
+// Receives the next bytes into received_. To be called when received_ is used up.
 Result<QmpConnection::Arrival> QmpConnection::receive(Clock::time_point deadline) {
   while (true) {
     BLOCK_TRY_ASSIGN(bool ready, wait_for(socket_.get(), G_IO_IN, deadline));
@@ -144,7 +144,7 @@ Result<QmpConnection::Arrival> QmpConnection::receive(Clock::time_point deadline
         g_socket_receive(socket_.get(), received_.data(), received_.size(), nullptr, &error);
     received_.resize(bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
     if (bytes > 0) return Arrival::data;
-    // A peer that died leaves a connection that was reset.
+    // A peer that died may leave a connection that is reset.
     if (bytes == 0 || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
       return Arrival::end;
     if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) return failed(error->message);

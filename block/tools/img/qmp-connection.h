@@ -1,4 +1,4 @@
-// QmpConnection: the asking end of a QMP session on a Unix socket.
+// QmpConnection: the client side of a QMP session on a Unix socket.
 #ifndef BLOCK_TOOLS_IMG_QMP_CONNECTION_H
 #define BLOCK_TOOLS_IMG_QMP_CONNECTION_H
 
@@ -15,23 +15,25 @@ struct _GSocket;
 namespace tools::img {
 
 // The peer is not trusted: a message has at most 1 MiB (qapi/json), and no call waits longer than
-// `patience` in all, however slowly bytes arrive. Texts in errors may come from the peer. One
+// `patience` in total, even if bytes arrive slowly. Texts in errors may come from the peer. One
 // thread.
 class QmpConnection {
 public:
   static constexpr std::chrono::seconds patience{10};
 
-  // Connects, and goes through the greeting and the negotiation.
+  // Connects, reads the greeting and negotiates the capabilities.
   static block::Result<QmpConnection> open(const std::string& socket_path);
 
-  // What a command without arguments returns. Errors: the peer's own, and those of a peer that is
-  // silent, gone or unintelligible.
+  // Runs a command without arguments and returns its result. Errors: the error that the peer
+  // returned; a peer that does not answer in time, has closed the connection or sends invalid
+  // messages.
   block::Result<nlohmann::json> command(const std::string& name);
 
-  // Waits, and drops the events that arrive. False: the peer has closed the connection.
+  // Waits for that time and drops the events that arrive. Returns false if the peer closes the
+  // connection.
   block::Result<bool> stays_open_for(std::chrono::duration<double> time);
 
-  // A call has failed because the peer had closed the connection, so every further one will.
+  // True after a call failed because the peer closed the connection. Every further call then fails.
   bool closed() const { return closed_; }
 
 private:
@@ -51,11 +53,12 @@ private:
 
   Socket socket_;
   qapi::JsonFramer framer_;
-  std::string received_; // and not yet framed; at most one piece
+  std::string received_; // received but not yet framed; at most one piece
   bool closed_ = false;
 };
 
-// Text from a peer as it may be shown on a terminal: control characters become question marks.
+// Returns the text with its control characters replaced by question marks, so that text of a peer
+// can be printed on a terminal.
 std::string printable(const std::string& text);
 
 } // namespace tools::img

@@ -12,7 +12,7 @@ namespace {
 
 using block::Preallocation;
 
-// The new length, absolute or as a distance from the present one.
+// The new length, absolute or relative to the present one.
 struct SizeChange {
   char sign = 0; // '+', '-' or 0 = absolute
   std::uint64_t bytes = 0;
@@ -46,7 +46,7 @@ struct ResizeJob {
   bool shrink = false;
 };
 
-// The length in bytes that the change asks for; 0 if it makes no sense.
+// Returns the new length in bytes, or 0 if the change is invalid.
 std::uint64_t new_length(const SizeChange& change, std::uint64_t length) {
   if (change.sign == '+') return change.bytes > INT64_MAX - length ? 0 : length + change.bytes;
   if (change.sign == '-') return change.bytes >= length ? 0 : length - change.bytes;
@@ -74,7 +74,7 @@ block::Result<void> resize(block::Node& node, const ResizeJob& job) {
 
 int resize_command(int argc, char** argv) {
   constexpr int shrink = 256, preallocation = 257, image_opts = 258;
-  // The size comes off first: "-1M" would read as an option.
+  // Takes the size off first: "-1M" would be parsed as an option.
   std::string size;
   if (argc > 1 && std::string(argv[argc - 1]) != "-h" && std::string(argv[argc - 1]) != "--help")
     size = argv[--argc];

@@ -1,4 +1,4 @@
-// dedup-img stats: shows what a daemon counts of its deduplicated nodes.
+// dedup-img stats: prints the figures of the deduplicated nodes of a daemon.
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/program.h"
 #include "block/tools/common/sizes.h"
@@ -19,9 +19,9 @@ namespace {
 using block::Result;
 using nlohmann::json;
 
-constexpr const char* unknown = "-"; // what the daemon does not tell
+constexpr const char* unknown = "-"; // a figure that the daemon does not return
 
-// A daemon of another version may lack a figure, or give it another shape.
+// A daemon of another version may lack a figure, or return it with another type.
 std::optional<std::uint64_t> number(const json& object, const char* name) {
   auto found = object.find(name);
   if (found == object.end() || !found->is_number_unsigned()) return std::nullopt;
@@ -39,7 +39,7 @@ std::string size(const json& figures, const char* name) {
   return bytes ? format_size(*bytes) : unknown;
 }
 
-// With a comma after each three digits.
+// Formats a count with a comma between groups of three digits.
 std::string count(const json& figures, const char* name) {
   auto value = number(figures, name);
   if (!value) return unknown;
@@ -114,7 +114,7 @@ constexpr Row rows[] = {
     {"scan duplicates", [](const json& f) { return count(f, "scan-deduplicated-clusters"); }},
 };
 
-// A column for each node.
+// Formats a table with one column per node.
 std::string table(const json& nodes) {
   if (nodes.empty()) return "No node is deduplicated.\n";
   std::vector<std::string> lines{"node"};
@@ -159,7 +159,7 @@ Result<json> query(QmpConnection& connection) {
 
 struct StatsJob {
   std::string socket;
-  std::optional<double> interval; // seconds between two tables; nothing: one table
+  std::optional<double> interval; // seconds between two tables; empty: one table
   bool json = false;
 };
 
@@ -169,8 +169,8 @@ Result<void> show(const StatsJob& job) {
   bool in_place = job.interval && !job.json && isatty(STDOUT_FILENO) == 1;
   for (bool first = true;; first = false) {
     Result<json> nodes = query(*connection);
-    // Who watches sees the daemon's end, whether it comes between two questions or before an
-    // answer.
+    // With an interval, the end of the daemon is a normal end, whether the connection closes while
+    // waiting or during a command.
     if (!nodes && !first && connection->closed()) return {};
     if (!nodes) return std::move(nodes).error().context("'" + job.socket + "'");
     if (in_place)
@@ -179,14 +179,15 @@ Result<void> show(const StatsJob& job) {
       std::printf("\n");
     std::printf("%s", job.json ? (json_text(*nodes) + "\n").c_str() : table(*nodes).c_str());
     if (!job.interval) return {};
-    if (std::fflush(stdout) != 0) return {}; // the reader has gone, or main() says what went wrong
+    // The reader closed the pipe, or main() reports the error.
+    if (std::fflush(stdout) != 0) return {};
     BLOCK_TRY_ASSIGN(bool open,
                      connection->stays_open_for(std::chrono::duration<double>(*job.interval)));
     if (!open) return {};
   }
 }
 
-// Seconds between two tables: 0.1 to 86400.
+// Parses the seconds between two tables: 0.1 to 86400. Empty: 1.
 bool parse_interval(const std::string& given, double& seconds) {
   char* end = nullptr;
   seconds = given.empty() ? 1 : g_ascii_strtod(given.c_str(), &end);

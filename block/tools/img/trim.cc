@@ -1,4 +1,4 @@
-// dedup-img trim: gives the host what an image does not use of its file.
+// dedup-img trim: returns the unused space of an image's file to the host.
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/file-names.h"
 #include "block/tools/common/image.h"
@@ -38,7 +38,7 @@ Result<Trimmed> trim(block::Node& node, const TrimJob& job) {
                      progress.update(done, total);
                    }));
   progress.finish();
-  // Much of what was free may have been a hole before. For a device this is not known.
+  // A part of the free space may have been holes before. For a device the difference is unknown.
   std::optional<std::uint64_t> after = allocated_bytes(node.filename());
   if (before && after) trimmed.returned_bytes = *before - std::min(*before, *after);
   return trimmed;

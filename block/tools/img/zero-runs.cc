@@ -1,4 +1,4 @@
-// Finding zeros.
+// Finds runs of zeros.
 #include "block/tools/img/zero-runs.h"
 
 #include "block/util/zero.h"

@@ -1,4 +1,4 @@
-// aio_read, aio_write, aio_discard and aio_flush: requests that run side by side.
+// aio_read, aio_write, aio_discard and aio_flush: requests that run concurrently.
 #include "block/tools/io/command.h"
 #include "block/tools/io/report.h"
 #include "block/tools/io/request.h"
@@ -13,7 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The report of a request that ended now; nothing with -q.
+// Returns the report of a request that ended now, or nothing with -q.
 std::string success(const char* verb, const Flags& flags, const Range& range,
                     Clock::time_point start) {
   if (flags.has('q')) return {};

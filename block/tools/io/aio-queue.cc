@@ -7,7 +7,7 @@
 namespace tools::io {
 
 namespace {
-// More than any test keeps in flight at once; further requests wait for their turn.
+// More than any test has in flight at once. Further requests wait for a thread.
 constexpr std::size_t most_threads = 64;
 } // namespace
 
@@ -32,12 +32,12 @@ void AioQueue::submit(Request request) {
   submitted_.notify_one();
 }
 
-// False if there is no thread at all that could do the work.
+// Returns false if there is no thread at all to do the work.
 bool AioQueue::start_thread() {
   try {
     threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    return !threads_.empty(); // no more threads: the request waits for its turn
+    return !threads_.empty(); // the system allows no more threads: the request waits for one
   }
   return true;
 }

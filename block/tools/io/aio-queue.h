@@ -1,4 +1,4 @@
-// The requests of aio_read and its like, which run while further commands are read.
+// The requests of the aio commands, which run while further commands are read.
 #ifndef BLOCK_TOOLS_IO_AIO_QUEUE_H
 #define BLOCK_TOOLS_IO_AIO_QUEUE_H
 
@@ -12,9 +12,9 @@
 
 namespace tools::io {
 
-// Starts requests in the order of submission, each on a thread of its own as long as there are
-// threads left. Their reports are printed on the thread that asks for them, never in the middle of
-// another command's output.
+// Starts requests in the order of submission, each on its own thread until the maximum is reached.
+// Their reports are printed only by the thread that calls print_finished() or drain(), so they
+// never interrupt another command's output.
 class AioQueue {
 public:
   // Runs on another thread and returns the text to print.
@@ -26,7 +26,7 @@ public:
   AioQueue& operator=(const AioQueue&) = delete;
 
   void submit(Request request);
-  // Prints the reports of what has finished, in the order of finishing.
+  // Prints the reports of the finished requests, in the order in which they finished.
   void print_finished();
   // Waits for all requests and prints their reports.
   void drain();
@@ -42,7 +42,7 @@ private:
   // Guarded by mutex_:
   std::deque<Request> waiting_;
   std::deque<std::string> finished_;
-  std::size_t unfinished_ = 0; // submitted and not in finished_ yet
+  std::size_t unfinished_ = 0; // submitted, and not in finished_ yet
   std::size_t idle_threads_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;

@@ -1,5 +1,5 @@
-// break, wait_break, resume and remove_break: aio requests are held where a test wants them, by a
-// blkdebug node below the image.
+// break, wait_break, resume and remove_break: a blkdebug node below the image holds aio requests at
+// the events that a test chooses.
 #include "block/tools/io/command.h"
 
 #include <array>
@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// "Could not WHAT: REASON", if it failed.
+// Prints "Could not WHAT: REASON" if it failed.
 template <typename T>
 bool succeeded(const std::string& what, const block::Result<T>& done) {
   if (!done)

@@ -1,4 +1,4 @@
-// Finding, checking and running a command.
+// Finds, checks and runs a command.
 #include "block/tools/io/command.h"
 
 #include "block/tools/common/program.h"
@@ -90,13 +90,13 @@ void print_usage(const Command& command) {
 std::optional<Flags> Flags::parse(const Command& command, const Words& words, const char* letters) {
   Flags flags;
   Words copy = words;
-  copy[0] = command.name; // getopt's messages begin with it
+  copy[0] = command.name; // messages of getopt begin with it
   std::vector<char*> argv;
   for (std::string& word : copy)
     argv.push_back(word.data());
   argv.push_back(nullptr);
   int argc = static_cast<int>(words.size());
-  optind = 0; // glibc: start afresh
+  optind = 0; // glibc: reset getopt
   for (int letter = 0; (letter = getopt(argc, argv.data(), letters)) != -1;) {
     if (letter == '?') {
       print_usage(command);

@@ -12,7 +12,7 @@
 
 namespace tools::io {
 
-// A command line cut at spaces; the first word is the command's name.
+// A command line, split at spaces. The first word is the name of the command.
 using Words = std::vector<std::string>;
 Words split_words(const std::string& line);
 
@@ -23,13 +23,13 @@ struct Command {
   int most_arguments;     // -1 = any number
   bool needs_image;
   bool writes;
-  const char* synopsis; // what may follow the name
+  const char* synopsis; // the arguments after the name
   const char* summary;  // one line
-  // False if it failed; what there is to say has been printed.
+  // Returns false if the command failed. All messages have then been printed.
   bool (*run)(Session& session, const Command& command, const Words& words);
 };
 
-// The commands of each group, in their own files.
+// The commands by group. Each group is one file.
 std::span<const Command> read_commands();
 std::span<const Command> write_commands();
 std::span<const Command> aio_commands();
@@ -37,27 +37,28 @@ std::span<const Command> image_commands();   // discard, flush, truncate, alloc,
 std::span<const Command> break_commands();   // break, wait_break, resume, remove_break
 std::span<const Command> session_commands(); // open, close, help, quit, sleep, abort, ...
 
-// All of them by name.
+// Returns all commands, sorted by name.
 const std::vector<const Command*>& all_commands();
-// Null if there is none of that name or short name.
+// Returns null if no command has that name or short name.
 const Command* find_command(const std::string& name);
 
-// Runs one line; an empty one succeeds.
+// Runs one line. An empty line succeeds.
 bool run_command(Session& session, const std::string& line);
 
-// "NAME SYNOPSIS -- SUMMARY".
+// Prints "NAME SYNOPSIS -- SUMMARY".
 void print_usage(const Command& command);
 
-// The flags of one command, as getopt takes them: joined ("-pP 0xa"), anywhere among the operands.
+// The flags of one command, with the rules of getopt: they may be joined ("-pP 0xa") and may stand
+// between operands.
 class Flags {
 public:
-  // `letters` as for getopt. An unknown flag is reported on stderr and the usage on stdout; the
-  // answer is then empty.
+  // `letters`: as for getopt. For an unknown flag, prints a message on stderr and the usage on
+  // stdout, and returns empty.
   static std::optional<Flags> parse(const Command& command, const Words& words,
                                     const char* letters);
 
   bool has(char letter) const { return values_.contains(letter); }
-  // Only if has(letter) and the letter takes a value.
+  // Requires has(letter) and a letter that takes a value.
   const std::string& value(char letter) const { return values_.at(letter); }
   const Words& operands() const { return operands_; }
 

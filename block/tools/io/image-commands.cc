@@ -62,8 +62,8 @@ bool truncate(Session& session, const Command& command, const Words& words) {
   return truncated.ok();
 }
 
-// How far the image's own allocation is the same from `offset` on, at most `bytes`, and which it
-// is.
+// Returns the run at `offset` in which the image's own allocation is the same, at most `bytes`
+// long.
 block::Result<block::BlockStatus> allocation_run(block::Node& node, std::uint64_t offset,
                                                  std::uint64_t bytes) {
   block::BlockStatus run;

@@ -37,7 +37,8 @@ void print_help(std::FILE* stream) {
                program_name().c_str(), program_name().c_str());
 }
 
-// The options of the command line that say how to open; false if one is wrong, said on stderr.
+// Takes the options that say how to open the image. If one is invalid, prints a message on stderr
+// and returns false.
 bool parse_open_options(const CommandLine& line, OpenRequest& request) {
   request.name.format = line.value('f').value_or("");
   request.name.image_opts = line.has(image_opts);
@@ -58,8 +59,8 @@ bool parse_open_options(const CommandLine& line, OpenRequest& request) {
   return true;
 }
 
-// Runs what stdin says; true if all of it succeeded. The prompt is the one thing that is flushed,
-// because whoever waits for it must see it.
+// Runs the commands of stdin. Returns true if all of them succeeded. Only the prompt is flushed,
+// because a program at the other end may wait for it.
 bool run_interactively(Session& session) {
   bool succeeded = true;
   for (std::string command; !session.quitting();) {
@@ -129,6 +130,6 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   block::prepare_process();
-  block::treat_as_termination(SIGALRM); // of a time limit that the caller set
+  block::treat_as_termination(SIGALRM); // the caller may have set a time limit
   return tools::expect_complete_output(tools::io::run(argc, argv));
 }

@@ -1,4 +1,4 @@
-// Flags of opening.
+// Parses the flags of opening.
 #include "block/tools/io/open-flags.h"
 
 #include "block/tools/common/program.h"

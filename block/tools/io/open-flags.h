@@ -1,4 +1,4 @@
-// The flags with which an image is opened, on the program's command line and in `open`.
+// The flags of opening an image, on the command line of the program and in the command `open`.
 #ifndef BLOCK_TOOLS_IO_OPEN_FLAGS_H
 #define BLOCK_TOOLS_IO_OPEN_FLAGS_H
 
@@ -6,13 +6,13 @@
 
 namespace tools::io {
 
-// Each answers false, with a message on stderr, for a mode that does not exist. Discard and aio
-// modes are only checked: discards always reach the image, and requests always run on threads.
+// Each prints a message on stderr and returns false for an unknown mode. Modes of discard and aio
+// are only checked: discards always reach the image, and requests always run on threads.
 bool parse_cache_flag(const std::string& text, CacheMode& mode);
 bool accept_discard_mode(const std::string& text);
 bool accept_aio_mode(const std::string& text);
 
-// Opens; a failure is said on stderr with the image's name.
+// Opens the image. On an error, prints it on stderr with the name of the image and returns false.
 bool open_and_report(Session& session, OpenRequest request);
 
 } // namespace tools::io

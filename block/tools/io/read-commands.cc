@@ -1,4 +1,4 @@
-// read and readv.
+// The commands read and readv.
 #include "block/tools/io/command.h"
 #include "block/tools/io/report.h"
 #include "block/tools/io/request.h"
@@ -9,14 +9,15 @@
 namespace tools::io {
 namespace {
 
-// What is expected of the data: `pattern` in [start, start + bytes) of what was read.
+// The expected data: `pattern` in [start, start + bytes) of the data that was read.
 struct Expectation {
   std::byte pattern{0};
   std::uint64_t start = 0;
   std::uint64_t bytes = 0;
 };
 
-// -P, -s and -l against a read of `bytes` bytes. False if they make no sense; said then.
+// Takes -P, -s and -l for a read of `bytes` bytes. If they are invalid, prints a message and
+// returns false.
 bool parse_expectation(const Command& command, const Flags& flags, std::uint64_t bytes,
                        std::optional<Expectation>& expectation) {
   if (!flags.has('P')) {

@@ -1,4 +1,4 @@
-// Reading numbers, printing reports.
+// Parses numbers and formats reports.
 #include "block/tools/io/report.h"
 
 #include "block/tools/common/sizes.h"
@@ -49,7 +49,7 @@ std::optional<std::byte> parse_pattern(const std::string& text) {
 }
 
 std::string format_report(const RequestReport& report) {
-  // The clock may be too coarse for the fastest requests; a rate needs some time.
+  // The clock may be too coarse for the fastest requests. The rate needs a time above 0.
   double seconds = std::max(report.elapsed.count(), 1e-9);
   auto bytes = static_cast<double>(report.bytes);
   auto whole = static_cast<unsigned long>(seconds);

@@ -1,4 +1,4 @@
-// Requests of the commands.
+// Requests that the commands share.
 #include "block/tools/io/request.h"
 
 #include "block/tools/io/report.h"
@@ -15,7 +15,7 @@ using block::Result;
 
 namespace {
 
-// Stores in the image what it has read from its backing file.
+// Writes to the image the data that was read from its backing file.
 Result<void> copy_up(block::Node& node, const Range& range, const block::IoVector& vector) {
   if (!node.backing()) return {};
   for (std::uint64_t done = 0; done < range.bytes;) {

@@ -1,4 +1,4 @@
-// Commands about the session: open, close, reopen, help, quit, and what tests of crashes need.
+// Commands about the session: open, close, reopen, help, quit, and commands for crash tests.
 #include "block/tools/common/program.h"
 #include "block/tools/io/command.h"
 #include "block/tools/io/open-flags.h"
@@ -14,7 +14,7 @@
 namespace tools::io {
 namespace {
 
-// A plain number that a command takes; said on stdout if it is none.
+// Parses a plain number. If the text is not a number, prints a message on stdout.
 std::optional<int> parse_count(const std::string& text) {
   int count = 0;
   auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), count);
@@ -96,7 +96,7 @@ bool abort(Session&, const Command&, const Words&) {
 bool sigraise(Session&, const Command&, const Words& words) {
   std::optional<int> number = parse_count(words[1]);
   if (!number) return false;
-  std::fflush(stdout); // a deadly signal leaves no time for it
+  std::fflush(stdout); // a fatal signal does not flush stdout
   return std::raise(*number) == 0;
 }
 

@@ -1,4 +1,4 @@
-// Session: opening and closing the image.
+// Session: opens and closes the image.
 #include "block/tools/io/session.h"
 
 #include "block/tools/common/program.h"
@@ -14,7 +14,7 @@ using block::Result;
 
 namespace {
 
-// The options for the image: those of its name, replaced by what -o says.
+// Returns the options for the image: those of its name, overridden by those of -o.
 Result<Options> merged_options(const OpenRequest& request) {
   Options options;
   if (!request.name.name.empty()) {
@@ -28,7 +28,7 @@ Result<Options> merged_options(const OpenRequest& request) {
   return options;
 }
 
-// A file that disappears with us.
+// Creates a temporary file and returns its path.
 Result<std::string> temporary_file() {
   const char* directory = std::getenv("TMPDIR");
   std::string path = std::string(directory ? directory : "/var/tmp") + "/dedup-io.XXXXXX";
@@ -80,7 +80,8 @@ Result<void> Session::open(OpenRequest request) {
 }
 
 bool Session::close() {
-  // What a break point still holds would be waited for in vain. Most images have none.
+  // Resumes the requests that break points hold; drain() would wait for them forever. Most images
+  // have no break points, and the call then fails.
   if (image_) (void)image_->debug_remove_breakpoint("").ok();
   aio_.drain();
   image_ = Image();

@@ -1,4 +1,4 @@
-// write and writev.
+// The commands write and writev.
 #include "block/tools/io/command.h"
 #include "block/tools/io/report.h"
 #include "block/tools/io/request.h"
@@ -12,10 +12,11 @@
 namespace tools::io {
 namespace {
 
-// What is written when nobody says what.
+// Written if the command names no pattern or file.
 constexpr std::byte default_pattern{0xcd};
 
-// Fills the buffer with the file's content, over and over. False, said on stdout, if that fails.
+// Fills the buffer with repetitions of the file's content. On an error, prints a message on stdout
+// and returns false.
 bool fill_from_file(const std::string& path, block::AlignedBuffer& buffer) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
@@ -53,7 +54,7 @@ bool report_write(const Command& command, const Flags& flags, const Range& range
   return true;
 }
 
-// Whether the flags of write go together; says so if not.
+// Returns whether the flags of write are compatible. If not, prints a message.
 bool check_flags(const Flags& flags) {
   const char* complaint = nullptr;
   if (flags.has('b'))
@@ -80,7 +81,7 @@ bool write(Session& session, const Command& command, const Words& words) {
   if (!check_flags(*flags)) return false;
   std::optional<std::uint64_t> offset = parse_number(flags->operands()[0]);
   if (!offset) return false;
-  // A driver that makes zeros without writing them can do so for any length.
+  // With -n no data is written, so any length is allowed.
   std::optional<std::uint64_t> length = flags->has('n')
                                             ? parse_number(flags->operands()[1])
                                             : parse_length(flags->operands()[1], " without -n");
