@@ -1,4 +1,4 @@
-// CommandContext: what the handlers of QMP commands work on.
+// CommandContext: the objects that handlers of QMP commands use.
 #ifndef MONITOR_COMMAND_CONTEXT_H
 #define MONITOR_COMMAND_CONTEXT_H
 
@@ -10,14 +10,14 @@
 
 namespace monitor {
 
-// Everything it names outlives it. Handlers use it on the monitor's thread.
+// All members outlive the context. Handlers use it on the monitor's thread.
 class CommandContext {
 public:
   block::Graph& graph;
   exports::ExportRegistry& exports;
-  // Whether an NBD server runs in this process; fixed at its start.
+  // true: an NBD server runs in this process. Constant.
   bool serves_nbd;
-  // Asks the program to end, and returns at once.
+  // Requests the end of the program and returns at once.
   std::function<void(qapi::ShutdownCause)> quit;
 };
 

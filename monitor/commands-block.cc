@@ -1,4 +1,4 @@
-// Handlers: block nodes and what is known of them.
+// Handlers: block nodes and their facts.
 #include "monitor/command-context.h"
 #include "monitor/freed-memory.h"
 #include "monitor/node-facts.h"
@@ -87,14 +87,14 @@ block::Result<void> qmp_blockdev_del(monitor::CommandContext& context,
                                      BlockdevDelArguments arguments) {
   BLOCK_TRY(monitor::find_node(context.graph, arguments.node_name));
   BLOCK_TRY(context.graph.close(arguments.node_name));
-  monitor::return_freed_memory(); // caches and index were many small pieces
+  monitor::return_freed_memory(); // caches and index consist of many small pieces
   return {};
 }
 
 block::Result<void> qmp_block_resize(monitor::CommandContext& context,
                                      BlockResizeArguments arguments) {
   BLOCK_TRY_ASSIGN(auto node, monitor::find_node(context.graph, arguments.node_name));
-  // Exports and parents are added on this thread only, so none comes meanwhile.
+  // Users (exports and parent nodes) are added on this thread only, so none can be added meanwhile.
   if (const std::vector<std::string> users = node->users(); !users.empty())
     return block::Error(block::ErrorKind::busy,
                         "Node '" + node->name() + "' is in use by " + users.front());

@@ -6,7 +6,7 @@
 namespace qapi {
 namespace {
 
-// What the old series answered, and scripts look for.
+// Scripts test this message; the earlier patch series for QEMU returned it.
 block::Error not_deduplicated(const std::string& device) {
   return block::Error(block::ErrorKind::not_dedup, "Device '" + device + "' is not deduplicated");
 }

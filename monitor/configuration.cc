@@ -1,4 +1,4 @@
-// Configuration: taking the options' texts apart.
+// Configuration: parses the texts of the options.
 #include "monitor/configuration.h"
 
 #include "qapi/command-line.h"
@@ -32,13 +32,13 @@ Result<std::string> take_required(Options& options, std::string_view key) {
   return Error(ErrorKind::invalid_argument, "Parameter '" + std::string(key) + "' is missing");
 }
 
-// "key=value,..." or a JSON object.
+// Parses "key=value,..." or a JSON object.
 Result<Options> options_of(std::string_view text, std::string_view implied_key) {
   if (text.starts_with("{")) return qapi::options_from_json(text);
   return Options::parse(text, implied_key);
 }
 
-// "nowait" is wait=off and "server" is server=on in the options that QEMU takes so.
+// Replaces "nowait" by wait=off and "server" by server=on, which QEMU accepts for some options.
 Options with_short_forms(const Options& given) {
   Options options;
   for (const auto& [key, value] : given.entries()) {

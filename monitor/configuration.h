@@ -1,5 +1,5 @@
-// Configuration: what the daemon's options ask for, whether they come from its own command line or
-// as key=value from nbdkit's.
+// Configuration: the parsed options of the daemon, from its own command line or as key=value from
+// nbdkit's.
 #ifndef MONITOR_CONFIGURATION_H
 #define MONITOR_CONFIGURATION_H
 
@@ -12,7 +12,7 @@
 
 namespace monitor {
 
-// An option's value with the text it came from, for error messages.
+// The value of an option with its original text, for error messages.
 template <typename T>
 struct Given {
   std::string text; // "--blockdev driver=qcow2,..."
@@ -25,10 +25,10 @@ struct TlsCredentials {
   std::string id;
   Kind kind;
   std::string directory;
-  bool verify_peer; // x509: clients need a certificate too
+  bool verify_peer; // x509: clients need a certificate, too
 };
 
-// --nbd-server; `parallel` goes beyond QEMU's option and is for nbdkit.
+// --nbd-server. `parallel` is an addition to QEMU's option, for nbdkit.
 struct NbdServer {
   qapi::NbdServerOptions options;
   bool parallel = false;
@@ -36,20 +36,20 @@ struct NbdServer {
 
 class Configuration {
 public:
-  // Takes one option by its name without dashes: blockdev, export, nbd-server, chardev, monitor,
-  // object, module, pidfile. Errors: unusable text, an id given twice; the message begins with the
-  // option.
+  // Adds one option by its name without dashes: blockdev, export, nbd-server, chardev, monitor,
+  // object, module, pidfile. Errors: an invalid text, an id given twice; the message begins with
+  // the option.
   block::Result<void> add(std::string_view option, std::string_view text);
 
-  // A node and an export of it, of the name that clients get who ask for none. `text` is the option
-  // they come from.
+  // Adds a node and an export of it under the default export name, which serves clients that name
+  // no export. `text`: the option that requested it, for messages.
   void add_disk(const std::string& text, block::Options node, bool writable);
 
   struct Item {
     std::string option;
     std::string text;
   };
-  const std::vector<Item>& items() const { return items_; } // as they were given
+  const std::vector<Item>& items() const { return items_; } // in the order of the command line
 
   const std::vector<Given<std::string>>& modules() const { return modules_; }
   const std::vector<Given<block::Options>>& blockdevs() const { return blockdevs_; }
@@ -58,10 +58,10 @@ public:
   const std::optional<Given<NbdServer>>& nbd_server() const { return nbd_server_; }
   const std::string& pidfile() const { return pidfile_; } // absolute; empty = none
 
-  // The chardevs that the --monitor options name, in their order. Errors: one that no option
-  // defines.
+  // Returns the chardevs that the --monitor options name, in their order. Errors: a chardev that no
+  // option defines.
   block::Result<std::vector<Given<qapi::ChardevSocketOptions>>> monitors() const;
-  // Those that no --monitor option names.
+  // Returns the chardevs that no --monitor option names.
   std::vector<Given<qapi::ChardevSocketOptions>> idle_chardevs() const;
 
 private:
@@ -84,7 +84,7 @@ private:
   std::string pidfile_;
 };
 
-// A path that stays right when the process changes its directory.
+// Returns the path as an absolute path, which stays valid if the process changes its directory.
 std::string absolute_path(const std::string& path);
 
 } // namespace monitor

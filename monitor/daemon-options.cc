@@ -1,4 +1,4 @@
-// The daemon's command line: GLib's option parser feeding a Configuration.
+// The daemon's command line: GLib's option parser fills a Configuration.
 #include "monitor/daemon-options.h"
 
 #include <glib.h>

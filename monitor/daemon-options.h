@@ -12,8 +12,8 @@ struct DaemonOptions {
   bool show_version = false;
 };
 
-// Takes argv apart; --help prints the options and ends the process. Errors: unknown options, and
-// what Configuration::add() says.
+// Parses the command line. --help prints the options and ends the process. Errors: unknown options,
+// and those of Configuration::add().
 block::Result<DaemonOptions> parse_daemon_options(std::vector<std::string> arguments);
 
 } // namespace monitor

@@ -1,4 +1,4 @@
-// Freed memory: glibc's mallopt() and malloc_trim().
+// Controls malloc with glibc's mallopt() and malloc_trim().
 #include "monitor/freed-memory.h"
 
 #include <cstdlib>

@@ -1,19 +1,19 @@
-// Freed memory: how it goes back to the system. malloc(3) of glibc gives threads up to eight arenas
-// per processor, and what they free stays there: malloc_trim() cuts the end of the first arena
-// only. A daemon whose threads come and go with connections would grow to many times its need, in
-// ever smaller steps.
+// Returns freed memory to the system. glibc's malloc gives threads up to eight arenas per
+// processor, and freed memory stays in its arena: malloc_trim() cuts the end of the first arena
+// only. A daemon whose threads come and go with connections would otherwise grow to many times the
+// memory that it needs, in ever smaller steps.
 #ifndef MONITOR_FREED_MEMORY_H
 #define MONITOR_FREED_MEMORY_H
 
 namespace monitor {
 
-// All threads share the first arena; small pieces come from each thread's own cache all the same.
-// Of the whole process, and to be called before it has threads. MALLOC_ARENA_MAX in the environment
-// goes first.
+// Makes all threads of the process share the first arena. Small allocations still come from each
+// thread's own cache. To be called before the process has threads. MALLOC_ARENA_MAX in the
+// environment takes precedence.
 void limit_malloc_arenas();
 
-// Takes time in proportion to the number of freed pieces, while it holds up other threads'
-// malloc(); any thread.
+// Returns freed memory to the system. Takes time in proportion to the number of freed pieces, and
+// blocks malloc() of other threads meanwhile. Any thread.
 void return_freed_memory();
 
 } // namespace monitor

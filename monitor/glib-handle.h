@@ -1,4 +1,4 @@
-// Owners for GLib objects: released when they go out of scope.
+// Owning pointers for GLib objects, which release them at the end of the scope.
 #ifndef MONITOR_GLIB_HANDLE_H
 #define MONITOR_GLIB_HANDLE_H
 
@@ -18,7 +18,7 @@ struct ErrorRelease {
 };
 using ErrorHandle = std::unique_ptr<GError, ErrorRelease>;
 
-// A source that is detached from its context when it is released.
+// Detaches a source from its context and releases it.
 struct SourceRelease {
   void operator()(GSource* source) const {
     g_source_destroy(source);

@@ -1,4 +1,4 @@
-// MadeFile: a file that this process made and removes at its end.
+// MadeFile: a file that this process created and removes when the object is destroyed.
 #ifndef MONITOR_MADE_FILE_H
 #define MONITOR_MADE_FILE_H
 
@@ -8,10 +8,10 @@
 
 namespace monitor {
 
-// Removes the file at `path`, unless another file is at that path by then.
+// The destructor removes the file at `path`, unless another file is at that path by then.
 class MadeFile {
 public:
-  // `facts`: those of the file that was made.
+  // `facts`: stat() of the created file.
   MadeFile(std::string path, const struct stat& facts)
       : path_(std::move(path)), device_(facts.st_dev), inode_(facts.st_ino) {}
   MadeFile(const MadeFile&) = delete;

@@ -1,4 +1,4 @@
-// dedup-storage-daemon.
+// The main function of dedup-storage-daemon.
 #include "block/util/process.h"
 #include "monitor/daemon-options.h"
 #include "monitor/launch.h"
@@ -20,7 +20,7 @@ int fail(const block::Error& error) {
 }
 
 int run(const monitor::Configuration& configuration, int ready_fd) {
-  // Said here, because nbdkit would find it only after it had begun to listen.
+  // Reported here, because nbdkit would find the error only after it had begun to listen.
   if (auto monitors = configuration.monitors(); !monitors) return fail(monitors.error());
   if (configuration.nbd_server()) return fail(monitor::become_nbdkit(configuration, ready_fd));
   if (!configuration.exports().empty())
@@ -30,8 +30,8 @@ int run(const monitor::Configuration& configuration, int ready_fd) {
   return ran ? EXIT_SUCCESS : fail(ran.error());
 }
 
-// The child becomes the daemon and keeps the terminal until it is ready, so that its errors are
-// seen; this process waits for that.
+// The child becomes the daemon. It keeps the terminal until it is ready, so that its errors are
+// visible. This process waits until then.
 int daemonize(const monitor::Configuration& configuration) {
   int ready[2];
   if (pipe(ready) != 0) return fail(block::Error::from_errno(errno, "--daemonize"));

@@ -1,4 +1,4 @@
-// MonitorThread: the main loop's thread and handing work to it.
+// MonitorThread: runs the main loop and passes work to it.
 #include "monitor/monitor-thread.h"
 
 #include <csignal>
@@ -9,7 +9,7 @@
 namespace monitor {
 namespace {
 
-// What sched_setattr(2) takes; glibc 2.36 has no declaration of it.
+// The argument of sched_setattr(2), which glibc 2.36 does not declare.
 struct SchedulingAttributes {
   std::uint32_t size, policy;
   std::uint64_t flags;
@@ -19,19 +19,20 @@ struct SchedulingAttributes {
   std::uint32_t least_utilization, most_utilization;
 };
 
-// Guests' requests may keep every processor busy; an operator's command is short and shall not wait
-// until their time slices end. A thread that asks for short slices of its own is let in early,
-// without getting more time than others (Linux 6.12 and later; no matter elsewhere).
+// Requests of guests may keep every processor busy. A command of an operator is short, and should
+// not wait until their time slices end. A thread with short slices is scheduled early, without
+// getting more time than others (Linux 6.12 and later; without effect on other kernels).
 void ask_for_short_slices() {
   constexpr std::uint64_t slice_nanoseconds = 100'000, reset_on_fork = 1;
   SchedulingAttributes attributes = {};
   if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
   attributes.runtime = slice_nanoseconds;
-  attributes.flags |= reset_on_fork; // threads that it starts have no such hurry
+  attributes.flags |= reset_on_fork; // threads that it starts get normal slices
   (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-// A source that is dispatched when its time has come, and has none unless there is work.
+// Makes a source that is dispatched when its ready time is reached. It has no ready time unless
+// there is work.
 GSource* make_work_source(GSourceFunc callback, gpointer data) {
   static GSourceFuncs functions = {nullptr,
                                    nullptr,
@@ -58,12 +59,12 @@ MonitorThread::MonitorThread()
           this)) {
   g_source_attach(work_source_, context_);
   thread_ = std::thread([this] {
-    // Signals are for the program's main thread, also after this one has started others.
+    // Signals are handled by the main thread of the program, also if this thread starts others.
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     ask_for_short_slices();
-    // What sockets and sources of this thread attach to unless told otherwise.
+    // Sockets and sources that this thread creates use this context by default.
     g_main_context_push_thread_default(context_);
     g_main_loop_run(loop_);
     g_main_context_pop_thread_default(context_);
@@ -79,8 +80,7 @@ MonitorThread::~MonitorThread() {
   g_main_context_unref(context_);
 }
 
-// The work changes hands under a mutex of ours and not within GLib, where thread checkers do not
-// see it.
+// Passes the work under our own mutex, because thread checkers do not see the locks inside GLib.
 void MonitorThread::post(std::function<void()> work) {
   {
     std::lock_guard hold(mutex_);

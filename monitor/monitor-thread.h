@@ -1,4 +1,4 @@
-// MonitorThread: a thread with a GLib main loop, on which everything of QMP happens.
+// MonitorThread: the thread with a GLib main loop that runs all of QMP.
 #ifndef MONITOR_MONITOR_THREAD_H
 #define MONITOR_MONITOR_THREAD_H
 
@@ -10,22 +10,22 @@
 
 namespace monitor {
 
-// Runs from construction to destruction. Made only after the process has forked for the last time.
+// Runs from construction to destruction. To be created only after the last fork() of the process.
 class MonitorThread {
 public:
   MonitorThread();
-  // Work that was posted before is done first.
+  // Does the posted work first.
   ~MonitorThread();
   MonitorThread(const MonitorThread&) = delete;
   MonitorThread& operator=(const MonitorThread&) = delete;
 
-  // The loop's context, for sources and sockets. Owned by this object.
+  // The context of the loop, for sources and sockets. Owned by this object.
   GMainContext* context() const { return context_; }
 
-  // Does the work on the thread, in order, and returns at once. Any thread, signal handlers
-  // excepted.
+  // Does the work on the thread, in the order of the calls, and returns at once. Any thread, but
+  // not a signal handler.
   void post(std::function<void()> work);
-  // Does the work on the thread and waits for it. Any thread but this one.
+  // Does the work on the thread and waits for it. Any thread but the monitor's.
   void run(const std::function<void()>& work);
 
 private:

@@ -1,4 +1,4 @@
-// Facts of nodes: from the block layer's types to the schema's.
+// Converts facts of nodes from types of the block layer to types of the schema.
 #include "monitor/node-facts.h"
 
 #include "block/graph.h"

@@ -7,12 +7,12 @@
 
 namespace monitor {
 
-// A node by its name. Errors: device_not_found.
+// Returns the node of that name. Errors: device_not_found.
 block::Result<std::shared_ptr<block::Node>> find_node(const block::Graph& graph,
                                                       const std::string& name);
 
 qapi::DedupStatus dedup_status(block::DedupStatus status);
-// The figures of a node, or nothing if it is not deduplicated. Errors: the driver's.
+// Returns the figures of a node, or nothing if it is not deduplicated. Errors: those of the driver.
 block::Result<std::optional<qapi::DedupInfo>> dedup_facts(block::Node& node);
 
 } // namespace monitor

@@ -1,4 +1,4 @@
-// PidFile: locking, taking over and writing the file.
+// PidFile: locks, takes over and writes the file.
 #include "monitor/pid-file.h"
 
 #include <cerrno>
@@ -33,7 +33,7 @@ Result<void> write_id(const Descriptor& file) {
 Result<std::unique_ptr<MadeFile>> made_file(const std::string& path, const Descriptor& file) {
   struct stat facts;
   if (fstat(file.get(), &facts) != 0) return Error::from_errno(errno, "Cannot read pid file");
-  if (!S_ISREG(facts.st_mode)) // /dev/null, for example, which must not be removed at the end
+  if (!S_ISREG(facts.st_mode)) // for example /dev/null, which must not be removed at the end
     return Error(block::ErrorKind::invalid_argument, "pid file is not a regular file");
   return std::make_unique<MadeFile>(path, facts);
 }
@@ -41,7 +41,7 @@ Result<std::unique_ptr<MadeFile>> made_file(const std::string& path, const Descr
 } // namespace
 
 Result<PidFile> PidFile::create(const std::string& name) {
-  // The file at the end of a link is the one to be removed.
+  // The file to remove later is the target of the link.
   std::error_code failure;
   const std::filesystem::path target = std::filesystem::canonical(name, failure);
   const std::string path = failure ? name : target.string();
@@ -58,7 +58,8 @@ Result<PidFile> PidFile::create(const std::string& name) {
   }
 }
 
-// Scripts wait until the file exists, and read it then. So it is written under a temporary name.
+// Written under a temporary name, because scripts wait until the file exists and then read it at
+// once.
 Result<PidFile> PidFile::create_new(const std::string& path) {
   std::string temporary = path + ".XXXXXX";
   Descriptor file(g_mkstemp_full(temporary.data(), O_RDWR | O_CLOEXEC, 0666));

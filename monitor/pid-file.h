@@ -11,14 +11,14 @@
 
 namespace monitor {
 
-// The file is locked as long as the object lives, and removed at its end, unless another file is at
+// The file is locked while the object lives. The destructor removes it, unless another file is at
 // its path by then. qemu-storage-daemon takes the same lock.
 class PidFile {
 public:
-  // Writes the id of this process. A new file appears with its content. The file of a process that
-  // has ended is taken over; through a link, the file that the link leads to. Errors: busy (a
-  // running daemon holds the lock), exists (another process made the file at this moment),
-  // invalid_argument (not a regular file), those of the system.
+  // Writes the id of this process. A new file has its content from the moment it is visible. The
+  // file of a process that has ended is taken over. If the name is a link, its target is used.
+  // Errors: busy (a running daemon holds the lock), exists (another process created the file at the
+  // same moment), invalid_argument (not a regular file), those of the system.
   static block::Result<PidFile> create(const std::string& name);
 
 private:

@@ -1,16 +1,17 @@
-// QmpClient: reading, running requests in turns, writing.
+// QmpClient: reads, runs requests in turns, writes.
 #include "monitor/qmp-client.h"
 
 namespace monitor {
 namespace {
 
 constexpr std::size_t receive_bytes = 64 * 1024;
-// No further request is run while more than this waits to be sent.
+// No further request is run while more bytes than this wait to be sent.
 constexpr std::size_t pause_output_bytes = 1024 * 1024;
-// Requests are not run above pause_output_bytes, and the largest reply echoes the largest id, each
-// byte of which becomes six at most. What is beyond that are events nobody reads.
+// The connection ends above this. Requests are not run above pause_output_bytes, and the largest
+// reply repeats the largest id, each byte of which becomes six bytes at most. So the rest are
+// events that the client does not read.
 constexpr std::size_t drop_output_bytes = 16 * 1024 * 1024;
-// Then other clients have their turn.
+// After this number of requests, other clients have their turn.
 constexpr int requests_per_turn = 16;
 
 bool would_block(GError* raw) {
@@ -50,7 +51,7 @@ void QmpClient::flush_until(gint64 deadline) {
 
 gboolean QmpClient::on_socket(GSocket*, GIOCondition, gpointer client) {
   static_cast<QmpClient*>(client)->work();
-  return G_SOURCE_CONTINUE; // arm() replaces the source when it waits for something else
+  return G_SOURCE_CONTINUE; // arm() replaces the source when it waits for another condition
 }
 
 gboolean QmpClient::on_turn(gpointer client) {
@@ -69,11 +70,11 @@ void QmpClient::work() {
     arm();
     return;
   }
-  const auto gone = std::move(gone_); // it destroys this object
+  const auto gone = std::move(gone_); // the call destroys this object
   gone(this);
 }
 
-// False: the connection is broken.
+// Returns false if the connection is broken.
 bool QmpClient::receive() {
   if (end_of_input_ || !input_.empty() || queued() > pause_output_bytes) return true;
   input_.resize(receive_bytes);
@@ -93,15 +94,16 @@ void QmpClient::run_requests() {
   input_.erase(0, input_.size() - left.size());
 }
 
-// False: the connection is broken.
+// Returns false if the connection is broken.
 bool QmpClient::send() {
   while (queued() > 0) {
     GError* error = nullptr;
     const gssize sent =
         g_socket_send(socket_.get(), output_.data() + sent_, queued(), nullptr, &error);
     if (sent < 0) {
-      // Not each time, because the rest is moved; but a client that never takes all of it must not
-      // make the queue grow.
+      // The sent part is erased only when it is larger than the rest, because erasing moves the
+      // rest. It must be erased at some time, or a client that never reads everything would make
+      // the buffer grow.
       if (sent_ > queued()) {
         output_.erase(0, sent_);
         sent_ = 0;
@@ -115,7 +117,7 @@ bool QmpClient::send() {
   return true;
 }
 
-// Waits for what can happen next.
+// Attaches the sources for what can happen next.
 void QmpClient::arm() {
   const bool may_run = queued() <= pause_output_bytes;
   int wanted = 0;
@@ -137,8 +139,7 @@ void QmpClient::arm() {
     turn_source_.reset();
   } else if (!turn_source_) {
     turn_source_.reset(g_idle_source_new());
-    // As urgent as input, so that a client that always has more to ask does not wait for ever
-    // behind the others.
+    // The same priority as input, so that a client with many requests is not starved by the others.
     g_source_set_priority(turn_source_.get(), G_PRIORITY_DEFAULT);
     g_source_set_callback(turn_source_.get(), on_turn, this, nullptr);
     g_source_attach(turn_source_.get(), context_);

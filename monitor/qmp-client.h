@@ -1,8 +1,8 @@
 // QmpClient: one connection: a session, the bytes on their way in and those on their way out.
 //
-// Memory is bounded on both ways. Input is read only while what was read is used up and the client
-// takes its replies. Output that events pile up behind a client that does not read ends the
-// connection.
+// Memory is bounded in both directions. Input is read only when the earlier input is used up and
+// the client reads its replies. A client that does not read, so that events accumulate, is
+// disconnected.
 #ifndef MONITOR_QMP_CLIENT_H
 #define MONITOR_QMP_CLIENT_H
 
@@ -16,19 +16,21 @@
 
 namespace monitor {
 
-// Used on the thread that iterates `context`. Does not block but in flush_until().
+// Used on the thread that iterates `context`. Only flush_until() blocks.
 class QmpClient {
 public:
-  // `gone` is called when the connection has ended and may destroy the client.
+  // `gone`: called when the connection has ended; it may destroy the client.
   QmpClient(GMainContext* context, ObjectHandle<GSocket> socket, qapi::Dispatcher& dispatcher,
             const qapi::VersionInfo& version, std::function<void(QmpClient*)> gone);
   QmpClient(const QmpClient&) = delete;
   QmpClient& operator=(const QmpClient&) = delete;
 
-  // Queues an event, if the client has negotiated. False: it does not read, and is to be dropped.
+  // Queues an event if the client has negotiated. Returns false if the client does not read and
+  // must be disconnected.
   [[nodiscard]] bool send_event(std::string_view line);
 
-  // Sends what is queued, waiting for the client until `deadline` (g_get_monotonic_time()).
+  // Sends the queued output, and waits for the client until `deadline` (g_get_monotonic_time()) at
+  // most.
   void flush_until(gint64 deadline);
 
 private:
@@ -50,9 +52,9 @@ private:
   std::string output_;   // replies and events
   std::size_t sent_ = 0; // bytes of output_ that are sent
   bool end_of_input_ = false;
-  SourceHandle socket_source_; // waits for what armed_ says
+  SourceHandle socket_source_; // waits for the conditions in armed_
   GIOCondition armed_{};
-  SourceHandle turn_source_; // there are requests left to run
+  SourceHandle turn_source_; // set if there are requests left to run
 };
 
 } // namespace monitor

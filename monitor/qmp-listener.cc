@@ -1,4 +1,4 @@
-// QmpListener: making and removing the listening socket.
+// QmpListener: creates and removes the listening socket.
 #include "monitor/qmp-listener.h"
 
 #include <cerrno>
@@ -42,7 +42,7 @@ block::Result<void> bind_and_listen(GSocket* socket, GSocketAddress* address,
   return {};
 }
 
-// Whether a socket is at the path and nobody listens on it any more.
+// Returns whether there is a socket at the path on which no process listens.
 bool is_abandoned(const std::string& path, GSocketAddress* address) {
   struct stat status;
   if (lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
@@ -75,8 +75,8 @@ block::Result<QmpListener> QmpListener::open_unix(const std::string& path) {
                    std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
   const ObjectHandle<GSocketAddress> address(g_unix_socket_address_new(path.c_str()));
   BLOCK_TRY_ASSIGN(ObjectHandle<GSocket> socket, new_socket(G_SOCKET_FAMILY_UNIX));
-  // bind() makes the file with the mode of the socket itself. A chmod afterwards would leave a
-  // moment in which others can connect, and the umask belongs to all threads.
+  // bind() creates the file with the mode of the socket. A chmod() afterwards would leave a moment
+  // in which others can connect, and the umask belongs to all threads.
   if (fchmod(g_socket_get_fd(socket.get()), S_IRUSR | S_IWUSR) != 0)
     return block::Error::from_errno(errno, path);
   if (is_abandoned(path, address.get()) && unlink(path.c_str()) != 0)
@@ -102,7 +102,8 @@ block::Result<QmpListener> QmpListener::open_inet(const std::string& host,
   GError* error = nullptr;
   GList* addresses = g_resolver_lookup_by_name(resolver.get(), host.c_str(), nullptr, &error);
   if (!addresses) return failed(where, error);
-  // The first address that works, as a name may have addresses this machine cannot use.
+  // Uses the first address that works, because a name may have addresses that this machine cannot
+  // use.
   block::Result<QmpListener> result =
       open_address(static_cast<GInetAddress*>(addresses->data), number, where);
   for (GList* item = addresses->next; item && !result; item = item->next)

@@ -13,17 +13,17 @@
 
 namespace monitor {
 
-// Used on the monitor's thread. Ends with the object; a Unix socket is then removed, unless
-// something else is at its path by now.
+// Used on the monitor's thread. The destructor stops listening and removes a Unix socket, unless
+// another file is at its path by then.
 class QmpListener {
 public:
-  // Begins to listen. A Unix socket has mode 0600 from the moment it exists; a socket that a dead
-  // process left at the path is replaced. Errors: invalid_argument (options that contradict each
-  // other), busy (another process listens there), those of the system.
+  // Starts to listen. A Unix socket has mode 0600 from its creation. A socket that a dead process
+  // left at the path is replaced. Errors: invalid_argument (contradicting options), busy (another
+  // process listens there), those of the system.
   static block::Result<QmpListener> open(const qapi::ChardevSocketOptions& options);
 
   GSocket* socket() const { return socket_.get(); }
-  // Port it listens on; 0 for a Unix socket.
+  // The port; 0 for a Unix socket.
   std::uint16_t port() const;
 
 private:
@@ -35,7 +35,7 @@ private:
   explicit QmpListener(ObjectHandle<GSocket> socket) : socket_(std::move(socket)) {}
 
   ObjectHandle<GSocket> socket_;
-  std::unique_ptr<MadeFile> file_; // null for TCP
+  std::unique_ptr<MadeFile> file_; // the socket's file; null for TCP
 };
 
 } // namespace monitor

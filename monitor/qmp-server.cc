@@ -1,12 +1,13 @@
-// QmpServer: accepting clients, and bringing events to them.
+// QmpServer: accepts clients and sends them events.
 #include "monitor/qmp-server.h"
 
 namespace monitor {
 namespace {
 
-// Further clients wait in the queue of the listening socket until one leaves.
+// Further clients wait in the backlog of the listening socket until a client leaves.
 constexpr std::size_t max_clients = 32;
-// Events that wait for the server's thread. More of them are dropped: it hangs.
+// Number of events that may wait for the server's thread. Further ones are dropped, because the
+// thread hangs.
 constexpr std::size_t max_events = 4096;
 constexpr gint64 close_microseconds = 1000000;
 
@@ -66,7 +67,8 @@ void QmpServer::accept(GSocket* socket) {
   arm_listeners();
 }
 
-// The connection that failed still waits, so without a pause we would try again at once, for ever.
+// The connection that could not be accepted is still in the backlog. Without a pause, accept()
+// would be retried in a busy loop.
 void QmpServer::pause_listening() {
   for (Listening& entry : listening_)
     entry.source.reset();

@@ -18,8 +18,8 @@
 
 namespace monitor {
 
-// Everything but broadcast() is called on the thread that iterates the context, or while nobody
-// iterates it. Command handlers run on that thread, from the context.
+// Every function but broadcast() is called on the thread that iterates the context, or while no
+// thread iterates it. Command handlers run on that thread, from the context.
 class QmpServer {
 public:
   // The dispatcher outlives the server. `context` is not null.
@@ -28,17 +28,18 @@ public:
   QmpServer& operator=(const QmpServer&) = delete;
   ~QmpServer(); // close()
 
-  // Listens on one more socket; clients are served when the context is iterated. Returns the port,
-  // 0 for a Unix socket. Errors: those of QmpListener::open.
+  // Listens on one more socket. Clients are served when the context is iterated. Returns the port,
+  // 0 for a Unix socket. Errors: those of QmpListener::open().
   block::Result<std::uint16_t> listen(const qapi::ChardevSocketOptions& options);
 
-  // Sends an event, with the time of this call, to every client that has negotiated. Any thread;
-  // returns at once, the sending happens later on the server's thread: an event that a handler
-  // broadcasts follows the reply to its command. Dropped after close().
+  // Sends an event with the time of this call to every client that has negotiated. Any thread.
+  // Returns at once; the server's thread sends the event later, so an event that a handler
+  // broadcasts follows the reply to its command. Events are dropped after close().
   void broadcast(const qapi::Event& event);
 
-  // Stops listening and removes the sockets, sends what is queued (replies and events; a second at
-  // most, for all clients together), and disconnects. May be repeated. Not from a handler.
+  // Stops listening, removes the sockets, sends queued replies and events (for one second at most,
+  // all clients together), and disconnects. Further calls have no effect. Not to be called by a
+  // handler.
   void close();
 
 private:
@@ -64,7 +65,7 @@ private:
 
   std::mutex events_mutex_;
   std::vector<std::string> events_; // guarded by events_mutex_: lines to deliver
-  SourceHandle events_source_;      // guarded by events_mutex_: there are some
+  SourceHandle events_source_;      // guarded by events_mutex_: set if there are events
   bool closed_ = false;             // guarded by events_mutex_
 };
 

@@ -1,4 +1,4 @@
-// QmpSession: what a request looks like, negotiation, replies.
+// QmpSession: the form of requests, the negotiation, replies.
 #include "monitor/qmp-session.h"
 
 #include "qapi/json/parser.h"
@@ -21,13 +21,13 @@ block::Error refused(std::string message) {
   return block::Error(block::ErrorKind::invalid_argument, std::move(message));
 }
 
-// Null if the object has no such member.
+// Returns null if the object has no such member.
 const json* member(const json& object, const char* name) {
   const auto found = object.find(name);
   return found == object.end() ? nullptr : &*found;
 }
 
-// A request is an object of execute, arguments and id. Anything else is an error.
+// Checks that a request has no members but execute, arguments and id.
 block::Result<void> check_form(const json& request) {
   for (const auto& [name, value] : request.items()) {
     if (name == "execute") {
@@ -42,7 +42,7 @@ block::Result<void> check_form(const json& request) {
   return {};
 }
 
-// {"return": ...} or {"error": ...}, with the request's id behind it if there is one.
+// Returns {"return": ...} or {"error": ...}, followed by the request's id if it has one.
 std::string reply_line(std::string_view name, std::string_view value, const json* id) {
   std::string line = "{\"";
   line.append(name).append("\": ").append(value);
@@ -83,7 +83,7 @@ std::string QmpSession::reply_to(std::string_view request_text) {
   return error_line(no_device ? device_not_found : generic_error, result.error().message(), id);
 }
 
-// Why the command does not exist, at least not now; nothing if it does.
+// Returns the reason why the command does not exist in the present state, or nothing if it exists.
 std::optional<std::string> QmpSession::why_not_found(const std::string& command) const {
   const bool is_negotiation = command == negotiation_command;
   if (!negotiated_ && !is_negotiation)

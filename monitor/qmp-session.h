@@ -1,6 +1,6 @@
-// QmpSession: one client's conversation, as bytes in and bytes out; knows no sockets.
+// QmpSession: the dialogue with one client, as bytes in and bytes out, without sockets.
 //
-// A session begins with the greeting and in negotiation: the first command must be
+// A session begins with the greeting and the negotiation: the first command must be
 // qmp_capabilities. Every request gets exactly one reply, in order. Input that is not a request
 // gets one error reply.
 #ifndef MONITOR_QMP_SESSION_H
@@ -17,19 +17,18 @@
 
 namespace monitor {
 
-// Used on the monitor's thread. Holds at most qapi::max_json_bytes of a request that is not
-// complete.
+// Used on the monitor's thread. Stores at most qapi::max_json_bytes of an incomplete request.
 class QmpSession {
 public:
   // The dispatcher outlives the session.
   explicit QmpSession(qapi::Dispatcher& dispatcher) : dispatcher_(dispatcher) {}
 
-  // Takes bytes off the front of `input`, up to and including the first request, runs it and
-  // returns the reply as a line. Nothing: the input is used up. Splitting a stream anywhere changes
-  // nothing.
+  // Removes bytes from the front of `input`, up to and including the first request, runs the
+  // request and returns the reply as a line. Returns nothing if the input is used up. The result
+  // does not depend on how a stream is split into inputs.
   std::optional<std::string> handle(std::string_view& input);
 
-  // The negotiation is over: commands are run, events are sent.
+  // The negotiation has succeeded: commands are run and events are sent.
   bool negotiated() const { return negotiated_; }
 
 private:
@@ -43,9 +42,9 @@ private:
   bool negotiated_ = false;
 };
 
-// The line every client gets first.
+// Returns the line that every client gets first.
 std::string greeting_line(const qapi::VersionInfo& version);
-// An event with the time it happened, in microseconds since 1970.
+// Returns the line of an event. `time`: when it happened, in microseconds since 1970.
 std::string event_line(const qapi::Event& event, std::int64_t time);
 
 } // namespace monitor

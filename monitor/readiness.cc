@@ -1,4 +1,4 @@
-// The byte that means "ready".
+// Sends and receives the byte that means "ready".
 #include "monitor/readiness.h"
 
 #include <cerrno>
@@ -13,7 +13,7 @@ void announce_readiness(int ready_fd) {
   for (int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     dup2(nothing, standard);
   close(nothing);
-  // Nobody reads any more if the waiting process was killed; the daemon goes on.
+  // The write fails if the waiting process was killed. The daemon then continues.
   while (write(ready_fd, "R", 1) == -1 && errno == EINTR) {
   }
   close(ready_fd);

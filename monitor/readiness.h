@@ -1,15 +1,15 @@
-// Telling the process that waits for the daemon that it serves now.
+// Notifies the process that waits for the daemon that the daemon serves requests.
 #ifndef MONITOR_READINESS_H
 #define MONITOR_READINESS_H
 
 namespace monitor {
 
-// In the daemon: writes to the descriptor, closes it, and lets go of the terminal: standard input,
-// output and error lead to /dev/null from then on.
+// Called in the daemon: writes to the descriptor and closes it, then detaches from the terminal by
+// opening /dev/null as standard input, output and error.
 void announce_readiness(int ready_fd);
 
-// In the process that started it: waits until the daemon is ready (true), or until it has ended or
-// let go of the pipe without being ready (false).
+// Called in the process that started the daemon: waits until the daemon is ready and returns true,
+// or until it has ended or closed the pipe without being ready and returns false.
 bool wait_for_readiness(int ready_fd);
 
 } // namespace monitor

@@ -1,9 +1,9 @@
-// A library that does nothing but allocate, before any other library begins.
+// A library that makes the first allocation of a process, before any other library is initialised.
 //
-// A preloaded AddressSanitizer starts at the process's first allocation. In nbdkit that is one of
-// libp11-kit's, made while it holds a lock of the C library that the sanitizer's start takes and
-// releases too; at its end the process then waits for that lock for ever. Linked with "-z
-// initfirst" and preloaded, this library makes the first allocation instead.
+// A preloaded AddressSanitizer initialises itself at the first allocation. In nbdkit, libp11-kit
+// makes this allocation while it holds a lock of the C library. The initialisation of the sanitizer
+// takes and releases this lock, too. At its end, the process then waits for the lock forever. This
+// library is linked with "-z initfirst" and preloaded, so it makes the first allocation instead.
 #include <cstdlib>
 
 namespace {

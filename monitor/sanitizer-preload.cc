@@ -1,4 +1,4 @@
-// Finding the library of the sanitizer this program runs with.
+// Finds the library of the sanitizer that this program was built with.
 #include "monitor/sanitizer-preload.h"
 
 #include "block/graph.h"
@@ -11,7 +11,7 @@
 namespace monitor {
 namespace {
 
-// nbdkit does not free the connections that it ends at its own end.
+// Turns leak detection off, because nbdkit does not free the connections that it closes at its end.
 void look_for_no_leaks() {
   const char* options = std::getenv("ASAN_OPTIONS");
   setenv("ASAN_OPTIONS", (std::string(options ? options : "") + ":detect_leaks=0").c_str(), 1);

@@ -1,4 +1,4 @@
-// StorageDaemon: starting and stopping in the right order, and passing events on.
+// StorageDaemon: starts and stops the parts in the right order, and forwards events.
 #include "monitor/storage-daemon.h"
 
 #include "block/util/process.h"
@@ -46,13 +46,13 @@ StorageDaemon::StorageDaemon(std::function<void()> request_quit, bool serves_nbd
 
 StorageDaemon::~StorageDaemon() {
   if (!server_) return;
-  // The process ends by an exit() that nobody planned.
+  // Reached when the process ends by an unplanned exit().
   if (auto stopped = stop(); !stopped) g_warning("%s", stopped.error().message().c_str());
 }
 
 Result<void> StorageDaemon::start(const Configuration& configuration) {
   Result<void> started;
-  // On the monitor thread, so that no command comes between.
+  // On the monitor thread, so that no command runs in between.
   thread_.run([&] {
     started = open_all(configuration);
     if (started) started = listen_all(configuration);
@@ -99,7 +99,8 @@ Result<void> StorageDaemon::write_pid_file(const std::string& path) {
 }
 
 Result<void> StorageDaemon::stop() {
-  // A signal that comes after the handlers have gone must not kill the process: no thread takes it.
+  // A signal that arrives after the handlers are removed must not kill the process, so all threads
+  // block it.
   sigset_t signals;
   sigemptyset(&signals);
   for (int number : end_signals)
@@ -107,9 +108,9 @@ Result<void> StorageDaemon::stop() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   Result<void> closed;
-  // On the monitor thread: a command that runs meanwhile would meet nodes that are being closed.
+  // On the monitor thread, so that no command uses nodes that are being closed.
   thread_.run([&] {
-    announce_end(qapi::ShutdownCause::host_signal); // unless quit() was why
+    announce_end(qapi::ShutdownCause::host_signal); // no effect if quit() has announced it
     closed = close_all();
   });
   return closed;
@@ -118,7 +119,7 @@ Result<void> StorageDaemon::stop() {
 Result<void> StorageDaemon::close_all() {
   exports_.remove_all();
   Result<void> closed = graph_.close_all();
-  // Clients take the end of their connection as the end of it all.
+  // Closed last, because clients take the end of their connection as the end of the program.
   server_->close();
   server_.reset();
   idle_sockets_.clear();
@@ -127,10 +128,10 @@ Result<void> StorageDaemon::close_all() {
 }
 
 void StorageDaemon::handle_signals() {
-  block::treat_as_termination(SIGQUIT); // GLib takes no such source
+  block::treat_as_termination(SIGQUIT); // GLib has no source for SIGQUIT
   for (int number : {SIGINT, SIGTERM, SIGHUP}) {
     if (number == SIGHUP && block::hangup_was_ignored()) {
-      std::signal(SIGHUP, SIG_IGN); // nbdkit may have given it a handler
+      std::signal(SIGHUP, SIG_IGN); // nbdkit may have installed a handler
       continue;
     }
     GSource* source = g_unix_signal_source_new(number);
@@ -165,7 +166,7 @@ void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
     });
     break;
   case block::NodeEvent::dedup_changed:
-    // Looked at later, on the monitor thread: the driver may hold its locks now.
+    // Examined later on the monitor thread, because the driver may hold its locks now.
     thread_.post([this, name = node.name()] { look_at_dedup(name); });
     break;
   case block::NodeEvent::warning:
@@ -184,7 +185,7 @@ void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
 }
 
 void StorageDaemon::look_at_dedup(const std::string& node_name) {
-  if (!server_) return; // everything is closed by now
+  if (!server_) return; // everything is already closed
   std::shared_ptr<block::Node> node = graph_.find(node_name);
   std::optional<block::DedupInfo> now;
   if (node)

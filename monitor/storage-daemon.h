@@ -1,5 +1,5 @@
-// StorageDaemon: the running daemon: block graph, exports, monitor. The same for the program that
-// runs by itself and for the one inside nbdkit.
+// StorageDaemon: the running daemon with block graph, exports and monitor. It is the same in the
+// stand-alone program and inside nbdkit.
 #ifndef MONITOR_STORAGE_DAEMON_H
 #define MONITOR_STORAGE_DAEMON_H
 
@@ -22,24 +22,25 @@ namespace monitor {
 
 class QmpServer;
 
-// start() and stop() are called once each, on the program's main thread. Everything else of the
-// daemon happens on its monitor thread, and requests on the threads of the NBD server. From start()
-// on, SIGINT, SIGTERM, SIGQUIT and, unless the program began with it ignored, SIGHUP ask the
-// program to end, however often they come.
+// start() and stop() are called once each, on the main thread of the program. All other work of the
+// daemon runs on its monitor thread, and requests run on the threads of the NBD server. From
+// start() on, each SIGINT, SIGTERM, SIGQUIT and SIGHUP requests the end of the program; SIGHUP does
+// not if it was ignored when the program began.
 class StorageDaemon {
 public:
-  // `request_quit` asks the program to call stop() soon; any thread. Without an NBD server in this
-  // process, exports are refused.
+  // `request_quit`: called on any thread; it must make the program call stop() soon. If
+  // `serves_nbd` is false, exports are refused.
   StorageDaemon(std::function<void()> request_quit, bool serves_nbd);
   ~StorageDaemon();
 
-  // Opens the nodes, adds the exports, listens on the monitors' sockets, writes the pid file; in
-  // this order, so that a client who finds a socket finds everything. Errors: the message begins
-  // with the option; nothing stays open then.
+  // Opens the nodes, adds the exports, listens on the monitors' sockets and writes the pid file. In
+  // this order, so that a client that finds a socket finds everything. Errors: the message begins
+  // with the option; everything is then closed.
   block::Result<void> start(const Configuration& configuration);
 
-  // Waits for requests in flight, makes everything durable, closes the nodes, then the monitors.
-  // Errors: what could not be made durable or closed; everything is closed all the same.
+  // Waits for the requests in flight, makes everything durable, closes the nodes, then the
+  // monitors. Everything is closed even after an error. Errors: data that could not be made
+  // durable, nodes that could not be closed.
   block::Result<void> stop();
 
   exports::ExportRegistry& exports() { return exports_; }
@@ -65,13 +66,13 @@ private:
   CommandContext context_;
   const std::unique_ptr<qapi::CommandTable> commands_;
   DedupWatch dedup_watch_;                // used on the monitor thread
-  std::vector<QmpListener> idle_sockets_; // of chardevs without a monitor; nobody answers there
+  std::vector<QmpListener> idle_sockets_; // chardevs without a monitor; connections are not served
   std::unique_ptr<QmpServer> server_;     // made and used on the monitor thread; null once closed
-  MonitorThread thread_; // the last member: work that is still posted needs the others
+  MonitorThread thread_;                  // the last member, because posted work uses the others
 };
 
-// Checks what can be checked without locks and threads: opens the nodes read-only, tolerating
-// others' locks, and closes them again. For a process that still has to fork.
+// Checks the configuration without locks and threads: opens the nodes read-only in spite of others'
+// locks, and closes them again. For a process that still has to fork.
 block::Result<void> check_nodes(const Configuration& configuration);
 
 } // namespace monitor

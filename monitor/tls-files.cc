@@ -1,4 +1,4 @@
-// Trying TLS files with the library that nbdkit uses.
+// Tests TLS files with the library that nbdkit uses.
 #include "monitor/tls-files.h"
 
 #include <cerrno>

@@ -1,4 +1,4 @@
-// The files behind a TLS object, tried before nbdkit opens them.
+// The files of a TLS object, tested before nbdkit opens them.
 #ifndef MONITOR_TLS_FILES_H
 #define MONITOR_TLS_FILES_H
 
@@ -6,8 +6,8 @@
 
 namespace monitor {
 
-// Whether the files are there and, for certificates, whether they belong together. nbdkit would say
-// such things too, but of file names that the user never typed and not of the option.
+// Returns an error if a file is missing, or if certificates do not match. nbdkit would report this,
+// too, but with file names that the user did not type, and without naming the option.
 block::Result<void> check_tls_files(const TlsCredentials& credentials);
 
 } // namespace monitor
