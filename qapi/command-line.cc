@@ -1,4 +1,4 @@
-// Schema types from the command line.
+// Converts options to types of the schema.
 #include "qapi/command-line.h"
 
 #include "qapi/json/parser.h"

@@ -1,4 +1,4 @@
-// Schema types from the command line: "type=nbd,id=e,node-name=d" or a JSON object.
+// Converts the command line to types of the schema: "type=nbd,id=e,node-name=d" or a JSON object.
 #ifndef QAPI_COMMAND_LINE_H
 #define QAPI_COMMAND_LINE_H
 
@@ -9,7 +9,7 @@
 
 namespace qapi {
 
-// Options as a JSON value that read() can take apart: dotted keys become objects, values stay text.
+// Options as a JSON value for read(): dotted keys become objects, and values stay text.
 class OptionsInput {
 public:
   // Errors: a key that is both a value and an object ("addr=x,addr.path=y").
@@ -17,16 +17,15 @@ public:
   OptionsInput(OptionsInput&&) noexcept;
   OptionsInput& operator=(OptionsInput&&) noexcept;
   ~OptionsInput();
-  Input root() const; // valid as long as this object
+  Input root() const; // valid while this object lives
 
 private:
   explicit OptionsInput(std::unique_ptr<nlohmann::json> json);
   std::unique_ptr<nlohmann::json> json_;
 };
 
-// A value of a schema type that is marked "command-line" or used in arguments, out of options, as
-// in from_options<BlockExportOptions>(). Errors as in QMP: unknown, missing and unusable
-// parameters.
+// Converts options to a type of the schema that is marked "command-line" or used in arguments, as
+// in from_options<BlockExportOptions>(). Errors as in QMP: unknown, missing and invalid parameters.
 template <typename T>
 block::Result<T> from_options(const block::Options& options) {
   BLOCK_TRY_ASSIGN(const OptionsInput input, OptionsInput::open(options));
@@ -35,8 +34,9 @@ block::Result<T> from_options(const block::Options& options) {
   return value;
 }
 
-// Options out of the text of a JSON object, as in --blockdev '{"driver": ...}' and "json:{...}":
-// nested members get dotted keys. The text is hostile: see json/parser.h for its limits.
+// Converts the text of a JSON object to options, as in --blockdev '{"driver": ...}' and
+// "json:{...}". Nested members get dotted keys. The text may be hostile; json/parser.h describes
+// the limits.
 block::Result<block::Options> options_from_json(std::string_view text);
 
 } // namespace qapi

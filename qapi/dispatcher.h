@@ -1,4 +1,5 @@
-// Dispatcher: runs commands by name. The generated CommandTable is one; tests bring their own.
+// Dispatcher: runs commands by name. The generated CommandTable implements it, and tests have their
+// own.
 #ifndef QAPI_DISPATCHER_H
 #define QAPI_DISPATCHER_H
 
@@ -16,14 +17,14 @@ public:
   virtual ~Dispatcher() = default;
 
   virtual bool knows(std::string_view command) const = 0;
-  // Runs a known command and returns its result as JSON text, "{}" if it has none. `arguments` is
-  // an object. Errors: invalid_argument for arguments that do not fit the schema, else the
-  // handler's.
+  // Runs a known command. Returns its result as JSON text, "{}" if it has none. `arguments` is an
+  // object. Errors: invalid_argument for arguments that do not match the schema; those of the
+  // handler.
   virtual block::Result<std::string> run(std::string_view command,
                                          const nlohmann::json& arguments) = 0;
 };
 
-// An event on its way to the clients; the generated event_of() functions make them.
+// An event for the clients. The generated event_of() functions create it.
 struct Event {
   std::string name; // "SHUTDOWN"
   std::string data; // its data as JSON text, "{}" if it has none

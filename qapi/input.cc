@@ -13,7 +13,7 @@ block::Error invalid(std::string message) {
   return block::Error(block::ErrorKind::invalid_argument, std::move(message));
 }
 
-// The whole text as a number of type T, or nothing.
+// Parses the whole text as a number of type T, or returns nothing.
 template <typename T>
 std::optional<T> parse_number(const std::string& text) {
   T number{};
@@ -43,8 +43,8 @@ block::Result<void> read_integer(const Input& input, T& value, const char* range
   return {};
 }
 
-// Turns one JSON value into options below `key`. Recursion is bounded: parsed input is at most
-// json::max_depth deep.
+// Converts one JSON value to options below `key`. Recursion is bounded: parsed input is at most
+// max_json_depth deep.
 block::Result<void> flatten(const nlohmann::json& json, const std::string& key,
                             block::Options& options) {
   const auto child = [&](const std::string& name) { return key.empty() ? name : key + '.' + name; };

@@ -1,7 +1,7 @@
-// Input: a JSON value on its way into a C++ value, with the path that error messages name.
+// Input: a JSON value that is converted to a C++ value, with its path for error messages.
 //
-// Generated read() functions take their members out of an ObjectInput. Error texts are the ones QMP
-// users know: "Parameter 'addr.path' is missing".
+// Generated read() functions take members from an ObjectInput. Error texts are those that QMP users
+// know: "Parameter 'addr.path' is missing".
 #ifndef QAPI_INPUT_H
 #define QAPI_INPUT_H
 
@@ -19,15 +19,15 @@
 
 namespace qapi {
 
-// What JSON calls a value. Names of `alternate` types decide by it.
+// The JSON type of a value. It selects the member of an `alternate` type.
 enum class JsonKind { null, boolean, number, string, array, object };
 
-// A view: the JSON value and the parent outlive it. One thread at a time.
+// A view: the JSON value and the parent must outlive it. One thread at a time.
 class Input {
 public:
   enum class Form {
     json, // numbers and booleans are JSON numbers and booleans
-    text, // command line: every scalar is a string, "on" and "off" are booleans
+    text, // command line: every scalar is a string, and booleans are "on" and "off"
   };
   explicit Input(const nlohmann::json& value, Form form = Form::json)
       : value_(&value), form_(form) {}
@@ -35,16 +35,17 @@ public:
   const nlohmann::json& value() const { return *value_; }
   Form form() const { return form_; }
   JsonKind kind() const;
-  // Where the value stands below the arguments: "addr.path", "items[2]"; empty for the arguments.
+  // The position of the value below the arguments: "addr.path", "items[2]"; empty for the
+  // arguments.
   std::string path() const;
 
-  // A part of this value; `name` outlives the result.
+  // A part of this value. `name` must outlive the result.
   Input member(std::string_view name, const nlohmann::json& value) const;
   Input element(std::size_t index, const nlohmann::json& value) const;
 
-  // "Invalid parameter type for 'PATH', expected: EXPECTED".
+  // Returns the error "Invalid parameter type for 'PATH', expected: EXPECTED".
   block::Error wrong_type(std::string_view expected) const;
-  // "Parameter 'PATH' does not accept value 'VALUE'", for enums.
+  // Returns the error "Parameter 'PATH' does not accept value 'VALUE'", for enums.
   block::Error wrong_value(std::string_view value) const;
 
 private:
@@ -52,7 +53,7 @@ private:
   Form form_;
   const Input* parent_ = nullptr;
   std::string_view name_;
-  std::optional<std::size_t> index_; // absent: a member
+  std::optional<std::size_t> index_; // absent: the value is a member
 };
 
 block::Result<void> read(const Input& input, std::string& value);
@@ -60,11 +61,12 @@ block::Result<void> read(const Input& input, bool& value);
 block::Result<void> read(const Input& input, std::int64_t& value);
 block::Result<void> read(const Input& input, std::uint64_t& value);
 block::Result<void> read(const Input& input, double& value);
-// Nested objects and lists become dotted keys: {"file": {"filename": "d"}} is file.filename=d,
-// booleans are on and off, null is the empty text. Errors: an empty object, a key given twice.
+// Nested objects and lists become dotted keys: {"file": {"filename": "d"}} is file.filename=d.
+// Booleans become on and off, null becomes the empty text. Errors: an empty object, a key given
+// twice.
 block::Result<void> read(const Input& input, block::Options& value);
 
-// The elements of a list one by one; `read_element` is called with each, and stops at an error.
+// The elements of a list. Calls `read_element` for each one, and stops at an error.
 class ArrayInput {
 public:
   static block::Result<ArrayInput> open(const Input& input);
@@ -87,7 +89,8 @@ block::Result<void> read(const Input& input, std::vector<T>& value) {
   return {};
 }
 
-// The members of an object. Each is asked for once; finish() refuses those nobody asked for.
+// The members of an object. Each may be taken once. finish() returns an error if a member was not
+// taken.
 class ObjectInput {
 public:
   static block::Result<ObjectInput> open(const Input& input);
@@ -111,7 +114,7 @@ public:
     value = std::make_shared<T>();
     return read(input_->member(name, *found), *value);
   }
-  // "Parameter 'x' is unexpected" for the first member nobody asked for.
+  // Returns the error "Parameter 'x' is unexpected" for the first member that was not taken.
   block::Result<void> finish() const;
 
 private:

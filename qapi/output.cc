@@ -1,4 +1,4 @@
-// Facts of a driver as JSON.
+// Converts facts of a driver to JSON.
 #include "qapi/output.h"
 
 namespace qapi {

@@ -1,5 +1,4 @@
-// How C++ values become JSON. Generated code includes this; it is slow to compile, so nothing else
-// should.
+// Converts C++ values to JSON. For generated code only, because this header is slow to compile.
 #ifndef QAPI_OUTPUT_H
 #define QAPI_OUTPUT_H
 
@@ -39,7 +38,7 @@ nlohmann::ordered_json to_json(const std::vector<T>& values) {
   return array;
 }
 
-// Adds a member; one that is not there is left out.
+// Adds a member. An absent optional value adds nothing.
 template <typename T>
 void put(nlohmann::ordered_json& object, const char* name, const T& value) {
   object[name] = to_json(value);

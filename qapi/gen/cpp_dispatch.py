@@ -1,4 +1,4 @@
-"""Writes commands.h (the handlers a program must define), dispatch.h and dispatch.cc (the table that calls them)."""
+"""Writes commands.h (handlers that a program must define), dispatch.h and dispatch.cc (the table that calls them)."""
 
 from cpp_text import comment, header, literal, source
 from cpp_types import cpp_type
@@ -24,7 +24,7 @@ def commands_header(schema, namespace, context):
 
 
 def dispatch_header(namespace, context):
-    table = f"""// Every command of the schema. Keeps a reference to the context it hands to the handlers.
+    table = f"""// Every command of the schema. Keeps a reference to the context that the handlers get.
 class CommandTable final : public qapi::Dispatcher {{
 public:
   explicit CommandTable({context}& context) : context_(context) {{}}
@@ -95,7 +95,7 @@ def answer_introspection(schema, command, context):
 
 
 def answer_in_session(_schema, command, context):
-    """The session answers such a command itself while it is allowed; it comes here when it no longer is."""
+    """The session answers such a command while it is allowed. Afterwards it reaches this function, which refuses it."""
     lines = ["static_cast<void>(input);",
              "return block::Error(block::ErrorKind::invalid_argument,",
              f"                    {literal(command.name + ' is not possible now')});"]

@@ -1,4 +1,4 @@
-"""Writes marshal.h and marshal.cc: JSON to types and back."""
+"""Writes marshal.h and marshal.cc, which convert JSON to types and back."""
 
 from cpp_text import header, literal, source
 from cpp_types import cpp_type
@@ -34,7 +34,7 @@ def marshal_source(schema, namespace):
 
 
 def readable(schema):
-    """Types that come from clients or command lines. Options have a read() of their own."""
+    """The types that clients or command lines send. Options have a read() of their own."""
     return [d for d in schema.definitions if d.name in schema.inputs and d.kind != "options"]
 
 

@@ -1,4 +1,4 @@
-"""Pieces every generated C++ file is put together from."""
+"""The parts of which every generated C++ file consists."""
 
 import json
 import textwrap
@@ -9,7 +9,7 @@ def comment(text, indent=""):
 
 
 def literal(text):
-    """A C++ string literal of an ASCII text; JSON escapes are C++ escapes."""
+    """Returns an ASCII text as a C++ string literal. JSON escapes are also C++ escapes."""
     return json.dumps(text)
 
 

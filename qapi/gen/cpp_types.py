@@ -1,4 +1,4 @@
-"""Writes types.h: the schema's types as plain C++, without JSON."""
+"""Writes types.h: the types of the schema as plain C++, without JSON."""
 
 from cpp_text import comment, header
 from model import BUILTINS
@@ -6,7 +6,7 @@ from names import cpp_name
 
 
 def cpp_type(reference):
-    """The C++ type of a value that must be there."""
+    """Returns the C++ type of a value that is not optional."""
     plain = BUILTINS[reference.name].cpp if reference.name in BUILTINS else reference.name
     return f"std::vector<{plain}>" if reference.is_list else plain
 
@@ -30,14 +30,14 @@ def types_header(schema, namespace):
 
 
 def used_before_defined(schema):
-    """Structs that others hold by pointer or in lists: those may come in any order."""
+    """Returns the structs that others hold by pointer or in lists. They may be defined in any order."""
     structs = {d.name for d in schema.of_kind("struct", "union")}
     held = {m.type.name for d in schema.of_kind("struct", "union") for m in d.members if m.boxed or m.type.is_list}
     return sorted(structs & held)
 
 
 def ordered(schema):
-    """The types, each after those it holds by value."""
+    """Returns the types, each after those that it holds by value."""
     done, result = set(), []
 
     def visit(definition):

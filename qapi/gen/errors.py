@@ -1,8 +1,8 @@
-"""The one exception of the generator: a schema that cannot be used."""
+"""The only exception of the generator: an invalid schema."""
 
 
 class SchemaError(Exception):
-    """Says what is wrong, led by the file and the definition where it is."""
+    """Its message begins with the file and the definition, followed by the problem."""
 
     def __init__(self, where, problem):
         super().__init__(f"{where}: {problem}")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes C++ and the reference manual out of the schema.
+"""Generates C++ and the reference manual from the schema.
 
 usage: generate.py --namespace NAME --context CLASS --output DIRECTORY SCHEMA.json...
 
-Writes into DIRECTORY: types.h, marshal.h, marshal.cc, commands.h, dispatch.h, dispatch.cc and the manual. A schema that
-is wrong or not documented ends with exit status 1 and one line that names file and definition.
+Writes types.h, marshal.h, marshal.cc, commands.h, dispatch.h, dispatch.cc and the manual into DIRECTORY. For a schema
+that is invalid or not documented, prints one line that names file and definition, and exits with status 1.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The answer of query-qmp-schema, in the form QEMU gives it: a flat list of SchemaInfo.
 
-Names of our own types are replaced by numbers, as QEMU does, so that clients look at shapes and not at names.
+Names of our own types are replaced by numbers, as QEMU does, so that clients depend on the structure of a type and not
+on its name.
 """
 
 import json
@@ -9,7 +10,7 @@ from model import BUILTINS
 
 
 def introspection_text(schema):
-    """The JSON text in pieces, one for each entry; together they are one list."""
+    """Returns the JSON text of the list in pieces, one for each entry."""
     entries = Introspection(schema).entries
     texts = [json.dumps(entry) for entry in entries]
     return ["[" + texts[0], *(", " + text for text in texts[1:]), "]"]
@@ -35,7 +36,7 @@ class Introspection:
         return entry
 
     def number(self, key, make_entry):
-        """The name under which a type appears; its entry is made once, later."""
+        """Returns the number that names a type. The type's entry is made once, later."""
         if key not in self.numbers:
             number = str(len(self.numbers))
             self.numbers[key] = number

@@ -1,7 +1,7 @@
-"""Reads schema files and refuses what is not a complete, documented schema.
+"""Reads schema files, and refuses a schema that is incomplete or not documented.
 
-A file is a JSON object: "title", "doc" and "definitions". docs/developer/qapi.md describes the form. This module checks each
-definition by itself; resolver.py checks what definitions say about each other.
+A file is a JSON object: "title", "doc" and "definitions". docs/developer/qapi.md describes the form. This module
+checks each definition by itself; resolver.py checks the references between definitions.
 """
 
 import json

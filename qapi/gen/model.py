@@ -1,11 +1,11 @@
-"""The schema in memory: what the loader produces and every output is made from."""
+"""The schema in memory: the loader produces it, and every output is generated from it."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Builtin:
-    """A type the schema may use without defining it."""
+    """A type that the schema may use without defining it."""
 
     name: str
     cpp: str  # C++ type in generated structs
@@ -58,7 +58,7 @@ class EnumValue:
 
 @dataclass
 class Branch:
-    """What a union holds for one value of its discriminator."""
+    """The members of a union for one value of its discriminator."""
 
     value: str
     type: str
@@ -66,7 +66,7 @@ class Branch:
 
 @dataclass
 class Alternative:
-    """One of the types of an alternate; `json_kind` decides which one a JSON value is."""
+    """One of the types of an alternate. `json_kind` selects it for a JSON value."""
 
     type: TypeReference
     json_kind: str
@@ -87,7 +87,7 @@ class Definition:
     returns: TypeReference | None = None  # command
     aliases: list = field(default_factory=list)  # command
     answered_by: str = "handler"  # command
-    command_line: bool = False  # struct or union: programs read it from their command line too
+    command_line: bool = False  # struct or union: programs also read it from their command line
 
     @property
     def where(self):
@@ -108,8 +108,8 @@ class Schema:
     def __init__(self, sections):
         self.sections = sections
         self.by_name = {d.name: d for s in sections for d in s.definitions}
-        # Filled by the resolver: types that are read from clients, types that are sent to them, and the structs
-        # made for the members of commands and events.
+        # Filled by the resolver: types that clients send, types that are sent to clients, and the structs for the
+        # members of commands and events.
         self.inputs = set()
         self.outputs = set()
         self.own_structs = set()
@@ -122,5 +122,5 @@ class Schema:
         return [d for d in self.definitions if d.kind in kinds]
 
     def discriminator(self, union):
-        """The member of a union that selects its branch."""
+        """Returns the member of a union that selects its branch."""
         return next(m for m in union.members if m.name == union.discriminator)

@@ -1,4 +1,4 @@
-"""How names of the schema become names of C++."""
+"""Converts names of the schema to names of C++."""
 
 import re
 

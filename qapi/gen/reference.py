@@ -1,10 +1,10 @@
-"""Writes the reference manual, in Markdown: a chapter for each schema file."""
+"""Writes the reference manual in Markdown, with a chapter for each schema file."""
 
 from model import BUILTINS
 
 
 def reference_manual(schema, title):
-    lines = [f"# {title}", "", "Made from the schema; this is what the program checks and sends.", "",
+    lines = [f"# {title}", "", "Generated from the schema, which also defines what the program checks and sends.", "",
              "## Built-in types", ""]
     lines += [f"* `{b.name}`: {b.doc}" for b in BUILTINS.values()]
     for section in schema.sections:

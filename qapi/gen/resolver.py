@@ -1,4 +1,4 @@
-"""Checks what definitions say about each other, and completes them: names, unions, arguments, recursion."""
+"""Checks the references between definitions, and completes them: names, unions, arguments, recursion."""
 
 from errors import SchemaError
 from model import BUILTINS, Definition, Schema
@@ -10,7 +10,7 @@ JSON_KINDS = {"str": "string", "bool": "boolean", "int": "number", "uint64": "nu
 
 
 def resolve(sections):
-    """Returns the checked Schema. The argument and data types of commands and events become structs of their own."""
+    """Returns the checked Schema. Arguments of commands and data of events become structs of their own."""
     for section in sections:
         section.definitions = [d for item in section.definitions for d in with_own_struct(item)]
     check_names(sections)
@@ -31,7 +31,7 @@ def resolve(sections):
 
 
 def with_own_struct(definition):
-    """The definition, led by a struct made of its members if it is a command or an event with members."""
+    """Returns the definition. A command or an event with members is preceded by a struct of these members."""
     if definition.kind not in ("command", "event"):
         return [definition]
     if definition.kind == "command" and not definition.members:
@@ -133,7 +133,7 @@ def check_command(schema, command):
 
 
 def box_recursion(schema, definition):
-    """A struct cannot hold itself: such members are held by pointer, so they must be optional."""
+    """Makes members whose type contains the struct itself pointers. Such members must be optional."""
     for member in definition.members:
         if not member.type.is_list and definition.name in held_by_value(schema, member.type.name, set()):
             if not member.optional:
@@ -142,7 +142,7 @@ def box_recursion(schema, definition):
 
 
 def held_by_value(schema, name, seen):
-    """The names of all types that a value of the named type holds in place, itself included."""
+    """Returns the names of all types that a value of the named type holds by value, including the type itself."""
     if name in BUILTINS or name in seen:
         return seen
     seen.add(name)

@@ -1,9 +1,9 @@
-"""Finds which types are read and which are sent, and refuses what is unused or goes the wrong way."""
+"""Finds the types that are read and those that are sent. Refuses unused types and types in the wrong direction."""
 
 from errors import SchemaError
 from model import BUILTINS
 
-# Types that exist in one direction only, and what to say about the other one.
+# Types that exist in one direction only, with the message for the other direction.
 ONLY_INPUT = "options"
 ONLY_OUTPUT = "facts"
 
@@ -39,14 +39,14 @@ def typed_members(definition):
 
 
 def collect(schema, name, types, used):
-    """Adds the named type and every type it reaches."""
+    """Adds the named type and every type that it refers to."""
     if name in BUILTINS or name in types:
         return
     types.add(name)
     used.add(name)
     definition = schema.by_name[name]
     for member in typed_members(definition):
-        # The listed members of options are for people and introspection; drivers read them.
+        # The listed members of options serve documentation and introspection. Drivers read them.
         target = set() if definition.kind == "options" else types
         collect(schema, member.type.name, target, used)
     for alternative in definition.alternatives:

@@ -11,13 +11,14 @@ bool is_space(unsigned char byte) {
   return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
 }
 
-// Bytes of numbers and of true, false and null.
+// Returns whether the byte may be part of a number, or of true, false or null.
 bool is_word(unsigned char byte) {
   return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '+' ||
          byte == '-' || byte == '.' || byte == 'E';
 }
 
-// Bytes that text never holds: clients send them to force us back into step.
+// Returns whether the byte never occurs in text. Clients send such bytes to resynchronise the
+// parser.
 bool is_reset(unsigned char byte) {
   return (byte < 0x20 && byte != '\t') || byte == 0xFE || byte == 0xFF;
 }
@@ -101,7 +102,7 @@ JsonFramer::Step JsonFramer::take_in_string(unsigned char byte) {
   const std::string_view bytes(reinterpret_cast<const char*>(&byte), 1);
   if (state_ == State::escape) {
     state_ = single_quoted_ ? State::in_single : State::in_double;
-    // JSON has no \' but QMP does.
+    // \' is valid in QMP but not in JSON.
     if (byte == '\'') return append("'");
     if (append("\\") == Step::failed) return Step::failed;
     return append(bytes);
@@ -144,7 +145,7 @@ JsonFramer::Step JsonFramer::append(std::string_view bytes) {
 
 JsonFramer::Step JsonFramer::fail(std::string reason) {
   error_ = "JSON parse error, " + std::move(reason);
-  text_ = std::string(); // gives the memory back
+  text_ = std::string(); // frees the memory
   state_ = State::skipping;
   return Step::failed;
 }

@@ -1,5 +1,5 @@
-// Parses JSON from outside. The tree is built here, from nlohmann's parse events, because its own
-// builder lets the last of two equal keys win and turns integers that are too large into doubles.
+// Parses untrusted JSON. Builds the tree from nlohmann's parse events, because nlohmann's own
+// builder keeps the last of two equal keys and converts integers that are too large to doubles.
 #include "qapi/json/parser.h"
 
 #include "qapi/json/framer.h"
@@ -15,7 +15,7 @@ block::Error parse_error(const std::string& reason) {
   return block::Error(block::ErrorKind::invalid_argument, "JSON parse error, " + reason);
 }
 
-// Receives the parser's events. Depth and size are the framer's business.
+// Receives the events of the parser. The framer has checked depth and size.
 class TreeBuilder final : public json::json_sax_t {
 public:
   bool null() override { return add(nullptr); }
@@ -23,7 +23,7 @@ public:
   bool number_integer(number_integer_t value) override { return add(value); }
   bool number_unsigned(number_unsigned_t value) override { return add(value); }
 
-  // Integers that fit no integer type arrive here too; their text tells.
+  // Also called for integers that fit no integer type. Their text has no point and no exponent.
   bool number_float(number_float_t value, const string_t& text) override {
     if (text.find_first_of(".eE") == string_t::npos) return refuse("integer out of range");
     return add(value);
@@ -50,7 +50,7 @@ public:
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    // The library's text ends with the last token, which may be as long as the input.
+    // The message of the library ends with the last token, which may be as long as the input.
     std::string reason = error.what();
     reason = reason.substr(0, reason.find("; last read"));
     if (const auto begin = reason.find("syntax error"); begin != std::string::npos)
@@ -74,7 +74,8 @@ private:
     return false;
   }
 
-  // Where the next value belongs: the root, the end of an array, or the member whose key came last.
+  // Returns the position of the next value: the root, the end of an array, or the member of the
+  // last key.
   json& place() {
     if (open_.empty()) return root_;
     if (open_.back()->is_object()) return *member_;
@@ -100,8 +101,8 @@ private:
   }
 
   json root_;
-  // The containers around the current position. A container stays where it is while it is open:
-  // nothing is added to those around it.
+  // The containers around the current position, outermost first. The address of an open container
+  // does not change, because nothing is added to its parents while it is open.
   std::vector<json*> open_;
   json* member_ = nullptr;
   std::string reason_;

@@ -1,4 +1,4 @@
-// JSON text: punctuation here, strings and numbers by nlohmann.
+// Writes JSON text. The punctuation is written here, strings and numbers by nlohmann.
 #include "qapi/json/writer.h"
 
 #include <nlohmann/json.hpp>
@@ -6,7 +6,7 @@
 namespace qapi {
 namespace {
 
-// Recursion is bounded: input is at most json::max_depth deep, and output comes from the schema.
+// Recursion is bounded: input is at most max_json_depth deep, and output is as deep as the schema.
 template <typename Json>
 void write(std::string& text, const Json& value) {
   const char* separator = "";

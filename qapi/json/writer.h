@@ -1,4 +1,4 @@
-// JSON text for other programs: one line, pure ASCII, never invalid.
+// JSON text for other programs: one line of pure ASCII that is always valid JSON.
 #ifndef QAPI_JSON_WRITER_H
 #define QAPI_JSON_WRITER_H
 
@@ -8,11 +8,11 @@
 
 namespace qapi {
 
-// ", " and ": " between the parts, as QMP clients are used to. Characters outside ASCII are \u
-// escapes; bytes that are not UTF-8 become U+FFFD.
+// Separates the parts by ", " and ": ", as QMP does. Characters outside ASCII become \u escapes,
+// and bytes that are not UTF-8 become U+FFFD.
 std::string json_text(const nlohmann::ordered_json& value);
 std::string json_text(const nlohmann::json& value);
-// A text as a JSON string, with its quotes.
+// Returns a text as a JSON string, with its quotes.
 std::string json_string(std::string_view text);
 
 } // namespace qapi
