@@ -1,4 +1,5 @@
-// Header, refcounts, L1 and L2 tables, dedup table; then clusters of data that are a hole.
+// Writes header, refcounts, L1 and L2 tables and the dedup table, followed by data clusters that
+// are a hole.
 #include "tests/support/aged-image.h"
 
 #include "tests/support/nodes.h"
@@ -29,13 +30,13 @@ std::uint64_t pieces(std::uint64_t number, std::uint64_t per_piece) {
   return (number + per_piece - 1) / per_piece;
 }
 
-// Where the parts lie, in host clusters.
+// The positions and lengths of the parts, in host clusters.
 struct Layout {
   std::uint64_t refcount_table, refcount_table_clusters, refcount_blocks, refcount_block_count;
   std::uint64_t l1, l1_entries, l2, dedup_l1, hash_blocks, hash_block_count, data, end;
 
   explicit Layout(std::uint64_t guest_clusters) {
-    std::uint64_t most = guest_clusters + guest_clusters / 32 + 256; // with all metadata
+    std::uint64_t most = guest_clusters + guest_clusters / 32 + 256; // including all metadata
     refcount_block_count = pieces(most, cluster / 2);
     refcount_table_clusters = pieces(refcount_block_count, entries_per_table);
     l1_entries = pieces(guest_clusters, entries_per_table);
@@ -62,7 +63,7 @@ public:
                        static_cast<off_t>(first_cluster * cluster)),
               static_cast<ssize_t>(bytes.size()));
   }
-  // An array of numbers, 2^order bytes each.
+  // Writes an array of big-endian numbers.
   template <typename Integer>
   void put_array(std::uint64_t first_cluster, const std::vector<std::uint64_t>& values) {
     std::vector<std::byte> bytes(values.size() * sizeof(Integer));

@@ -1,5 +1,6 @@
-// Forged deduplicated images with much metadata and no data, in a sparse file: as after writes in
-// guest order, or in no order. Deduplication is paused, so no scan reads what a test counts.
+// Forges deduplicated images with much metadata and no data, in a sparse file. The metadata looks
+// as it does after writes in guest order, or in random order. Deduplication is paused, so that no
+// scan adds reads to those that a test counts.
 #ifndef TESTS_SUPPORT_AGED_IMAGE_H
 #define TESTS_SUPPORT_AGED_IMAGE_H
 
@@ -9,17 +10,17 @@
 namespace block {
 
 struct AgedImage {
-  std::uint64_t guest_clusters; // each allocated, and with an entry in the dedup table
+  std::uint64_t guest_clusters; // all are allocated and have an entry in the dedup table
   bool shuffled;                // host clusters in random order
-  bool crashed;                 // marked dirty and in use
-  // So many L2 entries are exchanged with their neighbour's after the table was made: as many
-  // entries name a wrong first owner.
+  bool crashed;                 // the image is marked dirty and in use
+  // After the dedup table is made, this number of L2 entries is exchanged with their neighbours.
+  // The same number of table entries then names a wrong first owner.
   std::uint64_t wrong_owners = 0;
 };
 
 inline constexpr unsigned aged_cluster_bits = 12;
 
-// Makes the file, or fails the test.
+// Creates the file. Fails the test on an error.
 void make_aged_image(const std::string& path, const AgedImage& shape);
 
 } // namespace block

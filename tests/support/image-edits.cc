@@ -1,4 +1,4 @@
-// Encoding the header over the stored one, and hashing the tables.
+// Encodes the header over the stored one, and hashes the tables.
 #include "tests/support/image-edits.h"
 
 #include "block/qcow2-dedup/table/stored-header.h"
@@ -24,7 +24,7 @@ void record_tables_digest(std::vector<std::byte>& image) {
   if (!found) return;
   auto extension = qcow2_dedup::decode_extension(found->data, header->cluster_size());
   if (!extension || image.size() < header->cluster_size().bytes()) return;
-  if (!header->encode()) return; // a hostile header that no program can store
+  if (!header->encode()) return; // a hostile header that cannot be stored
   std::vector<std::byte> tables;
   const std::array<std::pair<HostOffset, std::uint64_t>, 3> places = {{
       {header->l1_offset, header->l1_bytes()},
@@ -37,7 +37,7 @@ void record_tables_digest(std::vector<std::byte>& image) {
     const std::span<std::byte> rest = std::span(image).subspan(offset.value());
     const auto there = rest.first(std::min<std::uint64_t>(bytes, rest.size()));
     tables.insert(tables.end(), there.begin(), there.end());
-    tables.resize(tables.size() + bytes - there.size()); // zeros beyond the file's end
+    tables.resize(tables.size() + bytes - there.size()); // zeros beyond the end of the file
   }
   const std::byte* data = tables.data();
   dedup::Fingerprint digest;

@@ -25,7 +25,7 @@ public:
   void entries(const std::function<void(std::uint64_t guest, std::uint64_t entry)>& visit) const;
 
 private:
-  // Zero beyond the end of the file, as the file reads there.
+  // Returns 0 beyond the end of the file, where reads of the file return zeros.
   std::uint64_t load(std::uint64_t at) const {
     return at + 8 <= image_.size() ? load_big_endian<std::uint64_t>(&image_[at]) : 0;
   }

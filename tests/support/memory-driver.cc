@@ -1,4 +1,4 @@
-// The driver tables of "memory" and "memory-plain": pass every request to a MemoryFile.
+// The driver tables of "memory" and "memory-plain", which pass every request to a MemoryFile.
 #include "tests/support/memory-driver.h"
 
 #include "tests/support/memory-file.h"

@@ -1,10 +1,10 @@
-// Driver "memory" over MemoryFile.
+// The drivers "memory" and "memory-plain", which use a MemoryFile.
 #ifndef TESTS_SUPPORT_MEMORY_DRIVER_H
 #define TESTS_SUPPORT_MEMORY_DRIVER_H
 
 namespace block {
 
-// Makes the driver known to this process; any number of times.
+// Registers the drivers in this process. Further calls have no effect.
 void register_memory_driver();
 
 } // namespace block

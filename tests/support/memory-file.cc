@@ -1,4 +1,4 @@
-// MemoryFile: content, faults and the log of what is not durable.
+// MemoryFile: content, faults and the list of changes that are not durable.
 #include "tests/support/memory-file.h"
 
 #include "tests/support/memory-driver.h"
@@ -60,7 +60,7 @@ MemoryFile::MemoryFile(std::string name, std::vector<std::byte> content)
 MemoryFile::~MemoryFile() {
   std::lock_guard hold(files().mutex);
   auto entry = files().by_name.find(name_);
-  // Another file may have been made under this name since.
+  // Another file may have been created under this name since.
   if (entry != files().by_name.end() && entry->second.expired()) files().by_name.erase(entry);
 }
 
@@ -201,8 +201,8 @@ std::uint64_t MemoryFile::length() const {
   return content_.size();
 }
 
-// Counts the operation and fails it if it is its turn. Takes and leaves the lock, so that a hook
-// that waits stops this request alone.
+// Counts the operation, and returns its error if one is due. Takes and releases the lock, so a hook
+// that waits holds only this request.
 Result<void> MemoryFile::begin(MemoryOperation operation, std::uint64_t offset,
                                std::uint64_t bytes) {
   Hook hook;
@@ -295,7 +295,7 @@ Result<void> MemoryFile::driver_write(std::uint64_t offset, const IoVector& vect
 Result<void> MemoryFile::driver_zero(std::uint64_t offset, std::uint64_t bytes, bool fua) {
   {
     std::lock_guard hold(mutex_);
-    // Before so many zeros are allocated.
+    // Checked before the zeros are allocated.
     if (offset + bytes > capacity_) return Error::from_errno(ENOSPC, "memory file is full");
   }
   const std::vector<std::byte> zeros(bytes);
@@ -325,7 +325,7 @@ Result<void> MemoryFile::driver_flush() {
   }
   BLOCK_TRY(begin(MemoryOperation::flush, 0, 0));
   std::lock_guard hold(mutex_);
-  // Another flush may have been faster.
+  // A concurrent flush may have made some of the changes durable already.
   if (!unwritten_.empty()) flushed_without_ = true;
   const std::size_t flushed = promised > ever_flushed_ ? promised - ever_flushed_ : 0;
   make_durable(flushed);

@@ -1,14 +1,15 @@
-// Protocol driver "memory" for tests: a file in RAM that grows, fails when told, and remembers what
-// a power cut would lose.
+// Protocol driver "memory" for tests: a file in RAM that grows, injects errors, and records the
+// changes that a power cut would lose.
 //
 //   auto memory = MemoryFile::create("disk");
-//   auto node = graph.open({{"driver", "qcow2"}, {"file.driver", "memory"}, {"file.filename",
-//   "disk"}}, {}); memory->fail(MemoryOperation::write, 3, ENOSPC); // the third write from now
+//   auto node = graph.open(
+//       {{"driver", "qcow2"}, {"file.driver", "memory"}, {"file.filename", "disk"}}, {});
+//   memory->fail(MemoryOperation::write, 3, ENOSPC); // the third write from now
 //
-// Node options: filename (of a MemoryFile that exists; create_image on "memory:NAME" empties it),
-// align (bytes, request alignment, default 1), max-transfer (bytes). Driver "memory-plain" has the
-// same files, but nothing that a driver may lack: no FUA, zero writes, discard, truncation or reads
-// of the medium.
+// Node options: filename (of an existing MemoryFile; create_image on "memory:NAME" empties it),
+// align (bytes, request alignment, default 1), max-transfer (bytes). Driver "memory-plain" uses the
+// same files, but lacks every optional entry: FUA, zero writes, discard, truncation, reads of the
+// medium.
 #ifndef TESTS_SUPPORT_MEMORY_FILE_H
 #define TESTS_SUPPORT_MEMORY_FILE_H
 
@@ -30,7 +31,7 @@ namespace block {
 // A zero write counts as a write.
 enum class MemoryOperation { read, write, flush, discard, truncate };
 
-// Something that changed the file and was not flushed yet.
+// A change of the file that was not flushed yet.
 struct MemoryChange {
   enum class Kind { write, discard, truncate };
   Kind kind;
@@ -40,64 +41,66 @@ struct MemoryChange {
   bool durable = false;        // a write with FUA
 };
 
-// Makes the change to a file's content.
+// Applies the change to a file's content.
 void apply_change(std::vector<std::byte>& content, const MemoryChange& change);
 
-// All functions may be called on any thread.
+// Any thread.
 class MemoryFile {
 public:
   using Hook = std::function<void(MemoryOperation, std::uint64_t offset, std::uint64_t bytes)>;
 
-  // A file that nodes open by its name as long as the object lives. Also makes driver "memory"
-  // known.
+  // Creates a file that nodes open by its name while the object lives. Also registers driver
+  // "memory".
   static std::shared_ptr<MemoryFile> create(const std::string& name,
                                             std::vector<std::byte> content = {});
   ~MemoryFile();
 
   const std::string& name() const { return name_; }
 
-  // What reads see, and what would be left after a power cut that loses all that was not flushed.
+  // content(): the bytes that reads return. durable_content(): the bytes that are left after a
+  // power cut that loses everything that was not flushed.
   std::vector<std::byte> content() const;
   std::vector<std::byte> durable_content() const;
-  void set_content(std::vector<std::byte> content); // counts as flushed
+  void set_content(std::vector<std::byte> content); // the content counts as flushed
   std::vector<std::byte> read(std::uint64_t offset,
                               std::size_t bytes) const; // zeros beyond the end
-  std::vector<MemoryChange> unflushed() const;          // since the last flush, in order
+  // the changes since the last flush, in order
+  std::vector<MemoryChange> unflushed() const;
 
-  // Operations that reached the file, failed ones included.
+  // Number of operations that reached the file, including failed ones.
   std::uint64_t count(MemoryOperation operation) const;
   std::uint64_t fua_writes() const;
-  // Debug events that the file's parents have told.
+  // The debug events that the parents of the file have emitted.
   std::set<DebugEvent> events() const;
 
   // The nth such operation from now fails once (1 = the next one).
   void fail(MemoryOperation operation, std::uint64_t nth, int errno_value);
   // Every such operation fails until heal().
   void fail_always(MemoryOperation operation, int errno_value);
-  // Reads, or writes, that touch that byte of the file fail with EIO until heal(), as over a bad
-  // sector. A write that fails changes nothing.
+  // Reads (or writes) of a range that includes that byte of the file fail with EIO until heal(), as
+  // on a bad sector. A failing write changes nothing.
   void fail_reads_of(std::uint64_t offset);
   void fail_writes_of(std::uint64_t offset);
   void heal();
-  // Whether all bytes of each write that fail() or fail_always() let fail were written before the
-  // next flush that succeeded: then nobody has to hear of the fault.
+  // Returns whether all bytes of each write that fail() or fail_always() made fail were written
+  // again before the next successful flush. Then the fault need not be reported.
   bool failed_writes_were_repeated() const;
-  // As after a write-back that failed: reads go on to show the content, but the medium holds `held`
-  // from `offset` on, until that is written again.
+  // Simulates a failed write-back: reads still return the content, but the medium contains `held`
+  // from `offset` on, until that range is written again.
   void lose_write(std::uint64_t offset, std::vector<std::byte> held);
-  // Reads of the medium are not supported from now on.
+  // Makes reads of the medium unsupported from now on.
   void hide_medium();
   // Writes and truncations beyond this length fail with ENOSPC.
   void set_capacity(std::uint64_t bytes);
-  // Called before each operation on its thread, with no lock held: may wait, to stop a request
-  // midway.
+  // Sets a function that is called before each operation, on its thread and without locks. It may
+  // wait, to hold a request.
   void set_hook(Hook hook);
-  // Called in the moment in which a write changes the file, in the order of writes. Must not call
-  // the file.
+  // Sets a function that is called while a write changes the file, in the order of the writes. It
+  // must not call the file.
   using WriteObserver = std::function<void(std::uint64_t offset, std::span<const std::byte> data)>;
   void set_write_observer(WriteObserver observer);
 
-  // --- For the driver. ---
+  // --- Used by the driver. ---
   static std::shared_ptr<MemoryFile> find(const std::string& name);
   std::uint64_t length() const;
   Result<void> driver_read(std::uint64_t offset, const IoVector& vector);
@@ -112,7 +115,7 @@ public:
 private:
   static constexpr std::size_t operations = 5;
   struct Faults {
-    std::map<std::uint64_t, int> at; // by count of the operation
+    std::map<std::uint64_t, int> at; // the errno value by the count of the operation
     int always = 0;                  // errno value
   };
 
@@ -126,13 +129,14 @@ private:
   void note_written(std::uint64_t begin, std::uint64_t end);
 
   const std::string name_;
-  mutable std::mutex mutex_; // guards what follows
+  mutable std::mutex mutex_; // guards the following members
   std::vector<std::byte> content_;
-  std::optional<std::vector<std::byte>> medium_; // after lose_write(): content_ but for that
+  // after lose_write(): the medium, if it differs from content_
+  std::optional<std::vector<std::byte>> medium_;
   bool medium_hidden_ = false;
   std::vector<std::byte> durable_;
   std::vector<MemoryChange> unflushed_;
-  std::uint64_t ever_flushed_ = 0; // changes that were in unflushed_ once
+  std::uint64_t ever_flushed_ = 0; // total number of changes that left unflushed_ by a flush
   std::array<std::uint64_t, operations> counts_{};
   std::uint64_t fua_writes_ = 0;
   std::set<DebugEvent> events_;
@@ -140,8 +144,8 @@ private:
   struct Range {
     std::uint64_t begin, end;
   };
-  std::vector<Range> unwritten_; // of writes that failed, what was not written since
-  bool flushed_without_ = false; // there was some of it at a flush
+  std::vector<Range> unwritten_; // ranges of failed writes that were not written since
+  bool flushed_without_ = false; // a flush succeeded while unwritten_ was not empty
   std::optional<std::uint64_t> unreadable_byte_, unwritable_byte_;
   std::uint64_t capacity_ = UINT64_MAX;
   Hook hook_;

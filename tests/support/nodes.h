@@ -1,4 +1,4 @@
-// Short verbs for tests that work on nodes: errors become failed expectations with their message.
+// Short functions for tests of nodes. Errors become failed expectations with their message.
 #ifndef TESTS_SUPPORT_NODES_H
 #define TESTS_SUPPORT_NODES_H
 
@@ -16,7 +16,7 @@ testing::AssertionResult succeeded(const Result<T>& result) {
   return testing::AssertionFailure() << result.error().message();
 }
 
-// The message of a result that has to be an error.
+// Returns the message of a result that must be an error.
 template <typename T>
 std::string message_of(const Result<T>& result) {
   return result ? "(success)" : result.error().message();
@@ -28,7 +28,7 @@ ErrorKind kind_of(const Result<T>& result) {
   return result ? ErrorKind::io : result.error().kind();
 }
 
-// Opens, or fails the test and returns null.
+// Opens a node. On an error, fails the test and returns null.
 inline std::shared_ptr<Node> open(Graph& graph, Options options,
                                   Graph::OpenDefaults defaults = {}) {
   Result<std::shared_ptr<Node>> node = graph.open(std::move(options), defaults);
@@ -41,7 +41,7 @@ inline Result<void> write(Node& node, std::uint64_t offset, const std::string& d
   return node.co_writev(offset, IoVector(data.data(), data.size()), flags);
 }
 
-// The bytes read, or a text that no test expects.
+// Returns the bytes that were read, or a text that no test expects.
 inline std::string read(Node& node, std::uint64_t offset, std::size_t bytes) {
   std::string data(bytes, '?');
   const Result<void> done = node.co_readv(offset, IoVector(data.data(), data.size()));
@@ -52,7 +52,7 @@ inline std::string zeros(std::size_t bytes) {
   return std::string(bytes, '\0');
 }
 
-// Bytes that differ from place to place, so that data in the wrong place is noticed.
+// Returns bytes that differ from offset to offset, so that data at a wrong offset is noticed.
 inline std::string pattern(std::size_t bytes, unsigned seed = 1) {
   std::string data(bytes, '\0');
   std::uint32_t state = seed * 2654435761u + 1;

@@ -1,4 +1,4 @@
-// Images in RAM: creation, ends, and looks into the file.
+// Images in RAM: creation, closing, and reading of the file.
 #include "tests/support/qcow2-disk.h"
 
 #include "block/qcow2-dedup/table/block-layout.h"
@@ -88,7 +88,7 @@ Result<void> Qcow2Disk::close() {
 void Qcow2Disk::end_with(std::vector<std::byte> content) {
   file->set_hook({});
   file->heal();
-  (void)close().ok(); // whatever it writes is taken back
+  (void)close().ok(); // everything that it writes is undone
   file->set_content(std::move(content));
 }
 
@@ -255,7 +255,8 @@ DiskCheck Qcow2Disk::repair(Repair what) {
 
 namespace {
 
-// Leaks that stock qemu-img check counts; nothing if it finds anything else.
+// Returns the number of leaks that stock qemu-img check counts, or nothing if it has any other
+// finding.
 std::optional<std::uint64_t> stock_leaks_of(const std::vector<std::byte>& content) {
   char name[] = "/tmp/qcow2-disk-XXXXXX";
   int descriptor = ::mkstemp(name);
@@ -296,7 +297,7 @@ std::string joined(const std::vector<std::string>& lines) {
 void Qcow2Disk::expect_clean(std::uint64_t stock_leaks) {
   DiskCheck found = check();
   EXPECT_EQ(found.error, "");
-  // After an unclean end, old entries are only hints.
+  // After an unclean end, old entries are hints only.
   std::erase_if(found.lines, [](const std::string& line) {
     return line.ends_with("(the table is not trusted)");
   });

@@ -1,4 +1,4 @@
-// A qcow2 image in RAM behind the real driver, with the verbs that tests of it need.
+// A qcow2 image in RAM, used through the real driver, with the verbs that tests need.
 #ifndef TESTS_SUPPORT_QCOW2_DISK_H
 #define TESTS_SUPPORT_QCOW2_DISK_H
 
@@ -20,7 +20,7 @@ struct DiskShape {
   unsigned refcount_bits = 16;
   Options create = {}; // further options of create
   Options open = {};   // further node options, for every open
-  bool debug = false;  // a blkdebug node lies over the file
+  bool debug = false;  // put a blkdebug node above the file
 };
 
 enum class Repair { leaks, all };
@@ -28,21 +28,21 @@ enum class Repair { leaks, all };
 struct DiskCheck {
   CheckReport report;
   std::vector<std::string> lines;
-  std::string error; // empty unless the check failed
+  std::string error; // empty if the check ran
 };
 
-// Creates the image and opens it for writing. Offsets are bytes, guest and host clusters are
+// Creates the image and opens it for writing. Offsets are in bytes; guest and host clusters are
 // numbers of clusters.
 class Qcow2Disk {
 public:
   explicit Qcow2Disk(DiskShape shape = {});
-  // An image made by someone else.
+  // Opens an existing image.
   Qcow2Disk(DiskShape shape, std::vector<std::byte> content);
   ~Qcow2Disk();
   Qcow2Disk(const Qcow2Disk&) = delete;
   Qcow2Disk& operator=(const Qcow2Disk&) = delete;
 
-  // --- Opening and ends. ---
+  // --- Opening and closing. ---
   Result<void> try_open(Options further = {}, Graph::OpenDefaults defaults = {});
   void open(Options further = {}, Graph::OpenDefaults defaults = {});
   Result<void> close();
@@ -50,18 +50,18 @@ public:
     EXPECT_TRUE(succeeded(close()));
     open();
   }
-  // The program ends without closing: the file keeps what was written to it.
+  // The program ends without closing the image. The file keeps everything that was written.
   void kill() { end_with(file->content()); }
-  // Power fails: the file keeps what was flushed.
+  // A power failure. The file keeps everything that was flushed.
   void cut_power() { end_with(file->durable_content()); }
   void wait_for_index();
-  // Until deduplication runs and nothing is left to scan.
+  // Waits until deduplication runs and nothing is left to scan.
   void wait_for_scan();
 
   // --- Requests. ---
   std::uint64_t cluster_bytes() const { return std::uint64_t{1} << shape_.cluster_bits; }
   std::uint64_t guest_bytes() const { return shape_.guest_clusters * cluster_bytes(); }
-  // The content of one cluster; other seeds, other content.
+  // Returns the content of one cluster, different for each seed.
   std::string pattern(unsigned seed) const { return block::pattern(cluster_bytes(), seed); }
   std::string zeros() const { return block::zeros(cluster_bytes()); }
   Result<void> try_write(std::uint64_t guest, const std::string& data) {
@@ -76,54 +76,56 @@ public:
   std::string read(std::uint64_t guest, std::uint64_t clusters = 1) {
     return block::read(node(), guest * cluster_bytes(), clusters * cluster_bytes());
   }
-  // Whether the guest reads that from this cluster on; says where it does not, and shows no data.
+  // Returns whether the guest reads `expected` from this cluster on. The failure message names the
+  // first difference, without data.
   testing::AssertionResult holds(std::uint64_t guest, const std::string& expected);
   void flush() { EXPECT_TRUE(succeeded(node().co_flush())); }
   void discard(std::uint64_t guest, std::uint64_t clusters = 1) {
     EXPECT_TRUE(succeeded(node().co_pdiscard(guest * cluster_bytes(), clusters * cluster_bytes())));
   }
   void write_zeroes(std::uint64_t guest, std::uint64_t clusters, bool may_unmap);
-  // Gives the content of every cluster another owner, overwrites each former owner, and compares:
-  // what was shared with a cluster that its owner overwrites in place shows here, whenever that
-  // happened.
+  // Writes the content of every cluster to a further owner, overwrites each former owner, and
+  // compares. This detects content that is shared with a cluster which its owner overwrites in
+  // place, no matter when it was shared.
   void share_and_overwrite();
   bool is_open() const { return node_ != nullptr; }
 
-  // --- What the driver says of the open image. ---
+  // --- Facts from the driver of the open image. ---
   Node& node() { return *node_; }
   BlockStatus status(std::uint64_t guest);
-  // The host cluster of a guest cluster; nothing if it has none.
+  // Returns the host cluster of a guest cluster, or nothing if it has none.
   std::optional<std::uint64_t> host_of(std::uint64_t guest);
-  // How many references its host cluster has.
+  // Returns the number of references to its host cluster.
   std::uint64_t refcount_of(std::uint64_t guest) { return status(guest).owners; }
   DedupInfo counters();
 
-  // --- What stands in the file. ---
+  // --- Content of the file. ---
   qcow2::Header header() const;
   std::uint64_t file64(std::uint64_t offset) const;
   void set_file64(std::uint64_t offset, std::uint64_t value);
-  // Of a closed, deduplicated image; see image-edits.h.
+  // For a closed, deduplicated image; see image-edits.h.
   qcow2_dedup::Extension extension() const;
   void set_extension(const qcow2_dedup::Extension& extension);
   void record_tables_digest();
-  // 0 if there is no L2 table.
+  // Returns 0 if there is no L2 table.
   std::uint64_t l2_entry(std::uint64_t guest) const;
-  // Where that L2 entry stands in the file.
+  // Returns the offset of that L2 entry in the file.
   std::uint64_t l2_entry_place(std::uint64_t guest) const;
   bool copied(std::uint64_t guest) const { return (l2_entry(guest) & qcow2::copied_flag) != 0; }
   std::uint64_t stored_refcount(std::uint64_t host) const;
 
-  // --- Judges; the image is closed, or its present content is judged as a copy. ---
+  // --- Checks. Of an open image, a copy of its present content is checked. ---
   DiskCheck check();
   // Repairs the file itself, as check -r does.
   DiskCheck repair(Repair what);
-  // No finding at all by our check, and nothing but leaks by stock qemu-img: exactly so many.
+  // Expects no finding by our check, and by stock qemu-img exactly this number of leaks and no
+  // other finding.
   void expect_clean(std::uint64_t stock_leaks);
-  // The same, with as many stock leaks as the dedup table has clusters.
+  // The same. The expected number of stock leaks is the number of clusters of the dedup table.
   void expect_clean() { expect_clean(table_clusters()); }
-  // No corruption; leaks may be.
+  // Expects no corruption. Leaks are allowed.
   void expect_consistent();
-  // Host clusters that the dedup table occupies, by the file.
+  // Returns the number of host clusters that the dedup table occupies, read from the file.
   std::uint64_t table_clusters() const;
 
   std::shared_ptr<MemoryFile> file;
@@ -136,12 +138,12 @@ private:
   std::shared_ptr<Node> node_;
 };
 
-// Where in the file something was written, by a hook; until the object ends.
+// Records the ranges of the file that are written, by a hook, while the object lives.
 class WriteWatch {
 public:
   explicit WriteWatch(MemoryFile& file);
   ~WriteWatch() { file_.set_hook({}); }
-  // Writes that touch that host cluster.
+  // Returns the number of writes that overlap that host cluster.
   std::size_t writes_to(std::uint64_t host_cluster, std::uint64_t cluster_bytes) const;
   std::size_t writes() const;
 

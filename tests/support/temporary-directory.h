@@ -1,4 +1,4 @@
-// A directory that a test fills and that goes with it.
+// A directory for the files of a test. The destructor removes it.
 #ifndef TESTS_SUPPORT_TEMPORARY_DIRECTORY_H
 #define TESTS_SUPPORT_TEMPORARY_DIRECTORY_H
 
@@ -24,7 +24,7 @@ public:
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  // Makes a file with that content and returns its path.
+  // Creates a file with that content and returns its path.
   std::string make(const std::string& name, const std::string& content) const {
     std::ofstream(file(name), std::ios::binary) << content;
     return file(name);

@@ -1,4 +1,4 @@
-// The log's entries as the changes that they stand for.
+// Decodes the entries of a log as the changes that they record.
 #include "tests/support/write-log-reader.h"
 
 #include "block/debug/write-log-format.h"
@@ -26,7 +26,7 @@ Result<LoggedRequest> decode_mark(std::string_view text) {
   return request;
 }
 
-// `sector` is the entry's own, `data` what follows it.
+// `sector`: the entry's own sector. `data`: the data that follows it.
 Result<LoggedRequest> decode(const Entry& entry, std::span<const std::byte> sector,
                              std::span<const std::byte> data) {
   LoggedRequest request;

@@ -7,20 +7,20 @@
 namespace block {
 
 struct LoggedRequest {
-  // Nothing for a flush.
+  // Empty for a flush.
   std::optional<MemoryChange> change;
-  // Of a flush: so many requests directly before it are not covered by it.
+  // For a flush: it does not cover this number of requests directly before it.
   std::uint64_t not_covered = 0;
 
   bool is_flush() const { return !change; }
 };
 
-// What the log holds, in order. Errors: invalid_argument, for what is no log, or one that ends in
-// the midst of what its superblock counts.
+// Returns the requests of the log, in order. Errors: invalid_argument, if it is not a log, or if it
+// ends before the last entry that its superblock counts.
 Result<std::vector<LoggedRequest>> read_write_log(std::span<const std::byte> log);
 
-// Whether that is an entry of the log after which more is durable than before: a flush, or a write
-// with FUA. `bytes` is one write to the log.
+// Returns whether the write to the log is an entry that makes something durable: a flush, or a
+// write with FUA. `bytes` is one write to the log.
 bool makes_durable(std::uint64_t offset, std::span<const std::byte> bytes);
 
 } // namespace block
