@@ -2,15 +2,11 @@
 import array
 import hashlib
 import os
-import pathlib
 import random
 import struct
-import sys
 
+from lib.image import ENTRIES, ENTRY_BYTES, HASH_BLOCK, Image
 from measure import run
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "iotests" / "lib"))
-from image import ENTRIES, ENTRY_BYTES, HASH_BLOCK, Image  # noqa: E402
 
 COPIED = 1 << 63
 HASH_BYTES = 32

@@ -14,9 +14,7 @@ import sys
 import time
 import typing
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "iotests" / "lib"))
-
-from daemon import URI, Daemon
+from lib.daemon import URI, Daemon
 from measure import run, timed
 
 CACHES = ("none", "writeback")

@@ -9,9 +9,9 @@ import signal
 import subprocess
 import threading
 
-from daemon import fail, quiet
-from image import Image
-from stock_check import stock_check
+from lib.daemon import fail, quiet
+from lib.image import Image
+from lib.stock_check import stock_check
 
 SECTOR = 512
 SEED = int(os.environ.get("IOTESTS_SEED", random.SystemRandom().randrange(1 << 32)))

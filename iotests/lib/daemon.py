@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 
-from qmp import QmpClient, QmpError
+from lib.qmp import QmpClient, QmpError
 
 URI = "nbd+unix:///disk?socket=nbd.sock"
 

@@ -4,8 +4,8 @@ import subprocess
 import threading
 import time
 
-from daemon import URI, fail, quiet
-from stock_check import stock_check
+from lib.daemon import URI, fail, quiet
+from lib.stock_check import stock_check
 
 # How long a load runs; its turns, between pausing and resuming, grow with it.
 SECONDS = int(os.environ.get("IOTESTS_SECONDS", "0")) or 8

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import time
 
-import boot_guest
-from daemon import fail, quiet
-from stock_check import stock_check
+from lib import boot_guest
+from lib.daemon import fail, quiet
+from lib.stock_check import stock_check
 
 ROOT = pathlib.Path(os.environ["IOTESTS_LIB"]).parents[1]
 

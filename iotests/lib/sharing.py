@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Shows which guest clusters share host clusters, read from the file itself, independently of the code under test.
 
-usage: sharing.py FILE          a line for each guest cluster or run of zeros; host clusters get letters in order
-       sharing.py FILE count    how many host clusters hold data, and how many guest clusters name them
+usage, in iotests/:
+  python3 -m lib.sharing FILE          a line for each guest cluster or run of zeros; host clusters get letters in order
+  python3 -m lib.sharing FILE count    the number of host clusters with data, and of guest clusters that name them
 
-It fails if COPIED stands on a shared cluster, or if a stored refcount is not the number of owners.
+It fails if COPIED is set for a shared cluster, or if a stored refcount is not the number of owners.
 """
 import sys
 from collections import Counter
 
-from image import OFFSET_MASK, Image
+from lib.image import OFFSET_MASK, Image
 
 COPIED, ZERO = 1 << 63, 1
 

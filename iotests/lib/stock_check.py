@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Lets stock qemu-img check judge an image.
+"""Checks an image with stock qemu-img check.
 
-usage: stock_check.py FILE
+usage, in iotests/: python3 -m lib.stock_check FILE
 
-Stock QEMU does not know the dedup table, so the table's own clusters, each with refcount 1 and no user it can see, are
-leaks to it. Exactly those are accepted, and nothing else: no error, no other leak.
+Stock QEMU ignores the dedup table. The clusters of the table have refcount 1 and no user that stock QEMU finds, so it
+reports them as leaks. Exactly these leaks are accepted: no error and no other leak.
 """
 import re
 import subprocess
 import sys
 
-from image import Image
+from lib.image import Image
 
 
 def stock_check(path):

@@ -3,7 +3,8 @@ import os
 import threading
 import unittest
 
-from support import MIB, NBD, QMP, DaemonTest, NbdClient, Monitor, disk, export
+from lib.daemon_test import MIB, NBD, QMP, DaemonTest, Monitor, disk, export
+from lib.nbd_client import NbdClient
 
 
 class ClientsDie(DaemonTest):

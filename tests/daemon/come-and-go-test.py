@@ -9,7 +9,9 @@ import threading
 import time
 import unittest
 
-from support import BUILD, NBD, QMP, DaemonTest, Monitor, NbdClient, QmpError, export
+from lib.daemon_test import BUILD, NBD, QMP, DaemonTest, Monitor, export
+from lib.nbd_client import NbdClient
+from lib.qmp import QmpError
 
 SECONDS = int(os.environ.get("STRESS_SECONDS", "3"))
 SEED = int(os.environ.get("STRESS_SEED", random.SystemRandom().randrange(1 << 32)))

@@ -5,7 +5,7 @@ import signal
 import time
 import unittest
 
-from support import MIB, PLUGIN, SANITIZED, DaemonTest, Monitor, run
+from lib.daemon_test import MIB, PLUGIN, SANITIZED, DaemonTest, Monitor, run
 
 
 @unittest.skipIf(SANITIZED, "nbdkit itself is not built with the sanitizer")

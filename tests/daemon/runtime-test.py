@@ -5,7 +5,9 @@ import threading
 import time
 import unittest
 
-from support import MIB, NBD, QMP, DaemonTest, NbdClient, Monitor, QmpError, disk, export, uri
+from lib.daemon_test import MIB, NBD, QMP, DaemonTest, Monitor, disk, export, uri
+from lib.nbd_client import NbdClient
+from lib.qmp import QmpError
 
 ESHUTDOWN = 108
 

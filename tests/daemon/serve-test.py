@@ -5,7 +5,8 @@ import pathlib
 import socket
 import unittest
 
-from support import MIB, NBD, DaemonTest, NbdClient, disk, export, run, uri
+from lib.daemon_test import MIB, NBD, DaemonTest, disk, export, run, uri
+from lib.nbd_client import NbdClient
 
 
 class Serve(DaemonTest):

@@ -7,7 +7,8 @@ import threading
 import time
 import unittest
 
-from support import MIB, NBD, QMP, DaemonTest, NbdClient, Monitor, disk, export
+from lib.daemon_test import MIB, NBD, QMP, DaemonTest, Monitor, disk, export
+from lib.nbd_client import NbdClient
 
 BLOCK = 64 * 1024
 

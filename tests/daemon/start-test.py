@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from support import DAEMON, NBD, QMP, DaemonTest, disk, export, run, uri
+from lib.daemon_test import DAEMON, NBD, QMP, DaemonTest, disk, export, run, uri
 
 
 class Start(DaemonTest):

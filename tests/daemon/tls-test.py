@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from support import MIB, NBD, DaemonTest, disk, export, run
+from lib.daemon_test import MIB, NBD, DaemonTest, disk, export, run
 
 TEMPLATES = {
     "ca": "cn = test authority\nca\ncert_signing_key\n",

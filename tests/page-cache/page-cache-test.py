@@ -1,7 +1,6 @@
 """Write-back errors of the kernel: no flush succeeds over lost data, not even after a restart."""
 import json
 import os
-import pathlib
 import pty
 import re
 import shutil
@@ -11,9 +10,9 @@ import tempfile
 import threading
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "daemon"))
-from support import BUILD, NBD, SANITIZED, DaemonTest, NbdClient, disk, export  # noqa: E402
-from thin_disk import BLOCK, ThinDisk, why_not  # noqa: E402
+from lib.daemon_test import BUILD, NBD, SANITIZED, DaemonTest, disk, export
+from lib.nbd_client import NbdClient
+from thin_disk import BLOCK, ThinDisk, why_not
 
 IO = BUILD / "block" / "tools" / "dedup-io"
 IMG = BUILD / "block" / "tools" / "dedup-img"

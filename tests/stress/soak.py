@@ -16,12 +16,11 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "iotests" / "lib"))
-import pausing  # noqa: E402
-from daemon import Daemon, quiet, remove  # noqa: E402
-from nbd_client import NbdClient  # noqa: E402
+from lib import pausing
+from lib.daemon import Daemon, quiet, remove
+from lib.nbd_client import NbdClient
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLUSTER = 4096
 DISK = 64 << 20
 CLIENTS = 4

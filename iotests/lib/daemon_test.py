@@ -1,21 +1,16 @@
-"""What the tests of the daemon share: a directory for each test, and daemons in it."""
+"""The base of the daemon's tests: a directory for each test, and daemons in it. Needs BUILD_DIR in the environment."""
 import json
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "iotests" / "lib"))
-import nbd_client  # noqa: E402
-from qmp import QmpClient, QmpError  # noqa: E402,F401
+from lib.qmp import QmpClient, QmpError
 
-NbdClient = nbd_client.NbdClient  # for the tests, which import all they need from here
 BUILD = pathlib.Path(os.environ["BUILD_DIR"])
 DAEMON = BUILD / "bin" / "dedup-storage-daemon"
 PLUGIN = BUILD / "block" / "nbdkit-qcow2-dedup-plugin.so"
@@ -44,7 +39,7 @@ def run(*command, **options):
 
 
 class DaemonTest(unittest.TestCase):
-    """Each test runs in an empty directory of its own; daemons it started are killed at its end."""
+    """Each test runs in an empty directory of its own. The daemons that it started are killed at its end."""
 
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="daemon-test-")
@@ -58,7 +53,7 @@ class DaemonTest(unittest.TestCase):
             file.write(data)
 
     def start(self, *options):
-        """A daemon that is ready: its pid file is there."""
+        """Starts a daemon and returns its process when it is ready, that is, when its pid file exists."""
         log = open("daemon.log", "w+")
         self.addCleanup(log.close)
         process = subprocess.Popen([DAEMON, *options, "--pidfile=daemon.pid"], stdin=subprocess.DEVNULL, stdout=log,
@@ -73,7 +68,7 @@ class DaemonTest(unittest.TestCase):
         return process
 
     def start_fails(self, *options):
-        """What a daemon says that cannot start."""
+        """Starts a daemon that must fail to start, and returns its messages."""
         started = run(DAEMON, *options)
         self.assertEqual(started.returncode, 1, started.stderr)
         return started.stderr
@@ -94,7 +89,7 @@ class DaemonTest(unittest.TestCase):
 
 
 class Monitor(QmpClient):
-    """A client on qmp.sock that may also give an argument called "name"."""
+    """A client of qmp.sock whose commands may have an argument "name"."""
 
     def __init__(self):
         super().__init__("qmp.sock")
