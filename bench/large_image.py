@@ -1,4 +1,4 @@
-"""Forges qcow2 images with many allocated clusters that all have a hash, in seconds, because their data is a hole."""
+"""Forges qcow2 images with many allocated clusters that all have a hash. This takes seconds, as the data is a hole."""
 import array
 import hashlib
 import os
@@ -10,7 +10,7 @@ from measure import run
 
 COPIED = 1 << 63
 HASH_BYTES = 32
-AT_ONCE = 1 << 17  # entries of tables in one write
+AT_ONCE = 1 << 17  # table entries per write
 
 
 def align(offset, alignment):
@@ -24,13 +24,13 @@ def big_endian(numbers):
 
 
 def write_numbers(image, place, numbers):
-    """Big-endian words of 64 bits; `numbers` is a range or a Shuffled."""
+    """Writes big-endian words of 64 bits. `numbers` is a range or a Shuffled."""
     for begin in range(0, len(numbers), AT_ONCE):
         image.write(place + 8 * begin, big_endian(numbers[begin:begin + AT_ONCE]))
 
 
 class Shuffled:
-    """The numbers of a range in an order that has no neighbours beside each other; their count is a power of two."""
+    """The numbers of a range in an order without adjacent neighbours. Their count must be a power of two."""
 
     def __init__(self, numbers, inverse=False):
         assert len(numbers) & (len(numbers) - 1) == 0
@@ -47,13 +47,13 @@ class Shuffled:
 
 
 def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True, known_every=None, shuffled=False):
-    """An image of `size` bytes, the first `allocated` of them stored, each cluster once. Returns the count of clusters.
+    """Makes an image of `size` bytes whose first `allocated` bytes are stored, without sharing. Returns the number of clusters.
 
-    Every hash is another one, drawn at random. `allocated` is a multiple of what an L2 table maps,
-    and clusters are not larger than hash blocks. Without `refcounts` they are wrong, as those of a crashed image.
-    With `known_every` only every so-many-th cluster has a hash, that of numbered_content(1), (2) and so on; loading
-    the index then takes a moment, and duplicates of these contents can be written. With `shuffled` the host clusters lie
-    in no order, as after random writes; their count is a power of two.
+    Every hash is different and random. `allocated` must be a multiple of what an L2 table maps, and clusters must not be
+    larger than hash blocks. Without `refcounts` the refcounts are wrong, as those of a crashed image. With `known_every`
+    only every known_every-th cluster has a hash, that of numbered_content(1), (2) and so on. The index then loads
+    quickly, and duplicates of these contents can be written. With `shuffled` the host clusters are in random order, as
+    after random writes; their number must be a power of two.
     """
     run(dedup_img, "create", "-q", "-f", "qcow2", "-o", f"dedup=sha256,cluster_size={cluster_size}", path, size)
     image = Image(path, writable=True)
@@ -80,12 +80,12 @@ def make_image(dedup_img, path, cluster_size, size, allocated, refcounts=True, k
 
 
 def numbered_content(number, cluster_size):
-    """The number, little-endian in 64 bits, and zeros; write-bench makes the same."""
+    """Returns the number as 64 bits little-endian, followed by zeros. write-bench generates the same content."""
     return struct.pack("<Q", number).ljust(cluster_size, b"\0")
 
 
 def random_entries(generator, owners):
-    """Of clusters with these owners."""
+    """Returns table entries of clusters with these owners and random hashes."""
     entries = bytearray(generator.randbytes(len(owners) * ENTRY_BYTES))
     owners = big_endian(owners)
     for byte in range(8):
@@ -94,7 +94,7 @@ def random_entries(generator, owners):
 
 
 def known_entries(every, first, count, cluster_size):
-    """The same, with the hashes of known contents for some and without a hash for the others."""
+    """Returns the same with the hashes of known contents for some clusters, and without a hash for the others."""
     entries = bytearray(count * ENTRY_BYTES)
     for guest in range(align(first, every), first + count, every):
         digest = hashlib.sha256(numbered_content(guest // every + 1, cluster_size)).digest()
@@ -104,7 +104,7 @@ def known_entries(every, first, count, cluster_size):
 
 
 def write_dedup_table(image, first_cluster, end_cluster, known_every, owners):
-    """For those host clusters, behind them. Returns where it ends, at a cluster's beginning."""
+    """Writes the table of these host clusters after them. Returns its end, rounded up to a cluster."""
     generator, cluster = random.Random(1), image.cluster_size
     first_block, end_block = first_cluster // ENTRIES, -(-end_cluster // ENTRIES)
     table = end_cluster * cluster
@@ -124,7 +124,7 @@ def write_dedup_table(image, first_cluster, end_cluster, known_every, owners):
 
 
 def write_refcounts(image, place, unused):
-    """Counts of 1 for all that lies before and for what counts it, and 0 at the offsets `unused`."""
+    """Writes refcounts of 1 for all clusters before `place` and for the refcount structures, and 0 at the offsets `unused`."""
     cluster = image.cluster_size
     per_block = cluster // 2
     counted, blocks, table_clusters = place // cluster, 0, 0

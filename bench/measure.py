@@ -1,4 +1,4 @@
-"""What the measuring programs share: running commands, making data, and printing figures beside their bounds."""
+"""Shared by the measuring programs: running commands, making data, and printing figures with their bounds."""
 import argparse
 import json
 import pathlib
@@ -32,28 +32,28 @@ def unique_data(path, megabytes):
 
 
 def options(description, directory):
-    """The options that every measuring program has."""
+    """Returns a parser with the options of every measuring program."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="where the programs are: build/bin")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--directory", default=directory, help=f"where images are made (default: {directory})")
+    parser.add_argument("--directory", default=directory, help=f"where images are created (default: {directory})")
     return parser
 
 
 def fio(uri, *arguments):
-    """What fio's JSON says of its job over NBD."""
+    """Runs a job of fio over NBD and returns its JSON report."""
     output = run("fio", "--name=load", "--ioengine=nbd", f"--uri={uri}", "--output-format=json", *arguments)
-    # fio's nbd engine writes lines of its own before the JSON.
+    # The nbd engine of fio prints further lines before the JSON.
     return json.loads(output[output.index("{\n"):])["jobs"][0]
 
 
 def fio_writes(uri, seconds, *more):
-    """Random writes of 4 KiB over NBD; operations a second."""
+    """Returns random writes of 4 KiB per second over NBD."""
     return fio(uri, "--rw=randwrite", "--bs=4k", "--iodepth=8", "--time_based", f"--runtime={seconds}", *more)["write"]["iops"]
 
 
 def print_results(results):
-    """`results`: (name, figure, relation or None, bound). Returns the exit status: 1 if a bound was not kept."""
+    """Prints `results`: (name, figure, relation or None, bound). Returns the exit status: 1 if a figure misses its bound."""
     kept = True
     for name, figure, relation, bound in results:
         if relation is None:

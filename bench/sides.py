@@ -1,12 +1,12 @@
-"""Who keeps a disk image: stock QEMU, ours and nbdkit. Each makes one and serves it over NBD by the same calls.
+"""The sides of a comparison: stock QEMU, ours and nbdkit. Each creates an image and serves it over NBD.
 
-Images and sockets are in the current directory. `cache` is "none", where nobody uses the host's page cache (O_DIRECT), or
-"writeback", where everybody does. nbdkit's file plugin always does: its own cache=none only drops pages after they were
-used. So what disk, NBD and client leave to anybody without page cache is shown by raw files, by stock QEMU's server and by
-ours, whose space is allocated before: making a file longer with every request is slow on some file systems.
+Images and sockets are in the current directory. `cache` is "none": all sides bypass the host's page cache (O_DIRECT),
+or "writeback": all use it. nbdkit's file plugin always uses it, because its cache=none only drops pages after their
+use. So without the page cache the controls for disk, NBD and client are raw files, served by stock QEMU and by ours.
+Their space is allocated before, because extending a file with every request is slow on some file systems.
 
-Our daemon serves all requests of a connection at once (parallel=on), as it does by default with nbdkit from 1.34 on; "in turn"
-is what it does by default with an older one, as Debian 12 has. With a newer one both are the same.
+Our daemon serves all requests of a connection in parallel (parallel=on), which is its default with nbdkit from 1.34 on.
+"In turn" is its default with an older nbdkit, as in Debian 12. With a newer nbdkit both are the same.
 """
 import pathlib
 import subprocess
@@ -24,10 +24,10 @@ SOCKET = pathlib.Path("nbd.sock")
 
 class Side(typing.NamedTuple):
     whose: str  # "stock", "ours" or "nbdkit"
-    kind: str  # the image's format, or nbdkit's plugin
-    create: str = ""  # options of create, unless nbdkit serves it
+    kind: str  # format of the image, or plugin of nbdkit
+    create: str = ""  # options of create; not for nbdkit
     in_turn: bool = False  # ours: one request of a connection at a time
-    paused: bool = False  # ours: deduplication is
+    paused: bool = False  # ours: deduplication is paused
 
 
 STOCK_64K, STOCK_64K_EXACT = "stock 64k", "stock 64k, lazy off"
@@ -64,7 +64,7 @@ def program(side):
 
 
 def new_image(side, size):
-    """`size` in bytes."""
+    """Creates the image of the side. `size` is in bytes."""
     IMAGE.unlink(missing_ok=True)
     made = SIDES[side]
     if made.whose == "nbdkit":
@@ -74,18 +74,18 @@ def new_image(side, size):
 
 
 def convert_into(side, source, cache):
-    """The seconds of converting a raw file into a new image."""
+    """Converts a raw file into a new image and returns the seconds."""
     IMAGE.unlink(missing_ok=True)
     return timed(program(side), "convert", "-t", cache, "-f", "raw", "-O", SIDES[side].kind, "-o", SIDES[side].create, source, IMAGE)
 
 
 def cache_options(cache):
-    """What our node's options are continued by."""
+    """Returns the end of the node options of our side."""
     return ",cache.direct=on,file.cache.direct=on" if cache == "none" else ""
 
 
 class OtherServer:
-    """Somebody else's server of an export "disk" at URI, by the command that runs it."""
+    """A server of another project with an export "disk" at URI, started by a command."""
 
     def __init__(self, *command):
         SOCKET.unlink(missing_ok=True)
@@ -101,13 +101,13 @@ class OtherServer:
 
 
 def serve(side, cache):
-    """The image's server, whose stop() ends it."""
+    """Starts the server of the side's image and returns it. Its stop() ends it."""
     whose, kind, _, in_turn, paused = SIDES[side]
     if whose == "stock":
         return OtherServer("qemu-nbd", "-t", "-k", SOCKET.absolute(), "-f", kind, f"--cache={cache}", "--aio=io_uring", "-e", "8",
                            "-x", "disk", IMAGE)
     if kind == "null":
-        # Without the filter clients would be told that there is nothing to read.
+        # Without the filter, the export reports holes, and clients read nothing.
         return OtherServer("nbdkit", "-f", "-U", SOCKET, "--filter=noextents", "null", str(IMAGE.stat().st_size))
     if whose == "nbdkit":
         return OtherServer("nbdkit", "-f", "-U", SOCKET, kind, IMAGE)

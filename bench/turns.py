@@ -1,4 +1,4 @@
-"""Sides measured by turns, load by load: ratios of their speeds as a table, as a chart and beside their bounds."""
+"""Measures sides in turns, load by load: ratios of their speeds as a table, as a chart and with their bounds."""
 import os
 import pathlib
 import statistics
@@ -13,7 +13,7 @@ COLORS = {OURS: "#2a7", PAUSED: "#9c8", OFF: "#888", STOCK_RAW: "#69c"}
 
 
 class Bound(typing.NamedTuple):
-    """`side` has to be at least `least` times as fast as `peer`."""
+    """`side` must be at least `least` times as fast as `peer`."""
     side: str
     peer: str
     least: float
@@ -21,7 +21,7 @@ class Bound(typing.NamedTuple):
 
 
 class Ratio(typing.NamedTuple):
-    """A side's speed to its peer's, each round's in turn."""
+    """The speed of a side relative to its peer, for each round."""
     median: float
     least: float
     most: float
@@ -37,7 +37,7 @@ def speeds_by_turns(sides, rounds, speed_of):
 
 
 def ratios_of(speeds, bounds):
-    """{peer: {side: Ratio}}; a peer's ratio to itself is of its speeds to their median: what the machine's noise is."""
+    """Returns {peer: {side: Ratio}}. The ratios of a peer to itself are those of its speeds to their median: the noise."""
     asked = {(bound.side, bound.peer): bound.least for bound in bounds}
     found = {}
     for peer in (side for side in speeds if side in PEERS):
@@ -50,7 +50,7 @@ def ratios_of(speeds, bounds):
 
 
 def cell(ratio):
-    """Bold if less than asked."""
+    """Returns the text of a ratio, bold if it misses its bound."""
     if ratio is None:
         return ""
     spread = f"({ratio.least:.2f} to {ratio.most:.2f})"
@@ -71,7 +71,7 @@ def table(loads):
 
 
 def plot(loads, cache):
-    """Bars of the ratios to stock's 64 KiB clusters."""
+    """Writes bars of the ratios to stock's 64 KiB clusters."""
     rows = [(load, side, ratio) for load, peers in loads.items() for side, ratio in peers[STOCK_64K].items() if side in COLORS]
     width, height, left = 900, 18 * len(rows) + 40, 370
     scale = (width - left - 60) / max(4.0, max(ratio.median for _, _, ratio in rows))
@@ -97,25 +97,26 @@ def bounded(loads):
 
 
 def warn_of_discard(directory):
-    """On a disk that is allocated by its first writes they take up to twice as long, and a discard undoes it: speeds without the
-    page cache then depend on where an image lies."""
+    """Warns if the file system is mounted with the option discard. On a thin disk, first writes take up to twice as long as
+    later ones, and a discard makes the next write a first one. So speeds without the page cache depend on the location of
+    an image."""
     if "discard" in run("findmnt", "-n", "-o", "OPTIONS", "--target", directory).strip().split(","):
         print(f"{directory} is mounted with discard: on a thin disk speeds vary with the place of an image; "
               "mount -o remount,nodiscard makes them steady", file=sys.stderr)
 
 
 def main(description, loads, speed_of, prepare=None, directories=None, add_options=None, **defaults):
-    """Runs a program that measures `loads`, {name: object with `sides` and `bounds`}; returns its exit status.
+    """Runs a program that measures `loads`, {name: object with `sides` and `bounds`}. Returns its exit status.
 
-    speed_of(load, side, arguments), in MiB a second, is called in an empty directory, in which prepare(arguments) was before.
-    `directories`: where that is made with each kind of cache. add_options(parser) adds a program's own. `defaults` are those of
-    options.
+    speed_of(load, side, arguments) returns MiB per second. It is called in an empty directory in which prepare(arguments)
+    was called before. `directories`: the parent of that directory by kind of cache. add_options(parser) adds options of the
+    program. `defaults`: defaults of options.
     """
     directories = directories or dict.fromkeys(CACHES, "/var/tmp")
     parser = options(description, " or ".join(sorted(set(directories.values()))))
     parser.add_argument("--size", type=int, default=128, help="MiB of data (default: %(default)s)")
     parser.add_argument("--cache", choices=CACHES, default="none", help="(default: %(default)s)")
-    parser.add_argument("--load", action="append", choices=loads, help="only that; may be given again")
+    parser.add_argument("--load", action="append", choices=loads, help="measure only this load; may be repeated")
     parser.add_argument("--markdown", type=pathlib.Path)
     parser.add_argument("--plot", type=pathlib.Path)
     if add_options:

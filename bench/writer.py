@@ -1,10 +1,10 @@
-"""write-bench as an object: images open in one process, into which unique data is written as asked."""
+"""write-bench as an object: images that are open in one process, into which it writes unique data on request."""
 import subprocess
 import sys
 
 
 class Writer:
-    """`images`: options of the nodes, see write-bench.cc, whose file is in `build`/bench. Returns when all indexes are loaded."""
+    """Starts `build`/bench/write-bench and waits until all indexes are loaded. `images`: node options, see write-bench.cc."""
 
     def __init__(self, build, images):
         program = build / "bench" / "write-bench"
@@ -22,17 +22,17 @@ class Writer:
         return answer
 
     def write(self, image, offset, size, request, order="sequential", threads=1):
-        """(seconds of the writes, seconds of the flush after them)"""
+        """Returns (seconds of the writes, seconds of the flush after them)."""
         writes, flush = self.ask("write", image, offset, size, request, order, threads)
         return float(writes), float(flush)
 
     def load(self, *words):
-        """(seconds of the requests, seconds of the flush after them) of one of the loads that write-bench has."""
+        """Runs a load of write-bench. Returns (seconds of the requests, seconds of the flush after them)."""
         requests, flush = self.ask(*words)
         return float(requests), float(flush)
 
     def facts(self, image):
-        """(entries of the index, its bytes, bytes of the dedup block cache, clusters that were duplicates)"""
+        """Returns (entries of the index, its bytes, bytes of the dedup block cache, deduplicated clusters)."""
         return tuple(map(int, self.ask("facts", image)))
 
     def resident(self):
