@@ -149,8 +149,8 @@ std::vector<HostCluster> Allocator::uncounted(HostCluster first, std::uint64_t c
 Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
   std::uint64_t per_block = refcounts_.clusters_per_block();
   std::uint64_t entries_per_cluster = cluster_size_.bytes() / table_entry_bytes;
-  std::size_t old_entries = refcounts_.table_entries();
-  HostOffset old_offset = refcounts_.table_offset();
+  std::size_t old_entries = refcounts_.table().size();
+  HostOffset old_offset = refcounts_.table().place();
   HostCluster base(
       std::max(refcounts_.capacity(), (kept_end_.value() + per_block - 1) / per_block * per_block));
 
@@ -170,7 +170,7 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
 
   BLOCK_TRY(refuse_metadata(base, blocks + table_clusters));
   HostOffset place = cluster_size_.start(base + blocks);
-  refcounts_.install_table(table_clusters * entries_per_cluster, place);
+  refcounts_.table().install(table_clusters * entries_per_cluster, place);
   for (std::uint64_t i = 0; i < blocks; ++i)
     refcounts_.install_block(base + i * per_block, cluster_size_.start(base + i));
   Result<void> stored = reserve(base, blocks + table_clusters);
@@ -178,7 +178,7 @@ Result<void> Allocator::grow_table(std::uint64_t min_clusters) {
   if (!stored) {
     for (std::uint64_t i = 0; i < blocks; ++i)
       refcounts_.blocks().forget(cluster_size_.start(base + i));
-    refcounts_.reinstall_table(old_entries, old_offset);
+    refcounts_.table().reinstall(old_entries, old_offset);
     return std::move(stored).error().context("growing the refcount table");
   }
   metadata_.add(base, blocks + table_clusters);
@@ -195,13 +195,13 @@ Result<void> Allocator::store_grown_table(HostCluster first_block, std::uint64_t
     file_.event(DebugEvent::refblock_alloc_write_blocks);
     BLOCK_TRY(file_.write(offset, refcounts_.blocks().find(offset)->bytes()));
   }
-  std::vector<std::byte> table = refcounts_.encode_table();
+  const PointerTable& table = refcounts_.table();
   file_.event(DebugEvent::refblock_alloc_write_table);
-  BLOCK_TRY(file_.write(refcounts_.table_offset(), table));
+  BLOCK_TRY(file_.write(table.place(), table.encode(table.bytes())));
   BLOCK_TRY(file_.barrier());
   file_.event(DebugEvent::refblock_alloc_switch_table);
-  return store_table_(refcounts_.table_offset(),
-                      static_cast<std::uint32_t>(table.size() >> cluster_size_.bits()));
+  return store_table_(table.place(),
+                      static_cast<std::uint32_t>(table.bytes() >> cluster_size_.bits()));
 }
 
 Result<void> Allocator::release_unused(HostCluster first, std::uint64_t clusters) {

@@ -38,7 +38,7 @@ Result<void> Disk::settle_copied_flags() {
   {
     MutexGuard hold(image.metadata_mutex);
     if (image.allocator().single_owners().empty()) return {};
-    mapped = mapping_.l1_entries() * per_l2;
+    mapped = mapping_.l1().size() * per_l2;
   }
   // The last owner may be an entry beyond the disk's end, which only another program can have
   // written.
@@ -96,7 +96,7 @@ Result<std::optional<Disk::NewL1>> Disk::allocate_l1_for(std::uint64_t bytes) {
     return Error(ErrorKind::invalid_argument, EFBIG,
                  "the disk is too large for this cluster size: its L1 table would be larger "
                  "than 32 MiB");
-  if (l1.entries <= mapping_.l1_entries()) return std::optional<NewL1>();
+  if (l1.entries <= mapping_.l1().size()) return std::optional<NewL1>();
   image.file().event(block::DebugEvent::l1_grow_alloc_table);
   l1.clusters = cluster_size().clusters_for(l1.entries * table_entry_bytes);
   BLOCK_TRY_ASSIGN(l1.place, image.allocator().allocate_metadata(l1.clusters));
@@ -108,8 +108,7 @@ Result<void> Disk::store_size(std::uint64_t bytes, const std::optional<NewL1>& l
   Header former = header;
   header.guest_size = bytes;
   if (l1) {
-    std::vector<std::byte> table = mapping_.encode_l1(l1->entries);
-    table.resize(l1->clusters << cluster_size().bits());
+    std::vector<std::byte> table = mapping_.l1().encode(l1->clusters << cluster_size().bits());
     header.l1_offset = cluster_size().start(l1->place);
     header.l1_entries = static_cast<std::uint32_t>(l1->entries);
     image.file().event(block::DebugEvent::l1_grow_write_table);
@@ -126,15 +125,14 @@ Result<void> Disk::store_size(std::uint64_t bytes, const std::optional<NewL1>& l
     header = former;
     return std::move(stored).error().context("resizing");
   }
-  HostOffset old_l1 = mapping_.l1_offset();
-  std::uint64_t old_entries = mapping_.l1_entries();
+  HostOffset old_l1 = mapping_.l1().place();
+  std::uint64_t old_bytes = mapping_.l1().bytes();
   mapping_.set_guest_size(bytes);
   guest_size_ = bytes;
   if (!l1) return {};
-  mapping_.install_l1(l1->entries, cluster_size().start(l1->place));
-  return image.allocator().drop_references(
-      cluster_size().containing(old_l1),
-      cluster_size().clusters_for(old_entries * table_entry_bytes));
+  mapping_.l1().install(l1->entries, cluster_size().start(l1->place));
+  return image.allocator().drop_references(cluster_size().containing(old_l1),
+                                           cluster_size().clusters_for(old_bytes));
 }
 
 Result<void> Disk::grow(std::uint64_t bytes) {

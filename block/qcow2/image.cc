@@ -137,8 +137,7 @@ Result<void> Image::enter_all_metadata() {
   for (HostOffset block : refcounts_.block_places())
     BLOCK_TRY(enter_metadata(block, cluster));
   for (Mapping* mapping : mappings_) {
-    BLOCK_TRY(enter_metadata(mapping->l1_offset(),
-                             std::uint64_t{mapping->l1_entries()} * table_entry_bytes));
+    BLOCK_TRY(enter_metadata(mapping->l1().place(), mapping->l1().bytes()));
     for (HostOffset table : mapping->l2_tables())
       BLOCK_TRY(enter_metadata(table, cluster));
   }
@@ -154,9 +153,7 @@ void Image::keep_unknown_clusters() {
 std::uint64_t Image::metadata_clusters() {
   std::uint64_t clusters = 1 + header_.refcount_table_clusters + refcounts_.block_places().size();
   for (Mapping* mapping : mappings_)
-    clusters +=
-        cluster_size_.clusters_for(std::uint64_t{mapping->l1_entries()} * table_entry_bytes) +
-        mapping->l2_tables().size();
+    clusters += cluster_size_.clusters_for(mapping->l1().bytes()) + mapping->l2_tables().size();
   return clusters;
 }
 
@@ -280,25 +277,25 @@ Result<void> Image::write_back(Scope scope) {
     // write them.
     if (scope != Scope::needed_for_flush || !settings_.lazy_refcounts) {
       changes.refcount_blocks = refcounts_.blocks().begin_write_back();
-      changes.refcount_table = refcounts_.begin_table_write_back();
+      changes.refcount_table = refcounts_.table().begin_write_back();
     }
     if (client_tables) changes.client_tables = client_->begin_write_back();
     changes.l2_tables = l2_tables_.begin_write_back();
     for (Mapping* mapping : mappings_)
-      changes.l1_tables.emplace_back(mapping, mapping->begin_l1_write_back());
+      changes.l1_tables.emplace_back(mapping, mapping->l1().begin_write_back());
     allocator_.begin_drop();
   }
   Result<void> written = write_changes(changes);
   MutexGuard hold(metadata_mutex);
   bool durable = written.ok();
   refcounts_.blocks().end_write_back(changes.refcount_blocks, durable);
-  refcounts_.end_table_write_back(changes.refcount_table, durable);
+  refcounts_.table().end_write_back(changes.refcount_table, durable);
   for (const auto& [write, why] : changes.lost)
     client_->table_lost(*write, why);
   if (client_) client_->end_write_back(changes.client_tables, durable);
   l2_tables_.end_write_back(changes.l2_tables, durable);
   for (auto& [mapping, writes] : changes.l1_tables)
-    mapping->end_l1_write_back(writes, durable);
+    mapping->l1().end_write_back(writes, durable);
   Result<void> dropped = allocator_.end_drop(durable);
   trim_caches();
   if (!written) return written;

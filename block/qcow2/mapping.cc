@@ -15,15 +15,9 @@ Mapping::Mapping(HostFile& file, TableCache& l2_tables, Allocator& allocator,
 
 Result<void> Mapping::load(HostOffset l1_offset, std::uint32_t l1_entries,
                            std::uint64_t guest_size) {
-  l1_offset_ = l1_offset;
   guest_size_ = guest_size;
-  l1_.resize(l1_entries);
-  if (l1_entries == 0) return {};
-  block::AlignedBuffer memory(std::size_t{l1_entries} * table_entry_bytes);
-  if (Result<void> read = file_.read(l1_offset, memory.span()); !read)
-    return std::move(read).error().context("L1 table");
-  for (std::size_t i = 0; i < l1_.size(); ++i)
-    l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
+  if (Result<void> loaded = l1_.load(file_, l1_offset, l1_entries); !loaded)
+    return std::move(loaded).error().context("L1 table");
   return {};
 }
 
@@ -91,9 +85,8 @@ Result<void> Mapping::create_tables(std::size_t first, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     HostOffset table = cluster_size_.start(place + i);
     l2_tables_.create_stored(table);
-    l1_[first + i] = table.value() | copied_flag;
+    l1_.set(first + i, table.value() | copied_flag);
   }
-  touch_l1(first, first + count);
   return {};
 }
 
@@ -113,8 +106,7 @@ Result<Table*> Mapping::l2_table_for_writing(GuestCluster cluster) {
                                                    HostOffset(l1_[index] & offset_mask))));
     if (references != 1)
       return Error(ErrorKind::unsupported, "L2 tables that are shared cannot be changed yet");
-    l1_[index] |= copied_flag;
-    touch_l1(index, index + 1);
+    l1_.set(index, l1_[index] | copied_flag);
   }
   return l2_table(cluster);
 }
@@ -187,43 +179,9 @@ Result<bool> Mapping::clear_copied(GuestCluster cluster, HostCluster expected) {
   return true;
 }
 
-std::vector<std::byte> Mapping::encode_l1(std::uint64_t entries) const {
-  std::vector<std::byte> bytes(entries * table_entry_bytes);
-  for (std::size_t i = 0; i < l1_.size(); ++i)
-    block::store_big_endian(bytes.data() + i * table_entry_bytes, l1_[i]);
-  return bytes;
-}
-
-void Mapping::install_l1(std::uint64_t entries, HostOffset place) {
-  l1_.resize(entries);
-  l1_offset_ = place;
-}
-
-void Mapping::touch_l1(std::size_t begin, std::size_t end) {
-  dirty_begin_ = l1_has_changes() ? std::min(dirty_begin_, begin) : begin;
-  dirty_end_ = std::max(dirty_end_, end);
-}
-
-std::vector<TableWrite> Mapping::begin_l1_write_back() {
-  if (!l1_has_changes()) return {};
-  TableWrite write{l1_offset_, dirty_begin_ * table_entry_bytes, {}};
-  write.bytes.resize((dirty_end_ - dirty_begin_) * table_entry_bytes);
-  for (std::size_t i = dirty_begin_; i < dirty_end_; ++i)
-    block::store_big_endian(write.bytes.data() + (i - dirty_begin_) * table_entry_bytes, l1_[i]);
-  dirty_begin_ = dirty_end_ = 0;
-  return {std::move(write)};
-}
-
-void Mapping::end_l1_write_back(const std::vector<TableWrite>& writes, bool written) {
-  if (written) return;
-  for (const TableWrite& write : writes)
-    touch_l1(write.first_byte / table_entry_bytes,
-             (write.first_byte + write.bytes.size()) / table_entry_bytes);
-}
-
 std::vector<HostOffset> Mapping::l2_tables() const {
   std::vector<HostOffset> tables;
-  for (std::uint64_t raw : l1_)
+  for (std::uint64_t raw : l1_.entries())
     if ((raw & offset_mask) != 0) tables.push_back(HostOffset(raw & offset_mask));
   return tables;
 }

@@ -6,6 +6,7 @@
 #define BLOCK_QCOW2_MAPPING_H
 
 #include "block/qcow2/allocator.h"
+#include "block/qcow2/pointer-table.h"
 
 namespace qcow2 {
 
@@ -51,17 +52,8 @@ public:
 
   // Sets the size; the L1 table must be long enough for it.
   void set_guest_size(std::uint64_t bytes) { guest_size_ = bytes; }
-  std::uint32_t l1_entries() const { return static_cast<std::uint32_t>(l1_.size()); }
-  HostOffset l1_offset() const { return l1_offset_; }
-  // For growing. encode_l1() returns the table with more entries, as stored. install_l1() then
-  // makes `place` its host offset.
-  std::vector<std::byte> encode_l1(std::uint64_t entries) const;
-  void install_l1(std::uint64_t entries, HostOffset place);
-
-  // Changed L1 entries for a write-back, like TableCache's.
-  std::vector<TableWrite> begin_l1_write_back();
-  void end_l1_write_back(const std::vector<TableWrite>& writes, bool written);
-  bool l1_has_changes() const { return dirty_begin_ < dirty_end_; }
+  // For growing and for the write-back.
+  PointerTable& l1() { return l1_; }
 
   // Returns the host offsets of all L2 tables, in guest order.
   std::vector<HostOffset> l2_tables() const;
@@ -84,7 +76,6 @@ private:
   bool names_a_table(std::size_t index) const;
   static block::Error bad_l1_entry(std::size_t index);
   Result<void> check_entry(GuestCluster cluster, L2Entry entry) const;
-  void touch_l1(std::size_t begin, std::size_t end);
 
   HostFile& file_;
   TableCache& l2_tables_;
@@ -92,9 +83,7 @@ private:
   ClusterSize cluster_size_;
   const std::size_t tables_at_once_;
   std::uint64_t guest_size_ = 0;
-  HostOffset l1_offset_;
-  std::vector<std::uint64_t> l1_;               // raw entries
-  std::size_t dirty_begin_ = 0, dirty_end_ = 0; // changed entries of l1_
+  PointerTable l1_; // entries: host offset of an L2 table, COPIED
 };
 
 } // namespace qcow2

@@ -62,17 +62,12 @@ Refcounts::Refcounts(HostFile& file, std::size_t cache_bytes, const Header& head
       order_(header.refcount_order),
       block_bits_(header.cluster_bits + 3 - header.refcount_order),
       max_(header.max_refcount()),
-      table_offset_(header.refcount_table_offset),
       blocks_(file, header.cluster_size().bytes(), cache_bytes, block::DebugEvent::refblock_load) {}
 
 Result<void> Refcounts::load(const Header& header) {
   std::size_t bytes = std::size_t{header.refcount_table_clusters} << header.cluster_bits;
-  block::AlignedBuffer memory(bytes);
-  if (Result<void> read = file_.read(table_offset_, memory.span()); !read)
-    return std::move(read).error().context("refcount table");
-  table_.resize(bytes / table_entry_bytes);
-  for (std::size_t i = 0; i < table_.size(); ++i)
-    table_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
+  Result<void> loaded = table_.load(file_, header.refcount_table_offset, bytes / table_entry_bytes);
+  if (!loaded) return std::move(loaded).error().context("refcount table");
   return {};
 }
 
@@ -180,69 +175,21 @@ Result<HostCluster> Refcounts::used_end() {
 }
 
 void Refcounts::install_block(HostCluster cluster, HostOffset place) {
-  std::size_t index = block_index(cluster);
-  table_[index] = place.value();
-  if (dirty_begin_ == dirty_end_) {
-    dirty_begin_ = index;
-    dirty_end_ = index + 1;
-  } else {
-    dirty_begin_ = std::min(dirty_begin_, index);
-    dirty_end_ = std::max(dirty_end_, index + 1);
-  }
+  table_.set(block_index(cluster), place.value());
   blocks_.create(place);
 }
 
 void Refcounts::remove_block(HostCluster cluster) {
-  std::uint64_t& place = table_[block_index(cluster)];
-  blocks_.forget(HostOffset(place));
-  place = 0;
+  std::size_t index = block_index(cluster);
+  blocks_.forget(HostOffset(table_[index]));
+  table_.set(index, 0);
 }
 
 std::vector<HostOffset> Refcounts::block_places() const {
   std::vector<HostOffset> places;
-  for (std::uint64_t offset : table_)
+  for (std::uint64_t offset : table_.entries())
     if (offset != 0 && names_a_cluster(offset)) places.push_back(HostOffset(offset));
   return places;
-}
-
-std::vector<std::byte> Refcounts::encode_table() const {
-  std::vector<std::byte> bytes(table_.size() * table_entry_bytes);
-  for (std::size_t i = 0; i < table_.size(); ++i)
-    block::store_big_endian(bytes.data() + i * table_entry_bytes, table_[i]);
-  return bytes;
-}
-
-void Refcounts::install_table(std::size_t entries, HostOffset place) {
-  table_.resize(entries);
-  table_offset_ = place;
-  dirty_begin_ = dirty_end_ = 0;
-}
-
-void Refcounts::reinstall_table(std::size_t entries, HostOffset place) {
-  table_.resize(entries);
-  table_offset_ = place;
-  dirty_begin_ = 0; // which entries had changed is no longer known
-  dirty_end_ = entries;
-}
-
-std::vector<TableWrite> Refcounts::begin_table_write_back() {
-  if (dirty_begin_ == dirty_end_) return {};
-  TableWrite write{table_offset_, dirty_begin_ * table_entry_bytes, {}};
-  write.bytes.resize((dirty_end_ - dirty_begin_) * table_entry_bytes);
-  for (std::size_t i = dirty_begin_; i < dirty_end_; ++i)
-    block::store_big_endian(write.bytes.data() + (i - dirty_begin_) * table_entry_bytes, table_[i]);
-  dirty_begin_ = dirty_end_ = 0;
-  return {std::move(write)};
-}
-
-void Refcounts::end_table_write_back(const std::vector<TableWrite>& writes, bool written) {
-  if (written) return;
-  for (const TableWrite& write : writes) {
-    std::size_t begin = write.first_byte / table_entry_bytes;
-    std::size_t end = begin + write.bytes.size() / table_entry_bytes;
-    dirty_begin_ = dirty_begin_ == dirty_end_ ? begin : std::min(dirty_begin_, begin);
-    dirty_end_ = std::max(dirty_end_, end);
-  }
 }
 
 } // namespace qcow2

@@ -4,7 +4,7 @@
 #define BLOCK_QCOW2_REFCOUNTS_H
 
 #include "block/qcow2/header.h"
-#include "block/qcow2/table-cache.h"
+#include "block/qcow2/pointer-table.h"
 
 namespace qcow2 {
 
@@ -48,23 +48,13 @@ public:
   // Number of clusters that the present table can count.
   std::uint64_t capacity() const { return table_.size() << block_bits_; }
   std::uint64_t clusters_per_block() const { return std::uint64_t{1} << block_bits_; }
-  std::size_t table_entries() const { return table_.size(); }
-  HostOffset table_offset() const { return table_offset_; }
   bool same_block(HostCluster a, HostCluster b) const { return block_index(a) == block_index(b); }
-  // Returns the table as it is stored.
-  std::vector<std::byte> encode_table() const;
-  // Gives the table in memory a new host offset and more entries. The caller must store all of it.
-  void install_table(std::size_t entries, HostOffset place);
-  // Restores the former offset and size, because the new table could not be stored.
-  void reinstall_table(std::size_t entries, HostOffset place);
-
-  // Changed table entries for a write-back, like TableCache's.
-  std::vector<TableWrite> begin_table_write_back();
-  void end_table_write_back(const std::vector<TableWrite>& writes, bool written);
 
   // Returns the host offsets of all refcount blocks, without table entries that cannot be valid.
   std::vector<HostOffset> block_places() const;
 
+  // For growing and for the write-back.
+  PointerTable& table() { return table_; }
   TableCache& blocks() { return blocks_; }
 
 private:
@@ -80,9 +70,7 @@ private:
   unsigned order_;
   unsigned block_bits_; // log2 of the clusters that one block counts
   std::uint64_t max_;
-  HostOffset table_offset_;
-  std::vector<std::uint64_t> table_;            // host offsets of blocks, 0 = none
-  std::size_t dirty_begin_ = 0, dirty_end_ = 0; // changed entries of table_
+  PointerTable table_; // entries: host offset of a block, 0 = none
   TableCache blocks_;
 };
 

@@ -380,14 +380,14 @@ TEST_F(SmallBlocks, TheTableGrowsInAnotherPlaceAndItsOldOneIsFreedLater) {
   while (small.tables_stored.empty())
     take(50);
   ASSERT_EQ(small.tables_stored.size(), 1u);
-  EXPECT_EQ(small.tables_stored[0].first, small.refcounts.table_offset());
+  EXPECT_EQ(small.tables_stored[0].first, small.refcounts.table().place());
   EXPECT_GE(small.tables_stored[0].second, 2u);
   EXPECT_GE(small.refcounts.capacity(), 2u * 4096);
   EXPECT_EQ(references(1), 1u);
   EXPECT_EQ(*small.allocator.references(HostCluster(1)), 0u);
   EXPECT_EQ(small.stored(1), 1u);
   // The table in the file names all blocks that were there when it moved.
-  std::uint64_t table = small.refcounts.table_offset().value();
+  std::uint64_t table = small.refcounts.table().place().value();
   std::vector<HostOffset> blocks = small.refcounts.block_places();
   for (std::size_t i = 0; i < 64; ++i)
     EXPECT_EQ(small.file64(table + i * 8), blocks[i].value());
@@ -400,13 +400,13 @@ TEST_F(SmallBlocks, TheTableGrowsInAnotherPlaceAndItsOldOneIsFreedLater) {
 
 TEST_F(SmallBlocks, ATableThatCannotBeStoredStaysWhereItWas) {
   take(3900); // of 4096 that the table can count
-  HostOffset place = small.refcounts.table_offset();
+  HostOffset place = small.refcounts.table().place();
   std::size_t blocks = small.refcounts.block_places().size();
   small.host.memory->fail_always(MemoryOperation::flush, EIO);
   EXPECT_EQ(kind_of(small.allocator.allocate(300)), block::ErrorKind::io);
   small.host.memory->heal();
   EXPECT_TRUE(small.tables_stored.empty());
-  EXPECT_EQ(small.refcounts.table_offset(), place);
+  EXPECT_EQ(small.refcounts.table().place(), place);
   EXPECT_EQ(small.refcounts.capacity(), 4096u);
   EXPECT_EQ(small.refcounts.block_places().size(), blocks);
   take(300);

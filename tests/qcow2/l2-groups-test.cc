@@ -23,11 +23,11 @@ protected:
   std::uint64_t count(MemoryOperation operation) { return image.host.memory->count(operation); }
   void write_back() {
     std::vector<TableWrite> l2 = image.l2_tables.begin_write_back();
-    std::vector<TableWrite> l1 = image.mapping.begin_l1_write_back();
+    std::vector<TableWrite> l1 = image.mapping.l1().begin_write_back();
     EXPECT_TRUE(succeeded(write_tables(image.host.file, block::DebugEvent::l2_update, l2)));
     EXPECT_TRUE(succeeded(write_tables(image.host.file, block::DebugEvent::l1_update, l1)));
     image.l2_tables.end_write_back(l2, true);
-    image.mapping.end_l1_write_back(l1, true);
+    image.mapping.l1().end_write_back(l1, true);
   }
   // The image as another opener finds it.
   struct Reopened {

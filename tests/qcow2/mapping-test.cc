@@ -38,11 +38,11 @@ protected:
   }
   void write_back() {
     std::vector<TableWrite> l2 = image.l2_tables.begin_write_back();
-    std::vector<TableWrite> l1 = mapping().begin_l1_write_back();
+    std::vector<TableWrite> l1 = mapping().l1().begin_write_back();
     EXPECT_TRUE(succeeded(write_tables(image.host.file, block::DebugEvent::l2_update, l2)));
     EXPECT_TRUE(succeeded(write_tables(image.host.file, block::DebugEvent::l1_update, l1)));
     image.l2_tables.end_write_back(l2, true);
-    mapping().end_l1_write_back(l1, true);
+    mapping().l1().end_write_back(l1, true);
   }
 
   ImageParts image;
@@ -76,11 +76,11 @@ TEST_F(MappingTest, ANewTableStandsInTheFileAsZerosBeforeTheL1EntryNamesIt) {
     EXPECT_EQ(image.file64(table + at), 0u);
   EXPECT_EQ(image.stored(table / image.cluster_bytes()), 1u);
   EXPECT_TRUE(image.allocator.metadata().contains(HostCluster(table / image.cluster_bytes())));
-  EXPECT_TRUE(mapping().l1_has_changes());
+  EXPECT_TRUE(mapping().l1().has_changes());
   write_back();
   EXPECT_EQ(l1_entry(0), table | copied_flag);
   EXPECT_EQ(image.file64(table), host(15).value() | copied_flag);
-  EXPECT_FALSE(mapping().l1_has_changes());
+  EXPECT_FALSE(mapping().l1().has_changes());
 }
 
 TEST_F(MappingTest, ATableThatCannotBeStoredLeavesNothingBehind) {
@@ -88,7 +88,7 @@ TEST_F(MappingTest, ATableThatCannotBeStoredLeavesNothingBehind) {
   EXPECT_EQ(kind_of(mapping().set_entry(GuestCluster(0), L2Entry::zeros())),
             block::ErrorKind::no_space);
   EXPECT_TRUE(mapping().l2_tables().empty());
-  EXPECT_FALSE(mapping().l1_has_changes());
+  EXPECT_FALSE(mapping().l1().has_changes());
   EXPECT_EQ(image.stored(ImageParts::first_free), 0u);
   set(0, L2Entry::zeros());
   EXPECT_EQ(mapping().l2_tables()[0].value(), ImageParts::first_free * image.cluster_bytes());
@@ -104,10 +104,10 @@ TEST_F(MappingTest, AfterPrepareNoEntryNeedsSpace) {
 
 TEST_F(MappingTest, ChangesOfL1ThatWereNotWrittenAreWrittenLater) {
   set(0, L2Entry::zeros());
-  std::vector<TableWrite> writes = mapping().begin_l1_write_back();
-  EXPECT_FALSE(mapping().l1_has_changes());
+  std::vector<TableWrite> writes = mapping().l1().begin_write_back();
+  EXPECT_FALSE(mapping().l1().has_changes());
   set(2 * per_l2, L2Entry::zeros()); // meanwhile
-  mapping().end_l1_write_back(writes, false);
+  mapping().l1().end_write_back(writes, false);
   write_back();
   EXPECT_NE(l1_entry(0), 0u);
   EXPECT_EQ(l1_entry(1), 0u);
@@ -232,11 +232,11 @@ TEST_F(MappingTest, ALargerL1TableKeepsItsEntries) {
   EXPECT_EQ(l1_entries_for(4 * per_l2 * image.cluster_bytes(), image.header.cluster_size()), 4u);
   EXPECT_EQ(l1_entries_for(4 * per_l2 * image.cluster_bytes() + 1, image.header.cluster_size()),
             5u);
-  std::vector<std::byte> bytes = mapping().encode_l1(8);
+  std::vector<std::byte> bytes = mapping().l1().encode(64);
   ASSERT_EQ(bytes.size(), 64u);
   EXPECT_EQ(block::load_big_endian<std::uint64_t>(&bytes[24]),
             mapping().l2_tables()[0].value() | copied_flag);
-  mapping().install_l1(8, host(40));
+  mapping().l1().install(8, host(40));
   mapping().set_guest_size(8 * per_l2 * image.cluster_bytes());
   EXPECT_TRUE(entry(3 * per_l2).reads_as_zeros());
   EXPECT_TRUE(entry(7 * per_l2).unallocated());

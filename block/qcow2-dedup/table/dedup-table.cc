@@ -7,6 +7,7 @@ namespace qcow2_dedup {
 
 using block::Error;
 using block::ErrorKind;
+using qcow2::PointerTable;
 using qcow2::Table;
 using qcow2::table_entry_bytes;
 using qcow2::TableWrite;
@@ -56,24 +57,19 @@ Result<void> DedupTable::load(const Extension& extension) {
 }
 
 void DedupTable::abandon() {
-  for (std::uint64_t place : l1_)
+  for (std::uint64_t place : l1_.entries())
     if (place != 0) blocks_.forget(HostOffset(place));
-  l1_.clear();
-  l1_offset_ = HostOffset();
-  dirty_begin_ = dirty_end_ = 0;
+  l1_ = PointerTable();
 }
 
 Result<void> DedupTable::load_l1(const Extension& extension) {
-  l1_offset_ = extension.table_offset;
-  l1_.assign(extension.table_offset.value() == 0 ? 0 : extension.table_entries, 0);
-  if (l1_.empty()) return {};
-  std::uint64_t bytes = l1_.size() * table_entry_bytes;
-  if (l1_offset_ >= file_.end() || bytes > file_.end() - l1_offset_)
+  const HostOffset l1_place = extension.table_offset;
+  if (l1_place == HostOffset() || extension.table_entries == 0) return {};
+  std::uint64_t bytes = std::uint64_t{extension.table_entries} * table_entry_bytes;
+  if (l1_place >= file_.end() || bytes > file_.end() - l1_place)
     return Error(ErrorKind::corrupt, "the dedup table lies outside the image file");
-  block::AlignedBuffer memory(bytes);
-  BLOCK_TRY(file_.read(l1_offset_, memory.span()));
+  BLOCK_TRY(l1_.load(file_, l1_place, extension.table_entries));
   for (std::size_t i = 0; i < l1_.size(); ++i) {
-    l1_[i] = block::load_big_endian<std::uint64_t>(memory.data() + i * table_entry_bytes);
     HostOffset place(l1_[i]);
     bool aligned = l1_[i] % std::min<std::uint64_t>(cluster_size_.bytes(), hash_block_bytes) == 0;
     // Blocks that share a cluster are in it in the order of the table, so no cluster is named
@@ -291,16 +287,10 @@ Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& 
   std::uint64_t first = index / group * group;
   for (std::uint64_t i = 0; i < group && first + i < l1_.size(); ++i) {
     HostOffset offset = cluster_size_.start(place) + i * hash_block_bytes;
-    l1_[first + i] = offset.value();
+    l1_.set(first + i, offset.value());
     blocks_.create(offset);
   }
-  touch_l1(first, std::min<std::size_t>(first + group, l1_.size()));
   return {};
-}
-
-void DedupTable::touch_l1(std::size_t begin, std::size_t end) {
-  dirty_begin_ = dirty_begin_ == dirty_end_ ? begin : std::min(dirty_begin_, begin);
-  dirty_end_ = std::max(dirty_end_, end);
 }
 
 // Writes a larger L1 to new clusters first, then the header that names it. The old clusters are
@@ -313,23 +303,20 @@ Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& alloc
   if (min_entries > max_table_entries)
     return Error(ErrorKind::no_space, "the dedup table has its largest size");
   BLOCK_TRY_ASSIGN(HostCluster place, allocator.allocate_metadata(clusters));
-  std::vector<std::byte> bytes(clusters << cluster_size_.bits());
-  for (std::size_t i = 0; i < l1_.size(); ++i)
-    block::store_big_endian(bytes.data() + i * table_entry_bytes, l1_[i]);
   HostOffset offset = cluster_size_.start(place);
-  Result<void> stored = file_.write(offset, std::span<const std::byte>(bytes));
+  Result<void> stored = file_.write(offset, l1_.encode(clusters << cluster_size_.bits()));
   if (stored) stored = file_.barrier();
   if (stored) stored = store_place_(offset, static_cast<std::uint32_t>(entries));
   if (!stored) {
     BLOCK_TRY(allocator.release_unused(place, clusters));
     return stored;
   }
-  HostOffset old_offset = std::exchange(l1_offset_, offset);
-  std::size_t old_entries = l1_.size();
-  l1_.resize(entries);
-  if (old_entries == 0) return {};
+  HostOffset old_offset = l1_.place();
+  std::uint64_t old_bytes = l1_.bytes();
+  l1_.install(entries, offset);
+  if (old_bytes == 0) return {};
   return allocator.drop_references(cluster_size_.containing(old_offset),
-                                   cluster_size_.clusters_for(old_entries * table_entry_bytes));
+                                   cluster_size_.clusters_for(old_bytes));
 }
 
 bool DedupTable::wants_write_back() const {
@@ -339,44 +326,36 @@ bool DedupTable::wants_write_back() const {
 
 std::vector<TableWrite> DedupTable::begin_write_back() {
   std::vector<TableWrite> writes = blocks_.begin_write_back();
-  if (dirty_begin_ == dirty_end_) return writes;
-  TableWrite l1{l1_offset_, dirty_begin_ * table_entry_bytes, {}};
-  l1.bytes.resize((dirty_end_ - dirty_begin_) * table_entry_bytes);
-  for (std::size_t i = dirty_begin_; i < dirty_end_; ++i)
-    block::store_big_endian(l1.bytes.data() + (i - dirty_begin_) * table_entry_bytes, l1_[i]);
-  dirty_begin_ = dirty_end_ = 0;
-  writes.push_back(std::move(l1));
+  std::ranges::move(l1_.begin_write_back(), std::back_inserter(writes));
   return writes;
 }
 
 void DedupTable::end_write_back(const std::vector<TableWrite>& writes, bool written) {
   blocks_.end_write_back(writes, written);
+  l1_.end_write_back(writes, written);
   blocks_.trim();
-  if (written || writes.empty()) return;
-  dirty_begin_ = 0; // which pointers had changed is no longer known
-  dirty_end_ = l1_.size();
 }
 
 // All blocks that share its cluster are given up with it, because a cluster always holds all of its
 // blocks.
 void DedupTable::lose_block(HostOffset place, const Error& why) {
-  auto found = std::ranges::find(l1_, place.value());
-  if (found == l1_.end()) return; // the table was moved
-  std::uint64_t index = static_cast<std::uint64_t>(found - l1_.begin());
+  const std::span<const std::uint64_t> blocks = l1_.entries();
+  auto found = std::ranges::find(blocks, place.value());
+  if (found == blocks.end()) return; // the table was moved
+  std::uint64_t index = static_cast<std::uint64_t>(found - blocks.begin());
   on_lost_(index, why);
   std::uint64_t first = index / blocks_per_cluster() * blocks_per_cluster();
   std::uint64_t end = std::min<std::uint64_t>(first + blocks_per_cluster(), l1_.size());
   for (std::uint64_t i = first; i < end; ++i) {
     blocks_.forget(HostOffset(l1_[i]));
-    l1_[i] = 0;
+    l1_.set(i, 0);
   }
-  touch_l1(first, end);
 }
 
 std::vector<DedupTable::Place> DedupTable::places() const {
   std::vector<Place> all;
   if (l1_.empty()) return all;
-  all.push_back({l1_offset_, l1_.size() * table_entry_bytes});
+  all.push_back({l1_.place(), l1_.bytes()});
   for (std::size_t i = 0; i < l1_.size(); ++i) {
     if (l1_[i] == 0) continue;
     HostOffset offset(l1_[i]);

@@ -13,6 +13,7 @@
 #include "block/qcow2-dedup/table/forgotten-clusters.h"
 #include "block/qcow2-dedup/table/waiting-entries.h"
 #include "block/qcow2/image.h"
+#include "block/qcow2/pointer-table.h"
 
 #include <functional>
 #include <vector>
@@ -78,9 +79,9 @@ public:
   void end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written);
   // The hash block at this host offset cannot be written: from now on it does not exist.
   void lose_block(HostOffset place, const block::Error& why);
-  HostOffset l1_offset() const { return l1_offset_; }
+  HostOffset l1_offset() const { return l1_.place(); }
   // Returns whether there are changes to write.
-  bool has_changes() const { return dirty_begin_ < dirty_end_ || blocks_.has_changes(); }
+  bool has_changes() const { return l1_.has_changes() || blocks_.has_changes(); }
   void trim() { blocks_.trim(); }
 
   // For the index loader: the hash blocks of the file.
@@ -101,7 +102,6 @@ public:
 
 private:
   Result<void> load_l1(const Extension& extension);
-  void touch_l1(std::size_t begin, std::size_t end);
   Result<void> merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
                      qcow2::Allocator& allocator);
   bool has_block(std::uint64_t index) const;
@@ -130,10 +130,8 @@ private:
   StorePlace store_place_;
   OnReplaced on_replaced_;
   OnLost on_lost_;
-  HostOffset l1_offset_;
-  std::vector<std::uint64_t> l1_;
-  std::size_t dirty_begin_ = 0, dirty_end_ = 0; // changed entries of l1_
-  qcow2::TableCache blocks_;                    // the dedup block cache
+  qcow2::PointerTable l1_;   // entries: host offset of a hash block, 0 = none
+  qcow2::TableCache blocks_; // the dedup block cache
   WaitingEntries waiting_;
   // Clusters whose entries in existing hash blocks no longer apply. None of them is in waiting_.
   ForgottenClusters forgotten_;
