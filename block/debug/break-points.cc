@@ -17,14 +17,14 @@ Result<void> BreakPoints::set(DebugEvent event, const std::string& tag) {
     if (info.event == event && !info.can_hold)
       return Error(ErrorKind::unsupported,
                    "No request can be held at event '" + std::string(info.name) + "'");
-  std::lock_guard hold(mutex_);
+  MutexGuard hold(mutex_);
   set_.push_back({event, tag});
   any_set_ = true;
   return {};
 }
 
 Result<void> BreakPoints::remove(const std::string& tag) {
-  std::lock_guard hold(mutex_);
+  MutexGuard hold(mutex_);
   auto meant = [&](const Point& point) { return tag.empty() || point.tag == tag; };
   bool found = std::erase_if(set_, meant) > 0;
   any_set_ = !set_.empty();
@@ -36,7 +36,7 @@ Result<void> BreakPoints::remove(const std::string& tag) {
 }
 
 Result<void> BreakPoints::resume(const std::string& tag) {
-  std::lock_guard hold(mutex_);
+  MutexGuard hold(mutex_);
   auto found = std::ranges::find_if(
       held_, [&](const Point& point) { return point.tag == tag && !point.resumed; });
   if (found == held_.end()) return no_such_tag("No request is held at break point", tag);
@@ -46,22 +46,26 @@ Result<void> BreakPoints::resume(const std::string& tag) {
 }
 
 Result<bool> BreakPoints::wait(const std::string& tag, std::chrono::milliseconds at_most) {
-  std::unique_lock hold(mutex_);
-  return changed_.wait_for(hold, at_most, [&] {
-    return std::ranges::any_of(
-        held_, [&](const Point& point) { return point.tag == tag && !point.resumed; });
-  });
+  const auto deadline = std::chrono::steady_clock::now() + at_most;
+  MutexGuard hold(mutex_);
+  while (true) {
+    for (const Point& point : held_)
+      if (point.tag == tag && !point.resumed) return true;
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    changed_.wait_until(mutex_, deadline);
+  }
 }
 
 void BreakPoints::pass(DebugEvent event) {
   if (!any_set_.load(std::memory_order_relaxed)) return;
-  std::unique_lock hold(mutex_);
+  MutexGuard hold(mutex_);
   auto point = std::ranges::find(set_, event, &Point::event);
   if (point == set_.end()) return;
   held_.splice(held_.end(), set_, point);
   any_set_ = !set_.empty();
   changed_.notify_all();
-  changed_.wait(hold, [&] { return point->resumed; });
+  while (!point->resumed)
+    changed_.wait(mutex_);
   held_.erase(point);
 }
 

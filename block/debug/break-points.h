@@ -4,12 +4,11 @@
 
 #include "block/debug-event.h"
 #include "block/result.h"
+#include "block/util/mutex.h"
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <list>
-#include <mutex>
 #include <string>
 
 namespace block::debug {
@@ -34,11 +33,11 @@ private:
   };
 
   std::atomic<bool> any_set_{false}; // avoids the lock when no break point is set
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  // Guarded by mutex_, oldest first:
-  std::list<Point> set_;
-  std::list<Point> held_;
+  Mutex mutex_;
+  Condition changed_;
+  // Oldest first:
+  std::list<Point> set_ GUARDED_BY(mutex_);
+  std::list<Point> held_ GUARDED_BY(mutex_);
 };
 
 } // namespace block::debug

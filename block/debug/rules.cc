@@ -179,7 +179,7 @@ void Rules::change_state(const Applies& applies) {
 
 void Rules::happen(DebugEvent event) {
   if (!listens_) return;
-  std::lock_guard hold(mutex_);
+  MutexGuard hold(mutex_);
   auto applies = [&](const auto& rule) {
     return rule.match.event == event && is_ready(rule.match);
   };
@@ -211,7 +211,7 @@ Verdict Rules::meet(IoType type, std::uint64_t offset, std::uint64_t bytes) {
   std::chrono::milliseconds delay{0};
   Verdict verdict;
   {
-    std::lock_guard hold(mutex_);
+    MutexGuard hold(mutex_);
     auto own = waiting_.find(std::this_thread::get_id());
     Waiting none;
     Waiting& waiting = own == waiting_.end() ? none : own->second;

@@ -4,10 +4,10 @@
 
 #include "block/debug-event.h"
 #include "block/options.h"
+#include "block/util/mutex.h"
 
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -92,7 +92,7 @@ private:
   void change_state(const Applies& applies);
 
   bool listens_ = false; // there is a rule with an event
-  std::mutex mutex_;     // guards what requests change: Match::spent, state_, waiting_
+  Mutex mutex_;          // guards what requests change: Match::spent, state_, waiting_
   std::vector<InjectError> errors_;
   std::vector<InjectDelay> delays_;
   std::vector<SetState> transitions_;

@@ -6,12 +6,14 @@
 
 namespace dedup {
 
+using block::MutexGuard;
+
 HashHelper::~HashHelper() {
   {
-    std::lock_guard hold(mutex_);
+    MutexGuard hold(mutex_);
     stop_ = true;
   }
-  begun_.notify_one();
+  begun_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -43,7 +45,7 @@ void HashHelper::Task::hash() {
 
 void HashHelper::begin(Task& task) {
   {
-    std::lock_guard hold(mutex_);
+    MutexGuard hold(mutex_);
     if (task_) return;
     try {
       if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
@@ -52,28 +54,32 @@ void HashHelper::begin(Task& task) {
     }
     task_ = &task;
   }
-  begun_.notify_one();
+  begun_.notify_all();
 }
 
 void HashHelper::let_go(Task& task) {
-  std::unique_lock held(mutex_);
+  MutexGuard hold(mutex_);
   if (task_ != &task) return;
-  ended_.wait(held, [this] { return !hashing_; });
+  while (hashing_)
+    ended_.wait(mutex_);
   task_ = nullptr;
 }
 
+HashHelper::Task* HashHelper::wait_for_task() {
+  MutexGuard hold(mutex_);
+  while (!stop_ && !(task_ && task_->has_more()))
+    begun_.wait(mutex_);
+  if (stop_) return nullptr;
+  hashing_ = true;
+  return task_;
+}
+
 void HashHelper::run() {
-  std::unique_lock held(mutex_);
-  while (true) {
-    begun_.wait(held, [this] { return stop_ || (task_ && task_->has_more()); });
-    if (stop_) return;
-    Task& task = *task_;
-    hashing_ = true;
-    held.unlock();
-    task.hash();
-    held.lock();
+  while (Task* task = wait_for_task()) {
+    task->hash();
+    MutexGuard hold(mutex_);
     hashing_ = false;
-    ended_.notify_one();
+    ended_.notify_all();
   }
 }
 

@@ -3,10 +3,9 @@
 #define BLOCK_DEDUP_HASH_HELPER_H
 
 #include "block/dedup/fingerprint.h"
+#include "block/util/mutex.h"
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 namespace dedup {
@@ -50,18 +49,19 @@ public:
   };
 
 private:
-  void begin(Task& task);
-  void let_go(Task& task);
+  void begin(Task& task) EXCLUDES(mutex_);
+  void let_go(Task& task) EXCLUDES(mutex_);
   void run();
+  // Waits for a task with work left. Returns null when the thread has to end.
+  Task* wait_for_task() EXCLUDES(mutex_);
 
   const Hasher& hasher_;
-  std::mutex mutex_;
-  std::condition_variable begun_;
-  std::condition_variable ended_;
-  // Guarded by mutex_:
-  Task* task_ = nullptr;
-  bool hashing_ = false; // the thread is working on task_
-  bool stop_ = false;
+  block::Mutex mutex_;
+  block::Condition begun_;
+  block::Condition ended_;
+  Task* task_ GUARDED_BY(mutex_) = nullptr;
+  bool hashing_ GUARDED_BY(mutex_) = false; // the thread is working on task_
+  bool stop_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -2,7 +2,6 @@
 #include "block/dedup/in-flight.h"
 
 #include <cassert>
-#include <condition_variable>
 
 namespace dedup {
 namespace {
@@ -15,12 +14,6 @@ thread_local std::size_t open_tickets = 0;
 constexpr std::size_t most_spare = 1024; // about as many as a few large requests have in flight
 
 } // namespace
-
-struct InFlight::Outcome {
-  std::condition_variable finished_changed;
-  bool finished = false;
-  bool success = false;
-};
 
 InFlight::Ticket::Ticket(Ticket&& other) noexcept
     : fingerprint_(other.fingerprint_), open_(std::exchange(other.open_, false)) {}
@@ -74,11 +67,8 @@ void InFlight::finish(Ticket ticket, bool success) {
   if (spare_.size() < most_spare) spare_.push_back(std::move(ended));
 }
 
-bool InFlight::wait(const Handle& handle, std::unique_lock<std::mutex>& lock) {
+void InFlight::assert_no_open_ticket() {
   assert(open_tickets == 0 && "waiting for others with own tickets open");
-  Outcome& outcome = *handle.outcome_;
-  outcome.finished_changed.wait(lock, [&] { return outcome.finished; });
-  return outcome.success;
 }
 
 } // namespace dedup

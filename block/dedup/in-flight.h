@@ -14,19 +14,23 @@
 #define BLOCK_DEDUP_IN_FLIGHT_H
 
 #include "block/dedup/fingerprint.h"
+#include "block/util/mutex.h"
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <variant>
 #include <vector>
 
 namespace dedup {
 
-// Not synchronised itself: every call is made under the image's metadata lock, a std::mutex.
+// Not synchronised itself: every call is made under the image's metadata lock.
 class InFlight {
-  struct Outcome;
+  struct Outcome {
+    block::Condition finished_changed;
+    bool finished = false;
+    bool success = false;
+  };
 
 public:
   // The right and the duty to write the content. Pass it to finish() exactly once, on the thread
@@ -66,15 +70,24 @@ public:
   std::variant<Ticket, Handle> begin(const Fingerprint& fingerprint);
   // Ends the write and wakes the waiters. `success`: the content is stored and can be found.
   void finish(Ticket ticket, bool success);
-  // Blocks until the handle's ticket is finished and returns whether the write succeeded. `lock`
-  // must hold the metadata lock; it is released while waiting and held again on return. The calling
-  // thread must have no open ticket (of any InFlight): asserted.
-  bool wait(const Handle& handle, std::unique_lock<std::mutex>& lock);
+  // Blocks until the handle's ticket is finished and returns whether the write succeeded. `lock` is
+  // the metadata lock, which the caller holds; it is released while waiting and held again on
+  // return. The calling thread must have no open ticket (of any InFlight): asserted.
+  template <typename Lock>
+  bool wait(const Handle& handle, Lock& lock) BLOCK_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+    assert_no_open_ticket();
+    Outcome& outcome = *handle.outcome_;
+    while (!outcome.finished)
+      outcome.finished_changed.wait(lock);
+    return outcome.success;
+  }
 
   // Number of writes in flight.
   std::size_t size() const { return writes_.size(); }
 
 private:
+  static void assert_no_open_ticket();
+
   // By fingerprint. The value is null until a request waits: most writes have no waiter and need no
   // condition variable.
   using Writes = std::unordered_map<Fingerprint, std::shared_ptr<Outcome>>;

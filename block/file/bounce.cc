@@ -2,10 +2,10 @@
 #include "block/file/bounce.h"
 
 #include "block/util/huge-memory.h"
+#include "block/util/mutex.h"
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 namespace block {
@@ -52,7 +52,7 @@ constexpr std::size_t most_kept = 8;
 class Regions {
 public:
   std::span<std::byte> take(std::size_t bytes, BounceRegion*& from) {
-    std::lock_guard hold(mutex_);
+    MutexGuard hold(mutex_);
     for (const auto& region : regions_)
       if (std::byte* memory = region->take(bytes)) {
         from = region.get();
@@ -63,7 +63,7 @@ public:
   }
   void give(std::span<const std::byte> memory, BounceRegion& from) {
     std::unique_ptr<BounceRegion> left; // destroyed after the unlock, because unmapping takes long
-    std::lock_guard hold(mutex_);
+    MutexGuard hold(mutex_);
     from.give(memory);
     if (!from.unused() || regions_.size() <= most_kept) return;
     const auto place = std::ranges::find(regions_, &from, &std::unique_ptr<BounceRegion>::get);
@@ -72,8 +72,8 @@ public:
   }
 
 private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<BounceRegion>> regions_;
+  Mutex mutex_;
+  std::vector<std::unique_ptr<BounceRegion>> regions_ GUARDED_BY(mutex_);
 };
 
 Regions& regions() {

@@ -13,7 +13,6 @@ using block::DedupScanState;
 using block::DedupStatus;
 using block::Error;
 using block::ErrorKind;
-using block::MutexGuard;
 
 namespace {
 
@@ -27,10 +26,11 @@ constexpr std::chrono::milliseconds most_punching_at_end{1000};
 
 } // namespace
 
-BackgroundScan::BackgroundScan(block::Node& node, Deduplicator& dedup,
+BackgroundScan::BackgroundScan(block::Node& node, Deduplicator& dedup, qcow2::Disk& disk,
                                std::optional<std::uint64_t> position, std::uint64_t rate)
     : node_(node),
       dedup_(dedup),
+      disk_(disk),
       pending_(position.has_value()),
       scanner_(*this, position.value_or(0), rate) {}
 
@@ -101,8 +101,8 @@ DedupStatus BackgroundScan::status() const {
 void BackgroundScan::fill(block::DedupInfo& info) const {
   info.status = status();
   dedup::Scanner::Report now = scanner_.report();
-  block::ClusterSize size = dedup_.disk.cluster_size();
-  std::uint64_t guest_size = dedup_.disk.guest_size();
+  block::ClusterSize size = disk_.cluster_size();
+  std::uint64_t guest_size = disk_.guest_size();
   std::uint64_t clusters = size.clusters_for(guest_size);
   std::uint64_t done = std::min(first_unscanned(), clusters);
   info.scan.state = now.state;
@@ -115,41 +115,43 @@ void BackgroundScan::fill(block::DedupInfo& info) const {
 }
 
 Result<BackgroundScan::Batch> BackgroundScan::find_batch(GuestCluster first) {
-  qcow2::Image& image = dedup_.disk.image;
+  qcow2::Image& image = disk_.image;
   block::ClusterSize size = image.cluster_size();
-  const GuestCluster end(size.clusters_for(dedup_.disk.guest_size()));
+  const GuestCluster end(size.clusters_for(disk_.guest_size()));
   const std::uint64_t most = std::max<std::uint64_t>(1, batch_bytes >> size.bits());
   Batch batch{{}, first};
-  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  auto metadata = image.lock();
   auto full = [&] {
     return !batch.clusters.empty() && batch.next - batch.clusters.front() >= most;
   };
   for (std::uint64_t looks = 0; batch.next < end && looks < looks_per_step && !full(); ++looks) {
-    BLOCK_TRY_ASSIGN(qcow2::MappedRun run, dedup_.disk.mapping().run(batch.next, end - batch.next));
+    BLOCK_TRY_ASSIGN(qcow2::MappedRun run,
+                     disk_.mapping(metadata).run(batch.next, end - batch.next));
     if (!run.first.is_data()) {
       batch.next += run.clusters;
       continue;
     }
     HostCluster host = size.containing(*run.first.host_offset());
     for (std::uint64_t i = 0; i < run.clusters && looks < looks_per_step && !full(); ++i, ++looks) {
-      BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(host + i));
+      BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(metadata, host + i));
       if (lacking) batch.clusters.push_back(batch.next);
       ++batch.next;
     }
   }
-  dedup_.disk.image.trim_caches();
+  metadata->trim_caches();
   return batch;
 }
 
 Result<dedup::ScanWork::Step> BackgroundScan::step(std::uint64_t position) {
-  qcow2::Image& image = dedup_.disk.image;
+  qcow2::Image& image = disk_.image;
   BLOCK_TRY_ASSIGN(Batch batch, watched(node_, image, find_batch(GuestCluster(position))));
   std::uint64_t bytes = 0;
   if (!batch.clusters.empty()) {
-    block::RangeLock::Guard taken(dedup_.disk.requests, batch.clusters.front().value(),
+    block::RangeLock::Guard taken(disk_.requests, batch.clusters.front().value(),
                                   batch.clusters.back().value() + 1,
                                   block::RangeLock::Mode::exclusive);
-    BLOCK_TRY_ASSIGN(bytes, watched(node_, image, WriteRequest(dedup_).rescan(batch.clusters)));
+    BLOCK_TRY_ASSIGN(bytes,
+                     watched(node_, image, WriteRequest(dedup_, disk_).rescan(batch.clusters)));
   }
   // A cluster that lost its last reference becomes free only after a write-back, which might come
   // much later.
@@ -160,7 +162,7 @@ Result<dedup::ScanWork::Step> BackgroundScan::step(std::uint64_t position) {
 }
 
 std::uint64_t BackgroundScan::end() const {
-  return dedup_.disk.cluster_size().clusters_for(dedup_.disk.guest_size());
+  return disk_.cluster_size().clusters_for(disk_.guest_size());
 }
 
 std::uint64_t BackgroundScan::guest_requests() const {

@@ -12,6 +12,7 @@
 #include "block/driver.h"
 #include "block/node.h"
 #include "block/qcow2-dedup/deduplicator.h"
+#include "block/qcow2/disk.h"
 
 #include <mutex>
 #include <optional>
@@ -23,10 +24,10 @@ namespace qcow2_dedup {
 class BackgroundScan final : private dedup::ScanWork {
 public:
   // `position`: the guest cluster from which on there is work to do; nothing = no work. `rate`:
-  // bytes per second that may be read; 0 = no limit. Node and deduplicator must outlive this
-  // object.
-  BackgroundScan(block::Node& node, Deduplicator& dedup, std::optional<std::uint64_t> position,
-                 std::uint64_t rate);
+  // bytes per second that may be read; 0 = no limit. Node, deduplicator and disk must outlive
+  // this object.
+  BackgroundScan(block::Node& node, Deduplicator& dedup, qcow2::Disk& disk,
+                 std::optional<std::uint64_t> position, std::uint64_t rate);
 
   // Starts the scan if there is anything to do. Called when deduplication runs (again), or when the
   // index has been loaded.
@@ -49,7 +50,7 @@ private:
     GuestCluster next;                  // where the next batch begins
   };
 
-  Result<Batch> find_batch(GuestCluster first) EXCLUDES(dedup_.disk.image.metadata_mutex);
+  Result<Batch> find_batch(GuestCluster first);
   std::uint64_t first_unscanned() const;
 
   Result<Step> step(std::uint64_t position) override;
@@ -60,6 +61,7 @@ private:
 
   block::Node& node_;
   Deduplicator& dedup_;
+  qcow2::Disk& disk_;
   // Held while the scanner is started or cancelled, so that the scanner never runs while
   // deduplication is paused.
   mutable std::mutex mutex_;

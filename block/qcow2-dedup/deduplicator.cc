@@ -10,7 +10,6 @@
 
 namespace qcow2_dedup {
 
-using block::MutexGuard;
 using dedup::Fingerprint;
 
 namespace {
@@ -22,102 +21,101 @@ void count_down(std::uint64_t& clusters) {
 
 } // namespace
 
-Deduplicator::Deduplicator(qcow2::Disk& deduplicated, Extension extension, dedup::Hasher hasher,
-                           DedupSettings settings, bool trusted, OnLoss on_loss)
-    : disk(deduplicated),
+Deduplicator::Deduplicator(qcow2::Image& deduplicated, qcow2::Root& recorded, Extension extension,
+                           dedup::Hasher hasher, DedupSettings settings, bool trusted,
+                           OnLoss on_loss)
+    : image(deduplicated),
+      recorded_(recorded),
       hasher_(hasher),
       settings_(settings),
       trusted_(trusted),
       on_loss_(std::move(on_loss)),
-      max_shared_refcount_(std::max<std::uint64_t>(1, disk.image.max_refcount() / 2 + 1)),
+      max_shared_refcount_(std::max<std::uint64_t>(1, image.max_refcount() / 2 + 1)),
       paused_(!extension.has(dedup_running)),
       extension_(extension),
       scan_mark_(extension.scan_mark()),
       index_(dedup::make_tree_index(settings.index_bytes ? settings.index_bytes : UINT64_MAX)),
       table_(
-          disk.image.file(), disk.image.cluster_size(), settings.cache_bytes, counters_,
-          [this](HostOffset offset, std::uint32_t entries) {
-            disk.image.metadata_mutex.assert_held(); // every change of the table requires it
-            Extension former = extension_;
-            extension_.table_offset = offset;
-            extension_.table_entries = entries;
-            enter_extension(disk.image.header(), extension_);
-            Result<void> stored = disk.image.store_header();
-            if (stored) return stored;
-            // The new clusters are freed again, so no later header may name them.
-            extension_ = former;
-            enter_extension(disk.image.header(), extension_);
-            return stored;
-          },
+          image.file(), image.cluster_size(), settings.cache_bytes, counters_,
           [this](HostCluster cluster, const Fingerprint& fingerprint) {
-            disk.image.metadata_mutex.assert_held();
             fingerprint_removed(cluster, fingerprint);
           },
           [this](std::uint64_t index, const block::Error& why) {
-            disk.image.metadata_mutex.assert_held();
-            tell_of_loss("hash block " + std::to_string(index), why);
+            report_loss("hash block " + std::to_string(index), why);
           }) {}
 
 bool Deduplicator::load() {
-  MutexGuard hold(disk.image.metadata_mutex);
+  auto metadata = image.lock();
   Result<void> loaded = table_.load(extension_);
-  if (loaded) loaded = enter_table();
-  if (!loaded) abandon_table(loaded.error());
+  if (loaded) loaded = enter_table(metadata);
+  if (!loaded) abandon_table(metadata, loaded.error());
   return loaded.ok();
 }
 
 // Enters all of the table or nothing: entered clusters never take guest data again.
-Result<void> Deduplicator::enter_table() {
+Result<void> Deduplicator::enter_table(Metadata& metadata) {
   std::vector<DedupTable::Place> entered;
   for (const DedupTable::Place& place : table_.places()) {
-    Result<void> done = disk.image.enter_metadata(place.offset, place.bytes);
+    Result<void> done = metadata.enter(place.offset, place.bytes);
     if (done) {
       entered.push_back(place);
       continue;
     }
-    block::ClusterSize size = disk.image.cluster_size();
+    block::ClusterSize size = image.cluster_size();
     for (const DedupTable::Place& back : entered)
       for (std::uint64_t i = 0; i < size.clusters_for(back.bytes); ++i)
-        disk.image.allocator().metadata().remove(size.containing(back.offset) + i);
+        metadata.allocator().metadata().remove(size.containing(back.offset) + i);
     return done;
   }
   return {};
 }
 
+Result<void> Deduplicator::store_place(Metadata& metadata, HostOffset offset,
+                                       std::uint32_t entries) {
+  Extension wanted = extension_;
+  wanted.table_offset = offset;
+  wanted.table_entries = entries;
+  qcow2::Header header = metadata.header();
+  enter_extension(header, wanted);
+  // After an error the new clusters are freed again, so no later header may name them.
+  BLOCK_TRY(metadata.store_header(std::move(header)));
+  extension_ = wanted;
+  return {};
+}
+
 // The header in the file names the old table until the next change of the image. That change marks
 // the table in use, so it is not trusted.
-void Deduplicator::abandon_table(const block::Error& why) {
+void Deduplicator::abandon_table(Metadata& metadata, const block::Error& why) {
   table_.abandon();
   extension_.table_offset = HostOffset();
   extension_.table_entries = 0;
-  enter_extension(disk.image.header(), extension_);
-  tell_of_loss("the table", why);
+  enter_extension(metadata.mutable_header(), extension_);
+  report_loss("the table", why);
 }
 
-void Deduplicator::tell_of_loss(const std::string& what, const block::Error& why) {
-  if (std::exchange(told_of_loss_, true)) return;
+void Deduplicator::report_loss(const std::string& what, const block::Error& why) {
+  if (std::exchange(loss_reported_, true)) return;
   on_loss_("deduplication: " + what +
            " is lost, so less is shared; no data is lost: " + why.message());
 }
 
-std::optional<block::DataFigures> Deduplicator::data_figures() {
-  MutexGuard hold(disk.image.metadata_mutex);
+std::optional<block::DataFigures> Deduplicator::data_figures(Metadata& metadata) const {
   if (!extension_.data) return std::nullopt;
-  block::ClusterSize size = disk.image.cluster_size();
+  block::ClusterSize size = image.cluster_size();
   return qcow2_dedup::data_figures(*extension_.data, size,
-                                   size.clusters_for(disk.image.file().end().value()),
-                                   disk.image.metadata_clusters() + table_.clusters());
+                                   size.clusters_for(image.file().end().value()),
+                                   metadata.clusters() + table_.clusters());
 }
 
 block::DedupInfo Deduplicator::info() {
   block::DedupInfo info;
-  info.data = data_figures();
   counters_.fill(info);
   info.algorithm = dedup::name_of(hasher_.algorithm());
   info.verify = settings_.verify || hasher_.collides();
   info.table_trusted = trusted_;
-  info.cluster_size = disk.image.cluster_size().bytes();
-  MutexGuard hold(disk.image.metadata_mutex);
+  info.cluster_size = image.cluster_size().bytes();
+  auto metadata = image.lock();
+  info.data = data_figures(metadata);
   info.cache_bytes = table_.cache_bytes();
   info.index_entries = index_->entries();
   info.index_bytes = index_->memory_bytes();
@@ -126,7 +124,7 @@ block::DedupInfo Deduplicator::info() {
 }
 
 bool Deduplicator::status_is_stored() {
-  MutexGuard hold(disk.image.metadata_mutex);
+  auto metadata = image.lock();
   return extension_ == with_status(scan_mark_);
 }
 
@@ -138,16 +136,16 @@ Extension Deduplicator::with_status(std::optional<std::uint64_t> scan_mark) cons
 }
 
 Extension Deduplicator::extension(std::optional<std::uint64_t> scan_mark) {
-  MutexGuard hold(disk.image.metadata_mutex);
+  auto metadata = image.lock();
   return with_status(scan_mark);
 }
 
 void Deduplicator::set_scan_mark(std::optional<std::uint64_t> position) {
-  MutexGuard hold(disk.image.metadata_mutex);
+  auto metadata = image.lock();
   scan_mark_ = position;
 }
 
-bool Deduplicator::holds(HostCluster cluster, dedup::Lookups::Lookup content) {
+bool Deduplicator::holds(Metadata&, HostCluster cluster, dedup::Lookups::Lookup content) {
   const Fingerprint& fingerprint = content.fingerprint();
   if (std::optional<Entry> known = table_.peek(cluster)) return known->fingerprint == fingerprint;
   // The index is searched before the file: it answers most lookups without reading a hash block.
@@ -156,12 +154,13 @@ bool Deduplicator::holds(HostCluster cluster, dedup::Lookups::Lookup content) {
   return table_.get(cluster).fingerprint == fingerprint;
 }
 
-Result<std::optional<HostCluster>> Deduplicator::share(dedup::Lookups::Lookup content,
+Result<std::optional<HostCluster>> Deduplicator::share(Metadata& metadata,
+                                                       dedup::Lookups::Lookup content,
                                                        std::optional<HostCluster> likely) {
   const Fingerprint& fingerprint = content.fingerprint();
   if (std::optional<Entry> entry = likely ? table_.peek(*likely) : std::nullopt;
       entry && entry->fingerprint == fingerprint) {
-    BLOCK_TRY_ASSIGN(bool taken, take_reference(*likely, *entry));
+    BLOCK_TRY_ASSIGN(bool taken, take_reference(metadata, *likely, *entry));
     if (taken) return likely;
   }
   for (HostCluster candidate : content.candidates()) {
@@ -172,33 +171,34 @@ Result<std::optional<HostCluster>> Deduplicator::share(dedup::Lookups::Lookup co
         index_->remove(fingerprint, candidate);
       continue;
     }
-    BLOCK_TRY_ASSIGN(bool taken, take_reference(candidate, entry));
+    BLOCK_TRY_ASSIGN(bool taken, take_reference(metadata, candidate, entry));
     if (taken) return std::optional(candidate);
   }
   return std::optional<HostCluster>();
 }
 
-Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& entry) {
-  if (disk.image.allocator().metadata().contains(candidate)) return false; // a forged table
-  BLOCK_TRY_ASSIGN(std::uint64_t references, disk.image.allocator().references(candidate));
+Result<bool> Deduplicator::take_reference(Metadata& metadata, HostCluster candidate,
+                                          const Entry& entry) {
+  if (metadata.allocator().metadata().contains(candidate)) return false; // a forged table
+  BLOCK_TRY_ASSIGN(std::uint64_t references, metadata.allocator().references(candidate));
   if (references == 0) { // the cluster was freed and its entry remained
-    forget(candidate);
+    forget(metadata, candidate);
     return false;
   }
   BLOCK_TRY_ASSIGN(bool room,
-                   disk.image.allocator().can_add_reference(candidate, max_shared_refcount_));
+                   metadata.allocator().can_add_reference(candidate, max_shared_refcount_));
   if (!room) {
     counters_.refcount_overflows.add();
-    forget(candidate);
+    forget(metadata, candidate);
     return false;
   }
-  if (!clear_copied(candidate, entry, references)) {
-    forget(candidate);
+  if (!clear_copied(metadata, candidate, entry, references)) {
+    forget(metadata, candidate);
     return false;
   }
-  Result<void> added = disk.image.allocator().add_reference(candidate);
+  Result<void> added = metadata.allocator().add_reference(candidate);
   if (!added) {
-    if (references == 1) disk.image.allocator().single_owners().add(candidate, 1);
+    if (references == 1) metadata.allocator().single_owners().add(candidate, 1);
     return std::move(added).error();
   }
   return true;
@@ -215,35 +215,40 @@ Result<bool> Deduplicator::take_reference(HostCluster candidate, const Entry& en
 //     session.
 // If the first owner does not name the candidate, the entry is wrong. This also covers a cluster
 // that is being written, because it is linked only after that.
-bool Deduplicator::clear_copied(HostCluster candidate, const Entry& entry,
+bool Deduplicator::clear_copied(Metadata& metadata, HostCluster candidate, const Entry& entry,
                                 std::uint64_t references) {
   if (!entry.first_owner)
-    return references > 1 || disk.image.allocator().single_owners().contains(candidate);
-  GuestCluster owner = disk.image.cluster_size().containing(*entry.first_owner);
-  Result<bool> cleared = disk.mapping().clear_copied(owner, candidate);
+    return references > 1 || metadata.allocator().single_owners().contains(candidate);
+  GuestCluster owner = image.cluster_size().containing(*entry.first_owner);
+  Result<bool> cleared = recorded_.mapping(metadata).clear_copied(owner, candidate);
   return cleared && *cleared; // an L2 table that cannot be read costs this entry, and no write
 }
 
-Result<bool> Deduplicator::lacks_fingerprint(HostCluster cluster) {
+Result<bool> Deduplicator::lacks_fingerprint(Metadata& metadata, HostCluster cluster) {
   Entry entry = table_.get(cluster);
   if (!entry.empty()) return false;
   // A cluster that reached the threshold lost its fingerprint permanently. A cluster without a
   // reference is damage.
   BLOCK_TRY_ASSIGN(bool room,
-                   disk.image.allocator().can_add_reference(cluster, max_shared_refcount_));
+                   metadata.allocator().can_add_reference(cluster, max_shared_refcount_));
   if (!room) return false;
-  BLOCK_TRY_ASSIGN(std::uint64_t references, disk.image.allocator().references(cluster));
-  return references > 0 && !disk.image.allocator().metadata().contains(cluster);
+  BLOCK_TRY_ASSIGN(std::uint64_t references, metadata.allocator().references(cluster));
+  return references > 0 && !metadata.allocator().metadata().contains(cluster);
 }
 
-void Deduplicator::remember(HostCluster cluster, const Fingerprint& fingerprint,
-                            GuestCluster owner) {
-  table_.replace(cluster, Entry{fingerprint, disk.image.cluster_size().start(owner)});
+std::optional<GuestOffset> Deduplicator::first_owner(qcow2::Owner owner) const {
+  if (&owner.root != &recorded_) return std::nullopt;
+  return image.cluster_size().start(owner.guest);
+}
+
+void Deduplicator::remember(Metadata&, HostCluster cluster, const Fingerprint& fingerprint,
+                            qcow2::Owner owner) {
+  table_.replace(cluster, Entry{fingerprint, first_owner(owner)});
   index_->insert(fingerprint, cluster);
   counters_.hashes_created.add();
 }
 
-void Deduplicator::forget(HostCluster cluster) {
+void Deduplicator::forget(Metadata&, HostCluster cluster) {
   std::optional<Entry> former = table_.replace(cluster, Entry{});
   // If the entry is not in memory, its fingerprint leaves the index when its hash block is read.
   // Until then the table contradicts the index.
@@ -256,115 +261,90 @@ void Deduplicator::fingerprint_removed(HostCluster cluster, const Fingerprint& f
   counters_.hashes_removed.add();
 }
 
-void Deduplicator::unshare(HostCluster cluster) {
+void Deduplicator::unshare(Metadata& metadata, HostCluster cluster) {
   // There is no caller to report an error to. A reference that stays counted is a leak, which check
   // finds.
-  Result<std::uint64_t> left = disk.image.allocator().drop_reference(cluster);
-  if (left && *left == 0) forget_deleted(cluster);
+  Result<std::uint64_t> left = metadata.allocator().drop_reference(cluster);
+  if (left && *left == 0) forget_deleted(metadata, cluster);
 }
 
-void Deduplicator::forget_deleted(HostCluster cluster) {
+void Deduplicator::forget_deleted(Metadata& metadata, HostCluster cluster) {
   if (extension_.data) count_down(extension_.data->stored);
   counters_.deleted_clusters.add();
-  forget(cluster);
+  forget(metadata, cluster);
 }
 
-void Deduplicator::content_changes(HostCluster cluster) {
-  disk.image.metadata_mutex.assert_held();
+void Deduplicator::content_changes(Metadata& metadata, HostCluster cluster) {
   // While deduplication is paused no lookup needs the fingerprint, so the overwrite of a cluster
   // reads nothing either.
-  if (!paused() || !table_.forget_later(cluster)) forget(cluster);
+  if (!paused() || !table_.forget_later(cluster)) forget(metadata, cluster);
 }
 
 // So no entry leads to a cluster that is being written, even if the table was forged.
-void Deduplicator::clusters_allocated(HostCluster first, std::uint64_t clusters) {
-  disk.image.metadata_mutex.assert_held();
+void Deduplicator::clusters_allocated(Metadata&, HostCluster first, std::uint64_t clusters) {
   table_.clear_free(first, clusters);
 }
 
-void Deduplicator::content_unreadable(HostCluster first, std::uint64_t clusters) {
-  disk.image.metadata_mutex.assert_held();
+void Deduplicator::content_unreadable(Metadata& metadata, HostCluster first,
+                                      std::uint64_t clusters) {
   for (std::uint64_t i = 0; i < clusters; ++i)
-    forget(first + i);
+    forget(metadata, first + i);
 }
 
-void Deduplicator::reference_added(HostCluster, bool first) {
-  disk.image.metadata_mutex.assert_held();
+void Deduplicator::reference_added(Metadata&, HostCluster, bool first) {
   if (!extension_.data) return;
   ++extension_.data->named;
   if (first) ++extension_.data->stored;
 }
 
-void Deduplicator::reference_dropped(GuestCluster guest, HostCluster host, std::uint64_t left) {
-  disk.image.metadata_mutex.assert_held();
+void Deduplicator::reference_dropped(Metadata& metadata, qcow2::Owner owner, HostCluster host,
+                                     std::uint64_t left) {
   if (extension_.data) count_down(extension_.data->named);
-  if (left == 0) return forget_deleted(host);
+  if (left == 0) return forget_deleted(metadata, host);
   Entry entry = table_.get(host);
-  if (entry.first_owner == disk.image.cluster_size().start(guest))
+  if (entry.first_owner && entry.first_owner == first_owner(owner))
     table_.replace(host, Entry{entry.fingerprint, std::nullopt});
 }
 
-void Deduplicator::became_only_owner(GuestCluster guest, HostCluster host) {
-  disk.image.metadata_mutex.assert_held();
+void Deduplicator::became_only_owner(Metadata& metadata, qcow2::Owner owner, HostCluster host) {
   Entry entry = table_.get(host);
   // A table entry cannot name an owner beyond the disk's end.
-  if (guest.value() >= disk.mapping().guest_clusters())
-    forget(host);
+  if (owner.guest.value() >= owner.root.mapping(metadata).guest_clusters())
+    forget(metadata, host);
   else if (!entry.empty())
-    table_.replace(host, Entry{entry.fingerprint, disk.image.cluster_size().start(guest)});
+    table_.replace(host, Entry{entry.fingerprint, first_owner(owner)});
 }
 
-Result<void> Deduplicator::before_first_change(qcow2::Header& header) {
-  disk.image.metadata_mutex.assert_held();
+Result<void> Deduplicator::prepare_write_back(Metadata& metadata) {
+  return table_.merge_waiting(metadata.allocator(), [&](HostOffset offset, std::uint32_t entries) {
+    return store_place(metadata, offset, entries);
+  });
+}
+
+void Deduplicator::table_lost(Metadata& metadata, const qcow2::TableWrite& write,
+                              const block::Error& why) {
+  if (write.table == table_.l1_offset())
+    abandon_table(metadata, why);
+  else
+    table_.lose_block(write.table, why);
+}
+
+void Deduplicator::before_first_change(Metadata& metadata) {
   extension_.set(in_use, true);
+  qcow2::Header& header = metadata.mutable_header();
   if (!is_exclusive(header)) header.autoclear_features |= dedup_feature_mask;
   enter_extension(header, extension_);
-  return {};
 }
 
-void Deduplicator::at_clean_close(qcow2::Header& header) {
-  disk.image.metadata_mutex.assert_held();
+void Deduplicator::at_clean_close(Metadata& metadata) {
   extension_ = with_status(scan_mark_);
-  record_witness(disk, extension_);
+  record_witness(metadata, extension_);
   // Entries that were not trusted in this session are not trusted in the next one. Without flushes
   // it is not known which of them are in the file.
   if (trusted_ && table_.waiting_changes() == 0 && !table_.has_changes() &&
-      !disk.image.file().flushes_nothing())
+      !image.file().flushes_nothing())
     extension_.set(in_use, false);
-  enter_extension(header, extension_);
-}
-
-bool Deduplicator::wants_write_back() const {
-  disk.image.metadata_mutex.assert_held();
-  return table_.wants_write_back();
-}
-
-Result<void> Deduplicator::prepare_write_back() {
-  disk.image.metadata_mutex.assert_held();
-  return table_.merge_waiting(disk.image.allocator());
-}
-
-std::size_t Deduplicator::waiting_changes() const {
-  disk.image.metadata_mutex.assert_held();
-  return table_.waiting_changes();
-}
-
-std::vector<qcow2::TableWrite> Deduplicator::begin_write_back() {
-  disk.image.metadata_mutex.assert_held();
-  return table_.begin_write_back();
-}
-
-void Deduplicator::end_write_back(const std::vector<qcow2::TableWrite>& writes, bool written) {
-  disk.image.metadata_mutex.assert_held();
-  table_.end_write_back(writes, written);
-}
-
-void Deduplicator::table_lost(const qcow2::TableWrite& write, const block::Error& why) {
-  disk.image.metadata_mutex.assert_held();
-  if (write.table == table_.l1_offset())
-    abandon_table(why);
-  else
-    table_.lose_block(write.table, why);
+  enter_extension(metadata.mutable_header(), extension_);
 }
 
 } // namespace qcow2_dedup

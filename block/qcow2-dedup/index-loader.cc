@@ -6,10 +6,10 @@
 
 namespace qcow2_dedup {
 
-using block::MutexGuard;
-
 IndexLoader::IndexLoader(Deduplicator& dedup, std::function<void()> done)
-    : dedup_(dedup), done_(std::move(done)) {
+    : dedup_(dedup), done_(std::move(done)) {}
+
+void IndexLoader::start() {
   if (load(0, blocks_at_once)) {
     finish();
     return;
@@ -38,8 +38,8 @@ bool IndexLoader::load(std::uint64_t index, std::uint64_t end) {
   while (index < end && !stop_) {
     std::uint64_t blocks;
     {
-      MutexGuard hold(dedup_.disk.image.metadata_mutex);
-      blocks = std::min(end, dedup_.table().block_count());
+      auto metadata = dedup_.image.lock();
+      blocks = std::min(end, dedup_.table(metadata).block_count());
     }
     if (index >= blocks) return true;
     // A batch in the order of the index walks through the index's memory once instead of accessing
@@ -59,13 +59,13 @@ bool IndexLoader::load(std::uint64_t index, std::uint64_t end) {
 void IndexLoader::read_block(std::uint64_t index, std::vector<Found>& found) {
   HostOffset place;
   {
-    MutexGuard hold(dedup_.disk.image.metadata_mutex);
-    place = dedup_.table().block_place(index);
+    auto metadata = dedup_.image.lock();
+    place = dedup_.table(metadata).block_place(index);
   }
   if (place == HostOffset()) return;
   block::AlignedBuffer memory(hash_block_bytes);
   // The clusters of an unreadable block are not shared.
-  if (!dedup_.disk.image.file().read(place, memory.span())) return;
+  if (!dedup_.image.file().read(place, memory.span())) return;
   ConstHashBlock block(memory.data(), hash_block_bytes);
   if (!check_block_end(block)) return;
   for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
@@ -76,11 +76,11 @@ void IndexLoader::read_block(std::uint64_t index, std::vector<Found>& found) {
 
 void IndexLoader::insert(std::span<const Found> found) {
   while (!found.empty()) {
-    MutexGuard hold(dedup_.disk.image.metadata_mutex);
+    auto metadata = dedup_.image.lock();
     std::span<const Found> now = found.first(std::min(found.size(), entries_per_lock));
     for (const Found& each : now)
-      if (!dedup_.table().is_waiting(each.cluster))
-        dedup_.index().insert(each.fingerprint, each.cluster);
+      if (!dedup_.table(metadata).is_waiting(each.cluster))
+        dedup_.index(metadata).insert(each.fingerprint, each.cluster);
     found = found.subspan(now.size());
   }
 }

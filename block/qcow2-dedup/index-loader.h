@@ -13,9 +13,7 @@
 
 namespace qcow2_dedup {
 
-// The constructor loads the first hash blocks, which takes a few milliseconds. So short-lived tools
-// find the content of a small image. A thread loads the rest while requests are served. The
-// destructor stops that thread, finished or not, and joins it. The deduplicator must outlive the
+// The destructor stops the thread, finished or not, and joins it. The deduplicator must outlive the
 // loader.
 class IndexLoader {
 public:
@@ -23,6 +21,10 @@ public:
   // is destroyed before.
   IndexLoader(Deduplicator& dedup, std::function<void()> done);
   ~IndexLoader();
+  // Loads the first hash blocks, which takes a few milliseconds. So short-lived tools find the
+  // content of a small image. Starts a thread that loads the rest while requests are served. Call
+  // it once.
+  void start();
 
 private:
   struct Found {

@@ -10,10 +10,10 @@ namespace qcow2_dedup {
 
 using block::AlignedBuffer;
 using block::IoVector;
-using block::MutexGuard;
 using qcow2::L2Entry;
 
-WriteRequest::WriteRequest(Deduplicator& dedup) : dedup_(dedup), image_(dedup.disk.image) {}
+WriteRequest::WriteRequest(Deduplicator& dedup, qcow2::Disk& disk)
+    : dedup_(dedup), disk_(disk), image_(disk.image) {}
 
 Result<std::uint64_t> WriteRequest::rescan(std::span<const GuestCluster> clusters) {
   BLOCK_TRY(gather_stored(clusters));
@@ -32,7 +32,7 @@ Result<void> WriteRequest::work_off() {
     Result<void> done = image_.begin_change();
     if (done) done = resolve();
     if (done && dedup_.confirms_matches()) done = confirm();
-    if (done) tell_of_duplicates();
+    if (done) report_duplicates();
     if (done) done = store();
     if (done) done = link();
     if (!done) {
@@ -61,26 +61,26 @@ Result<void> WriteRequest::gather(GuestOffset offset, const IoVector& vector) {
       continue;
     }
     dedup_.counters().missing_data_reads.add();
-    BLOCK_TRY(qcow2::read_and_join(dedup_.disk, slot.guest, offset, vector, buffer.span()));
+    BLOCK_TRY(qcow2::read_and_join(disk_, slot.guest, offset, vector, buffer.span()));
   }
   find_content();
   return {};
 }
 
 Result<void> WriteRequest::gather_stored(std::span<const GuestCluster> clusters) {
-  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  auto metadata = image_.lock();
   for (GuestCluster guest : clusters) {
-    BLOCK_TRY_ASSIGN(L2Entry entry, dedup_.disk.mapping().entry(guest));
+    BLOCK_TRY_ASSIGN(L2Entry entry, disk_.mapping(metadata).entry(guest));
     if (!entry.is_data()) continue;
     HostCluster host = image_.cluster_size().containing(*entry.host_offset());
-    BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(host));
+    BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(metadata, host));
     if (!lacking) continue;
     Slot& slot = slots_.emplace_back();
     slot.guest = guest;
     slot.host = host;
     slot.rescanned = true;
   }
-  dedup_.disk.image.trim_caches();
+  metadata->trim_caches();
   return {};
 }
 
@@ -149,44 +149,46 @@ void WriteRequest::fingerprint() {
 }
 
 Result<void> WriteRequest::resolve() {
-  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  auto metadata = image_.lock();
   GuestCluster first = slots_.front().guest;
-  BLOCK_TRY(dedup_.disk.mapping().prepare(first, slots_.back().guest + 1 - first));
-  dedup::Lookups lookups(dedup_.index(), fingerprints_);
+  BLOCK_TRY(disk_.mapping(metadata).prepare(first, slots_.back().guest + 1 - first));
+  dedup::Lookups lookups(dedup_.index(metadata), fingerprints_);
   std::optional<HostCluster> likely;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    if (slot.state == State::unresolved) BLOCK_TRY(resolve_slot(slot, lookups[i], likely));
+    if (slot.state == State::unresolved)
+      BLOCK_TRY(resolve_slot(metadata, slot, lookups[i], likely));
     likely.reset();
     if (slot.state == State::shared) likely = slot.host + 1;
   }
-  BLOCK_TRY(allocate());
-  dedup_.disk.image.trim_caches();
+  BLOCK_TRY(allocate(metadata));
+  metadata->trim_caches();
   return {};
 }
 
-Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup content,
+Result<void> WriteRequest::resolve_slot(Metadata& metadata, Slot& slot,
+                                        dedup::Lookups::Lookup content,
                                         std::optional<HostCluster> likely) {
   // The entry is looked up anew for each slot: sharing for an earlier slot may have cleared its
   // COPIED.
-  BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
+  BLOCK_TRY_ASSIGN(L2Entry old, disk_.mapping(metadata).entry(slot.guest));
   std::optional<HostCluster> old_host;
   if (old.is_data()) old_host = image_.cluster_size().containing(*old.host_offset());
   if (!slot.lonely) {
     if (old_host) {
-      if (dedup_.holds(*old_host, content)) {
+      if (dedup_.holds(metadata, *old_host, content)) {
         slot.state = State::same;
         slot.host = *old_host;
         return {};
       }
     }
-    BLOCK_TRY_ASSIGN(std::optional<HostCluster> shared, dedup_.share(content, likely));
+    BLOCK_TRY_ASSIGN(std::optional<HostCluster> shared, dedup_.share(metadata, content, likely));
     if (shared) {
       slot.state = State::shared;
       slot.host = *shared;
       return {};
     }
-    auto begun = dedup_.in_flight().begin(content.fingerprint());
+    auto begun = dedup_.in_flight(metadata).begin(content.fingerprint());
     if (auto* other = std::get_if<dedup::InFlight::Handle>(&begun)) {
       slot.state = State::waiting;
       slot.writer = std::move(*other);
@@ -202,8 +204,8 @@ Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup conte
   }
   slot.state = State::stored;
   if (old_host && old.copied()) {
-    BLOCK_TRY(dedup_.disk.image.allocator().check_data_place(*old_host));
-    dedup_.content_changes(*old_host);
+    BLOCK_TRY(metadata.allocator().check_data_place(*old_host));
+    dedup_.content_changes(metadata, *old_host);
     slot.host = *old_host;
   } else {
     slot.fresh = true;
@@ -211,13 +213,13 @@ Result<void> WriteRequest::resolve_slot(Slot& slot, dedup::Lookups::Lookup conte
   return {};
 }
 
-Result<void> WriteRequest::allocate() {
+Result<void> WriteRequest::allocate(Metadata& metadata) {
   std::vector<Slot*> wanting;
   for (Slot& slot : slots_)
     if (slot.state == State::stored && slot.fresh && slot.host == HostCluster())
       wanting.push_back(&slot);
   for (std::size_t done = 0; done < wanting.size();) {
-    BLOCK_TRY_ASSIGN(auto run, dedup_.disk.image.allocator().allocate_up_to(wanting.size() - done));
+    BLOCK_TRY_ASSIGN(auto run, metadata.allocator().allocate_up_to(wanting.size() - done));
     for (std::uint64_t i = 0; i < run.clusters; ++i)
       wanting[done++]->host = run.first + i;
   }
@@ -255,9 +257,9 @@ Result<void> WriteRequest::confirm() {
     slot.confirmed = match == Match::confirmed;
     if (slot.confirmed) continue;
     mismatch = true;
-    MutexGuard hold(dedup_.disk.image.metadata_mutex);
-    if (slot.state == State::shared) dedup_.unshare(slot.host);
-    if (match == Match::wrong) dedup_.forget(slot.host);
+    auto metadata = image_.lock();
+    if (slot.state == State::shared) dedup_.unshare(metadata, slot.host);
+    if (match == Match::wrong) dedup_.forget(metadata, slot.host);
     slot.state = State::unresolved;
     slot.lonely = true;
     slot.host = HostCluster();
@@ -266,7 +268,7 @@ Result<void> WriteRequest::confirm() {
   return mismatch ? resolve() : Result<void>();
 }
 
-void WriteRequest::tell_of_duplicates() {
+void WriteRequest::report_duplicates() {
   if (std::ranges::any_of(slots_, [](const Slot& slot) { return slot.state == State::shared; }))
     image_.file().event(block::DebugEvent::dedup_found);
 }
@@ -285,14 +287,15 @@ Result<void> WriteRequest::store() {
 
 Result<void> WriteRequest::link() {
   image_.file().event(block::DebugEvent::dedup_link);
-  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  auto metadata = image_.lock();
   for (std::size_t i = 0; i < slots_.size(); ++i)
-    BLOCK_TRY(link_slot(slots_[i], fingerprints_[i]));
-  dedup_.disk.image.trim_caches();
+    BLOCK_TRY(link_slot(metadata, slots_[i], fingerprints_[i]));
+  metadata->trim_caches();
   return {};
 }
 
-Result<void> WriteRequest::link_slot(Slot& slot, const dedup::Fingerprint& fingerprint) {
+Result<void> WriteRequest::link_slot(Metadata& metadata, Slot& slot,
+                                     const dedup::Fingerprint& fingerprint) {
   HostOffset offset = image_.cluster_size().start(slot.host);
   switch (slot.state) {
   case State::unresolved:
@@ -302,25 +305,25 @@ Result<void> WriteRequest::link_slot(Slot& slot, const dedup::Fingerprint& finge
   case State::same:
     break;
   case State::zero:
-    BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::zeros()));
+    BLOCK_TRY(qcow2::replace_entry(metadata, disk_, slot.guest, L2Entry::zeros()));
     break;
   case State::shared: {
-    BLOCK_TRY_ASSIGN(L2Entry old, dedup_.disk.mapping().entry(slot.guest));
-    BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, false)));
+    BLOCK_TRY_ASSIGN(L2Entry old, disk_.mapping(metadata).entry(slot.guest));
+    BLOCK_TRY(qcow2::replace_entry(metadata, disk_, slot.guest, L2Entry::data(offset, false)));
     // A zero entry may have kept the same cluster, and was counted as its owner already.
-    if (old.host_offset() == offset) dedup_.unshare(slot.host);
+    if (old.host_offset() == offset) dedup_.unshare(metadata, slot.host);
     break;
   }
   case State::kept:
-    dedup_.remember(slot.host, fingerprint, slot.guest);
-    dedup_.in_flight().finish(std::move(*slot.ticket), true);
+    dedup_.remember(metadata, slot.host, fingerprint, {disk_.root, slot.guest});
+    dedup_.in_flight(metadata).finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
     break;
   case State::stored:
     if (slot.fresh)
-      BLOCK_TRY(qcow2::replace_entry(dedup_.disk, slot.guest, L2Entry::data(offset, true)));
-    if (!slot.lonely) dedup_.remember(slot.host, fingerprint, slot.guest);
-    if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), true);
+      BLOCK_TRY(qcow2::replace_entry(metadata, disk_, slot.guest, L2Entry::data(offset, true)));
+    if (!slot.lonely) dedup_.remember(metadata, slot.host, fingerprint, {disk_.root, slot.guest});
+    if (slot.ticket) dedup_.in_flight(metadata).finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
     break;
   }
@@ -343,14 +346,14 @@ void WriteRequest::count(const Slot& slot) {
 }
 
 void WriteRequest::abandon() {
-  MutexGuard hold(dedup_.disk.image.metadata_mutex);
+  auto metadata = image_.lock();
   for (Slot& slot : slots_) {
     // A reference or cluster that cannot be given back is a leak, which check finds. The error that
     // led here is the one to report.
-    if (slot.state == State::shared) dedup_.unshare(slot.host);
+    if (slot.state == State::shared) dedup_.unshare(metadata, slot.host);
     if (slot.state == State::stored && slot.fresh && slot.host != HostCluster())
-      (void)dedup_.disk.image.allocator().release_unused(slot.host, 1);
-    if (slot.ticket) dedup_.in_flight().finish(std::move(*slot.ticket), false);
+      (void)metadata->allocator().release_unused(slot.host, 1);
+    if (slot.ticket) dedup_.in_flight(metadata).finish(std::move(*slot.ticket), false);
     slot.ticket.reset();
   }
 }
@@ -359,13 +362,9 @@ bool WriteRequest::wait_for_others() {
   auto waiting = std::find_if(slots_.begin(), slots_.end(),
                               [](const Slot& slot) { return slot.state == State::waiting; });
   if (waiting == slots_.end()) return false;
-  MutexGuard hold(dedup_.disk.image.metadata_mutex);
-  {
-    std::unique_lock<std::mutex> held(dedup_.disk.image.metadata_mutex.native(), std::adopt_lock);
-    // The result does not matter here: the slot is resolved anew in either case.
-    (void)dedup_.in_flight().wait(*waiting->writer, held);
-    held.release();
-  }
+  auto metadata = image_.lock();
+  // The result does not matter here: the slot is resolved anew in either case.
+  (void)dedup_.in_flight(metadata).wait(*waiting->writer, metadata.mutex());
   for (Slot& slot : slots_)
     if (slot.state == State::waiting) {
       slot.state = State::unresolved;

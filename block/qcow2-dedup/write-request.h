@@ -19,6 +19,7 @@
 #define BLOCK_QCOW2_DEDUP_WRITE_REQUEST_H
 
 #include "block/qcow2-dedup/deduplicator.h"
+#include "block/qcow2/disk.h"
 
 #include <optional>
 #include <span>
@@ -28,7 +29,7 @@ namespace qcow2_dedup {
 
 class WriteRequest {
 public:
-  explicit WriteRequest(Deduplicator& dedup);
+  WriteRequest(Deduplicator& dedup, qcow2::Disk& disk);
 
   // A write, in these steps and this order. The memory of `vector` must stay valid until the last
   // step. The caller must have locked the guest clusters.
@@ -61,20 +62,18 @@ private:
         writer; // waiting: the request that is writing the content
   };
 
-  Result<void> gather_stored(std::span<const GuestCluster> clusters)
-      EXCLUDES(dedup_.disk.image.metadata_mutex);
+  Result<void> gather_stored(std::span<const GuestCluster> clusters);
   void read_stored();
   // Reads the slots [first, next). Returns false if their clusters cannot be read.
   bool read_neighbours(std::size_t first, std::size_t next);
   // Determines which slots have content to hash, and which are zeros.
   void find_content();
-  Result<void> resolve() EXCLUDES(dedup_.disk.image.metadata_mutex);
+  Result<void> resolve();
   // `likely`: see Deduplicator::share().
-  Result<void> resolve_slot(Slot& slot, dedup::Lookups::Lookup content,
-                            std::optional<HostCluster> likely)
-      REQUIRES(dedup_.disk.image.metadata_mutex);
-  Result<void> allocate() REQUIRES(dedup_.disk.image.metadata_mutex);
-  Result<void> confirm() EXCLUDES(dedup_.disk.image.metadata_mutex);
+  Result<void> resolve_slot(Metadata& metadata, Slot& slot, dedup::Lookups::Lookup content,
+                            std::optional<HostCluster> likely);
+  Result<void> allocate(Metadata& metadata);
+  Result<void> confirm();
   // Result of comparing the bytes of a cluster whose entry has the content's fingerprint.
   enum class Match {
     confirmed,
@@ -82,19 +81,19 @@ private:
     uncertain, // the entry is correct and the content differs, or the medium cannot be read
   };
   Match compare(const Slot& slot, const dedup::Fingerprint& fingerprint);
-  void tell_of_duplicates();
+  void report_duplicates();
   Result<void> store();
-  Result<void> link() EXCLUDES(dedup_.disk.image.metadata_mutex);
-  Result<void> link_slot(Slot& slot, const dedup::Fingerprint& fingerprint)
-      REQUIRES(dedup_.disk.image.metadata_mutex);
+  Result<void> link();
+  Result<void> link_slot(Metadata& metadata, Slot& slot, const dedup::Fingerprint& fingerprint);
   // Counts the result of a slot when it is linked.
   void count(const Slot& slot);
   // After an error: gives back what was taken for slots that are not linked.
-  void abandon() EXCLUDES(dedup_.disk.image.metadata_mutex);
+  void abandon();
   // Waits for one other request, if any slot has to. Returns false if no slot has to.
-  bool wait_for_others() EXCLUDES(dedup_.disk.image.metadata_mutex);
+  bool wait_for_others();
 
   Deduplicator& dedup_;
+  qcow2::Disk& disk_;
   qcow2::Image& image_;
   // Clusters that the request covers in part or in pieces, or that were read from the file.
   std::vector<block::AlignedBuffer> joined_;

@@ -59,9 +59,9 @@ private:
   std::uint64_t done_ = 0;
 };
 
-Result<void> write_in_turn(Deduplicator& dedup, Pieces pieces) {
+Result<void> write_in_turn(Deduplicator& dedup, qcow2::Disk& disk, Pieces pieces) {
   while (pieces.more()) {
-    WriteRequest piece(dedup);
+    WriteRequest piece(dedup, disk);
     BLOCK_TRY(pieces.gather_next(piece, piece_bytes));
     piece.fingerprint();
     BLOCK_TRY(piece.work_off());
@@ -71,15 +71,15 @@ Result<void> write_in_turn(Deduplicator& dedup, Pieces pieces) {
 
 // Hashes the next piece while the present one is written. Gathering the next piece may fail; then
 // the present piece is not written either.
-Result<void> write_overlapping(Deduplicator& dedup, Pieces pieces, std::uint64_t first,
-                               std::uint64_t later) {
-  auto piece = std::make_unique<WriteRequest>(dedup);
+Result<void> write_overlapping(Deduplicator& dedup, qcow2::Disk& disk, Pieces pieces,
+                               std::uint64_t first, std::uint64_t later) {
+  auto piece = std::make_unique<WriteRequest>(dedup, disk);
   BLOCK_TRY(pieces.gather_next(*piece, first));
   while (piece) {
     piece->fingerprint();
     std::unique_ptr<WriteRequest> next;
     if (pieces.more()) {
-      next = std::make_unique<WriteRequest>(dedup);
+      next = std::make_unique<WriteRequest>(dedup, disk);
       BLOCK_TRY(pieces.gather_next(*next, later));
       next->hash_ahead();
     }
@@ -96,8 +96,8 @@ bool likely_has_idle_core(const UnderWay& write) {
 
 } // namespace
 
-Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVector& vector) {
-  qcow2::Disk& disk = dedup.disk;
+Result<void> write(Deduplicator& dedup, qcow2::Disk& disk, GuestOffset offset,
+                   const block::IoVector& vector) {
   block::ClusterSize size = disk.cluster_size();
   auto range = qcow2::ClusterRange::touched(size, offset, vector.size());
   block::RangeLock::Guard taken(disk.requests, range.first.value(), range.end.value(),
@@ -115,10 +115,10 @@ Result<void> write(Deduplicator& dedup, GuestOffset offset, const block::IoVecto
   std::uint64_t small =
       std::max(small_piece_bytes, dedup::HashHelper::batch_clusters * size.bytes());
   if (small > piece_bytes || vector.size() < 2 * small || !likely_has_idle_core(mine))
-    return write_in_turn(dedup, pieces);
+    return write_in_turn(dedup, disk, pieces);
   // Without the page cache each piece waits for the disk, so the pieces are larger.
   bool direct = disk.image.file().node().cache_direct();
-  return write_overlapping(dedup, pieces, small, direct ? piece_bytes : small);
+  return write_overlapping(dedup, disk, pieces, small, direct ? piece_bytes : small);
 }
 
 } // namespace qcow2_dedup

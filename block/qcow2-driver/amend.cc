@@ -15,7 +15,6 @@ namespace qcow2_driver {
 using block::Error;
 using block::ErrorKind;
 using block::HostOffset;
-using block::MutexGuard;
 using qcow2::Header;
 using qcow2_dedup::add_dedup;
 using qcow2_dedup::algorithm_for_option;
@@ -57,9 +56,9 @@ bool safe_to_tear(std::span<const std::byte> stored, std::span<const std::byte> 
 
 // The names of features only improve error messages. They are dropped if everything that matters
 // fits into the first sector only without them.
-Result<void> change_header(qcow2::Image& image, Header wanted) REQUIRES(image.metadata_mutex) {
-  std::vector<std::byte> stored(image.cluster_size().bytes());
-  BLOCK_TRY(image.file().read(HostOffset(0), std::span(stored)));
+Result<void> change_header(qcow2::Metadata& metadata, Header wanted) {
+  std::vector<std::byte> stored(metadata.cluster_size().bytes());
+  BLOCK_TRY(metadata.file().read(HostOffset(0), std::span(stored)));
   BLOCK_TRY_ASSIGN(std::vector<std::byte> bytes, wanted.encode_over(stored));
   if (!safe_to_tear(stored, bytes, wanted)) {
     wanted.remove_extension(qcow2::extension::feature_names);
@@ -70,34 +69,32 @@ Result<void> change_header(qcow2::Image& image, Header wanted) REQUIRES(image.me
                  "the image header is too long to be changed safely, because of the backing file's "
                  "name")
         .with_hint("Make a new image with dedup-img convert.");
-  Header former = std::exchange(image.header(), wanted);
-  Result<void> done = image.store_header();
-  if (!done) image.header() = former;
-  return done;
+  return metadata.store_header(std::move(wanted));
 }
 
 Result<void> switch_on(OpenImage& state, const std::string& algorithm_name, bool exclusive) {
-  qcow2::Image& image = *state.image;
-  MutexGuard hold(image.metadata_mutex);
-  Header wanted = image.header();
+  auto metadata = state.image->lock();
+  Header wanted = metadata->header();
   BLOCK_TRY(add_dedup(wanted, algorithm_name, exclusive, 0));
-  return change_header(image, wanted);
+  return change_header(metadata, std::move(wanted));
 }
 
 Result<void> switch_off(OpenImage& state) {
   state.index_loader.reset();
   state.scan.reset();
   BLOCK_TRY(state.image->begin_change());
-  qcow2::Image& image = state.dedup->disk.image;
-  MutexGuard hold(state.dedup->disk.image.metadata_mutex);
-  Header wanted = state.dedup->disk.image.header();
-  remove_dedup(wanted);
-  BLOCK_TRY(change_header(state.dedup->disk.image, wanted));
-  image.set_client(nullptr);
-  block::ClusterSize size = image.cluster_size();
-  for (auto [offset, bytes] : state.dedup->table().places())
-    BLOCK_TRY(state.dedup->disk.image.allocator().drop_references(size.containing(offset),
-                                                                  size.clusters_for(bytes)));
+  {
+    auto metadata = state.image->lock();
+    Header wanted = metadata->header();
+    remove_dedup(wanted);
+    BLOCK_TRY(change_header(metadata, std::move(wanted)));
+  }
+  state.image->set_feature(nullptr);
+  auto metadata = state.image->lock();
+  block::ClusterSize size = metadata->cluster_size();
+  for (auto [offset, bytes] : state.dedup->table(metadata).places())
+    BLOCK_TRY(
+        metadata->allocator().drop_references(size.containing(offset), size.clusters_for(bytes)));
   return {};
 }
 

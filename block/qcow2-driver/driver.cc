@@ -86,7 +86,8 @@ Result<void> co_flush(Node& node) {
 
 Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {
   OpenImage& state = state_of(node);
-  if (state.dedup) return qcow2_dedup::write(*state.dedup, GuestOffset(offset), vector);
+  if (state.dedup)
+    return qcow2_dedup::write(*state.dedup, *state.disk, GuestOffset(offset), vector);
   if (node.detect_zeroes() > block::DetectZeroes::off && all_zero(vector))
     return qcow2::write_zeroes(*state.disk, GuestOffset(offset), vector.size(),
                                node.detect_zeroes() == block::DetectZeroes::unmap);

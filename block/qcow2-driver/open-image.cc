@@ -151,18 +151,17 @@ Result<void> open_backing(Node& node, const Header& header) {
 // records the loss, so that no later program treats the zeros as stored data. Lost metadata cannot
 // be replaced: error corrupt.
 Result<void> accept_lost_tail(OpenImage& state, HostOffset file_end) {
-  qcow2::Image& image = *state.image;
   Extension& extension = *state.extension;
-  block::ClusterSize size = image.cluster_size();
-  block::MutexGuard hold(image.metadata_mutex);
-  if (size.start(image.allocator().metadata().end()) > file_end)
+  auto metadata = state.image->lock();
+  block::ClusterSize size = metadata->cluster_size();
+  if (size.start(metadata->allocator().metadata().end()) > file_end)
     return Error(ErrorKind::corrupt, "part of the metadata was at the lost end of the image file")
         .with_hint("It can still be opened read-only.");
-  BLOCK_TRY_ASSIGN(block::HostCluster used_end, image.refcounts().used_end());
+  BLOCK_TRY_ASSIGN(block::HostCluster used_end, metadata->refcounts().used_end());
   extension.set(in_use, true);
   extension.note_lost(file_end.value());
-  enter_extension(image.header(), extension);
-  BLOCK_TRY(image.store_header());
+  enter_extension(metadata->mutable_header(), extension);
+  BLOCK_TRY(metadata->store_header());
   return state.host_file.extend(std::min(HostOffset(extension.file_end), size.start(used_end)));
 }
 
@@ -174,18 +173,20 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
   bool trusted = !state.extension->has(in_use);
   std::optional<std::uint64_t> scan_from = state.extension->scan_mark();
   state.dedup = std::make_unique<Deduplicator>(
-      *state.disk, *state.extension, hasher, settings, trusted,
+      *state.image, state.disk->root, *state.extension, hasher, settings, trusted,
       [&node](const std::string& what) { node.emit(block::NodeEvent::warning, what); });
   state.extension.reset();
   const bool loaded = state.dedup->load();
   if (unclean || !loaded) scan_from = 0;
-  state.image->set_client(state.dedup.get());
-  state.scan = std::make_unique<BackgroundScan>(node, *state.dedup, scan_from, scan_rate);
+  state.image->set_feature(state.dedup.get());
+  state.scan =
+      std::make_unique<BackgroundScan>(node, *state.dedup, *state.disk, scan_from, scan_rate);
   state.index_loader =
       std::make_unique<IndexLoader>(*state.dedup, [&node, scan = state.scan.get()] {
         scan->begin();
         node.emit(block::NodeEvent::dedup_changed);
       });
+  state.index_loader->start();
   return {};
 }
 
@@ -193,8 +194,7 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
 
 Header OpenImage::current_header() {
   if (!image) return header;
-  block::MutexGuard hold(image->metadata_mutex);
-  return image->header();
+  return image->lock()->header();
 }
 
 std::optional<Extension> OpenImage::current_extension() {
@@ -213,12 +213,11 @@ std::optional<block::DataFigures> OpenImage::data_figures() {
   if (!extension->data) return std::nullopt;
   const block::ClusterSize size = image->cluster_size();
   dedup::Counters counters;
-  qcow2_dedup::DedupTable table(host_file, size, 0, counters, {}, {}, {});
+  qcow2_dedup::DedupTable table(host_file, size, 0, counters, {}, {});
   if (!table.load(*extension)) return std::nullopt;
-  block::MutexGuard hold(image->metadata_mutex);
   return qcow2_dedup::data_figures(*extension->data, size,
                                    size.clusters_for(host_file.end().value()),
-                                   image->metadata_clusters() + table.clusters());
+                                   image->lock()->clusters() + table.clusters());
 }
 
 Result<void> open(Node& node, Options& options) {
@@ -268,24 +267,25 @@ Result<void> open(Node& node, Options& options) {
   const bool repair_is_due = writable && state->header.dirty();
   state->image =
       std::make_unique<qcow2::Image>(state->host_file, std::move(state->header), taken.image);
-  BLOCK_TRY(state->image->load());
-  if (Result<void> counted = state->image->load_refcounts(); !counted && writable)
-    return std::move(counted).error().with_hint(
-        "Run 'dedup-img check -r all' on the image; it can still be opened read-only.");
-  state->disk = std::make_unique<qcow2::Disk>(*state->image, node);
+  {
+    auto metadata = state->image->lock();
+    BLOCK_TRY(metadata->load_header());
+    if (Result<void> counted = metadata->load_refcounts(); !counted && writable)
+      return std::move(counted).error().with_hint(
+          "Run 'dedup-img check -r all' on the image; it can still be opened read-only.");
+    qcow2::Root& root = metadata->add_root(std::make_unique<qcow2::HeaderRoot>(metadata));
+    state->disk = std::make_unique<qcow2::Disk>(*state->image, root, node);
+  }
   BLOCK_TRY(state->disk->load());
   if (writable) {
     if (state->mapping_incomplete) {
-      state->image->keep_unknown_clusters();
+      state->image->lock()->keep_unknown_clusters();
       node.emit(block::NodeEvent::warning,
                 "the image was not closed cleanly, and not every L2 table can be read or repaired; "
                 "until that is possible no space in it is used again");
     }
-    if (repair_is_due) {
-      block::MutexGuard hold(state->image->metadata_mutex);
-      state->image->leave_dirty();
-    }
-    BLOCK_TRY(state->image->enter_all_metadata());
+    if (repair_is_due) state->image->lock()->leave_dirty();
+    BLOCK_TRY(state->image->lock()->enter_all());
     if (lost_tail) BLOCK_TRY(accept_lost_tail(*state, HostOffset(length)));
     if (state->extension)
       BLOCK_TRY(start_dedup(node, *state, taken.dedup, taken.scan_rate, crashed || lost_tail));

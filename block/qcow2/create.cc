@@ -22,16 +22,18 @@ Result<void> create_empty(block::Node& file, Header header) {
   BLOCK_TRY(host.write(header.refcount_table_offset, tables));
 
   Image image(host, header, {});
-  BLOCK_TRY(image.load());
-  BLOCK_TRY(image.load_refcounts());
+  Root* root = nullptr;
   {
-    block::MutexGuard hold(image.metadata_mutex);
+    auto metadata = image.lock();
+    BLOCK_TRY(metadata->load_header());
+    BLOCK_TRY(metadata->load_refcounts());
     for (std::uint64_t cluster = 0; cluster < 3; ++cluster)
-      BLOCK_TRY(image.refcounts().set(HostCluster(cluster), 1));
+      BLOCK_TRY(metadata->refcounts().set(HostCluster(cluster), 1));
+    root = &metadata->add_root(std::make_unique<HeaderRoot>(metadata));
   }
-  Disk disk(image, file);
+  Disk disk(image, *root, file);
   BLOCK_TRY(disk.load());
-  BLOCK_TRY(image.enter_all_metadata());
+  BLOCK_TRY(image.lock()->enter_all());
   BLOCK_TRY(disk.grow(guest_size));
   BLOCK_TRY(image.begin_change());
   BLOCK_TRY(image.close());

@@ -5,28 +5,20 @@
 
 namespace qcow2 {
 
-using block::MutexGuard;
 using block::RangeLock;
 
-Disk::Disk(Image& image_, const block::Node& node)
-    : image(image_),
-      node_(node),
-      mapping_(image_.file(), image_.unguarded_l2_tables(), image_.unguarded_allocator(),
-               image_.cluster_size(), image_.l2_tables_at_once()) {}
+Disk::Disk(Image& image_, Root& root_, const block::Node& node)
+    : image(image_), root(root_), node_(node) {}
 
 Result<void> Disk::load() {
-  {
-    MutexGuard hold(image.metadata_mutex);
-    const Header& header = image.header();
-    BLOCK_TRY(mapping_.load(header.l1_offset, header.l1_entries, header.guest_size));
-    if (!node_.read_only())
-      if (Result<void> sound = mapping_.check_l1(); !sound)
-        return std::move(sound).error().with_hint(
-            "It can still be opened read-only; what the L2 table maps cannot be read. 'dedup-img "
-            "convert --salvage' copies the rest.");
-    guest_size_ = header.guest_size;
-  }
-  image.add_mapping(&mapping_);
+  auto metadata = image.lock();
+  BLOCK_TRY(root.load(metadata));
+  if (!node_.read_only())
+    if (Result<void> sound = mapping(metadata).check_l1(); !sound)
+      return std::move(sound).error().with_hint(
+          "It can still be opened read-only; what the L2 table maps cannot be read. 'dedup-img "
+          "convert --salvage' copies the rest.");
+  guest_size_ = mapping(metadata).guest_size();
   return {};
 }
 
@@ -36,9 +28,9 @@ Result<void> Disk::settle_copied_flags() {
   std::uint64_t per_l2 = cluster_size().bytes() / table_entry_bytes;
   std::uint64_t mapped = 0;
   {
-    MutexGuard hold(image.metadata_mutex);
-    if (image.allocator().single_owners().empty()) return {};
-    mapped = mapping_.l1().size() * per_l2;
+    auto metadata = image.lock();
+    if (metadata->allocator().single_owners().empty()) return {};
+    mapped = mapping(metadata).l1().size() * per_l2;
   }
   // The last owner may be an entry beyond the disk's end, which only another program can have
   // written.
@@ -47,24 +39,26 @@ Result<void> Disk::settle_copied_flags() {
     std::uint64_t count = per_l2 - first % per_l2;
     if (!beyond_disk) count = std::min(count, clusters - first);
     BLOCK_TRY(image.begin_change());
-    MutexGuard hold(image.metadata_mutex);
-    Result<void> settled = settle_copied_flags(GuestCluster(first), count);
+    auto metadata = image.lock();
+    Result<void> settled = settle_copied_flags(metadata, GuestCluster(first), count);
     // The guest does not need entries beyond the disk, so damage there is left to a check. If the
     // table of an owner cannot be read now, the next opener has to set the flag.
     if (!settled && !beyond_disk) {
       if (settled.error().kind() == ErrorKind::corrupt) return settled;
-      image.leave_dirty();
+      metadata->leave_dirty();
     }
-    image.trim_caches();
+    metadata->trim_caches();
     first += count;
   }
   return {};
 }
 
-Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t clusters) {
-  ClusterSet& single_owners = image.allocator().single_owners();
+Result<void> Disk::settle_copied_flags(Metadata& metadata, GuestCluster first,
+                                       std::uint64_t clusters) {
+  Mapping& mapping = this->mapping(metadata);
+  ClusterSet& single_owners = metadata.allocator().single_owners();
   for (std::uint64_t done = 0; done < clusters;) {
-    Result<MappedRun> found = mapping_.run(first + done, clusters - done);
+    Result<MappedRun> found = mapping.run(first + done, clusters - done);
     if (!found && found.error().kind() == block::ErrorKind::unsupported) {
       ++done; // a compressed cluster, whose entry never carries COPIED
       continue;
@@ -73,15 +67,16 @@ Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t cluster
     // A zero entry may keep a cluster, too: stock QEMU writes such entries for shared clusters.
     for (std::uint64_t i = 0; !run.first.unallocated() && i < run.clusters; ++i) {
       GuestCluster guest = first + (done + i);
-      BLOCK_TRY_ASSIGN(L2Entry entry, mapping_.entry(guest));
+      BLOCK_TRY_ASSIGN(L2Entry entry, mapping.entry(guest));
       if (!entry.host_offset()) continue;
       HostCluster host = cluster_size().containing(*entry.host_offset());
       if (entry.copied() || !single_owners.contains(host)) continue;
-      BLOCK_TRY_ASSIGN(std::uint64_t references, image.allocator().references(host));
+      BLOCK_TRY_ASSIGN(std::uint64_t references, metadata.allocator().references(host));
       if (references != 1) continue;
-      BLOCK_TRY(mapping_.set_entry(guest, entry.with_copied(true)));
+      BLOCK_TRY(mapping.set_entry(guest, entry.with_copied(true)));
       single_owners.remove(host);
-      if (image.client()) image.client()->became_only_owner(guest, host);
+      if (ContentEvents* events = metadata.content_events())
+        events->became_only_owner(metadata, {root, guest}, host);
     }
     done += run.clusters;
   }
@@ -89,50 +84,48 @@ Result<void> Disk::settle_copied_flags(GuestCluster first, std::uint64_t cluster
 }
 
 Result<std::optional<Disk::NewL1>> Disk::allocate_l1_for(std::uint64_t bytes) {
-  MutexGuard hold(image.metadata_mutex);
+  auto metadata = image.lock();
   NewL1 l1;
   l1.entries = l1_entries_for(bytes, cluster_size());
   if (l1.entries * table_entry_bytes > max_l1_bytes)
     return Error(ErrorKind::invalid_argument, EFBIG,
                  "the disk is too large for this cluster size: its L1 table would be larger "
                  "than 32 MiB");
-  if (l1.entries <= mapping_.l1().size()) return std::optional<NewL1>();
+  if (l1.entries <= mapping(metadata).l1().size()) return std::optional<NewL1>();
   image.file().event(block::DebugEvent::l1_grow_alloc_table);
   l1.clusters = cluster_size().clusters_for(l1.entries * table_entry_bytes);
-  BLOCK_TRY_ASSIGN(l1.place, image.allocator().allocate_metadata(l1.clusters));
+  BLOCK_TRY_ASSIGN(l1.place, metadata->allocator().allocate_metadata(l1.clusters));
   return std::optional(l1);
 }
 
-Result<void> Disk::store_size(std::uint64_t bytes, const std::optional<NewL1>& l1) {
-  Header& header = image.header();
-  Header former = header;
-  header.guest_size = bytes;
+Result<void> Disk::store_size(Metadata& metadata, std::uint64_t bytes,
+                              const std::optional<NewL1>& l1) {
+  PointerTable& table = mapping(metadata).l1();
+  Root::Record record = root.record(metadata);
+  record.guest_size = bytes;
   if (l1) {
-    std::vector<std::byte> table = mapping_.l1().encode(l1->clusters << cluster_size().bits());
-    header.l1_offset = cluster_size().start(l1->place);
-    header.l1_entries = static_cast<std::uint32_t>(l1->entries);
+    record.l1_offset = cluster_size().start(l1->place);
+    record.l1_entries = static_cast<std::uint32_t>(l1->entries);
     image.file().event(block::DebugEvent::l1_grow_write_table);
-    Result<void> written = image.file().write(header.l1_offset, table);
+    Result<void> written =
+        image.file().write(record.l1_offset, table.encode(l1->clusters << cluster_size().bits()));
     if (written) written = image.file().barrier();
     if (!written) {
-      header = former;
-      BLOCK_TRY(image.allocator().release_unused(l1->place, l1->clusters));
+      BLOCK_TRY(metadata.allocator().release_unused(l1->place, l1->clusters));
       return std::move(written).error().context("resizing");
     }
   }
   if (l1) image.file().event(block::DebugEvent::l1_grow_activate_table);
-  if (Result<void> stored = image.store_header(); !stored) {
-    header = former;
+  if (Result<void> stored = root.store(metadata, record); !stored)
     return std::move(stored).error().context("resizing");
-  }
-  HostOffset old_l1 = mapping_.l1().place();
-  std::uint64_t old_bytes = mapping_.l1().bytes();
-  mapping_.set_guest_size(bytes);
+  mapping(metadata).set_guest_size(bytes);
   guest_size_ = bytes;
   if (!l1) return {};
-  mapping_.l1().install(l1->entries, cluster_size().start(l1->place));
-  return image.allocator().drop_references(cluster_size().containing(old_l1),
-                                           cluster_size().clusters_for(old_bytes));
+  HostOffset old_l1 = table.place();
+  std::uint64_t old_bytes = table.bytes();
+  table.install(l1->entries, record.l1_offset);
+  return metadata.allocator().drop_references(cluster_size().containing(old_l1),
+                                              cluster_size().clusters_for(old_bytes));
 }
 
 Result<void> Disk::grow(std::uint64_t bytes) {
@@ -165,12 +158,12 @@ Result<void> Disk::set_size(std::uint64_t bytes, std::uint64_t reach) {
   // opener after a crash would treat its clusters as free. The flush also stores every change of
   // the present table before the table is copied.
   Result<void> flushed = image.flush();
-  MutexGuard hold(image.metadata_mutex);
+  auto metadata = image.lock();
   if (!flushed) {
-    if (l1) BLOCK_TRY(image.allocator().release_unused(l1->place, l1->clusters));
+    if (l1) BLOCK_TRY(metadata->allocator().release_unused(l1->place, l1->clusters));
     return flushed;
   }
-  return store_size(bytes, l1);
+  return store_size(metadata, bytes, l1);
 }
 
 } // namespace qcow2

@@ -15,29 +15,29 @@ namespace qcow2 {
 
 class Disk {
 public:
-  // The disk asks the node for its backing file at each request. Image and node must outlive the
-  // disk.
-  Disk(Image& image, const block::Node& node);
+  // The disk asks the node for its backing file at each request. Image, root and node must outlive
+  // the disk. There must be no two disks of one root.
+  Disk(Image& image, Root& root, const block::Node& node);
 
-  // Reads the L1 table that the image's header names, and adds the mapping to the image's
-  // write-backs.
-  Result<void> load() EXCLUDES(image.metadata_mutex);
+  // Reads the L1 table that the root's record names.
+  Result<void> load();
 
   std::uint64_t guest_size() const { return guest_size_.load(std::memory_order_relaxed); } // bytes
   ClusterSize cluster_size() const { return image.cluster_size(); }
   block::Node* backing() const { return node_.backing(); } // null = none
-  Mapping& mapping() REQUIRES(image.metadata_mutex) { return mapping_; }
+  Mapping& mapping(Metadata& metadata) { return root.mapping(metadata); }
 
   // Sets COPIED for the allocator's single owners. They lack the flag, because the guest cluster
   // that owns them is not recorded. If there are any, a walk over the L2 tables finds their owners.
   // Call it before a clean close.
-  Result<void> settle_copied_flags() EXCLUDES(image.metadata_mutex);
+  Result<void> settle_copied_flags();
 
   // Grows the disk to `bytes` of guest data, at least the present size; new space reads as zeros.
   // Only reads may run meanwhile. Errors: unsupported (smaller than now), no_space.
-  Result<void> grow(std::uint64_t bytes) EXCLUDES(image.metadata_mutex);
+  Result<void> grow(std::uint64_t bytes);
 
   Image& image;
+  Root& root;
   block::RangeLock requests; // by guest cluster number
 
 private:
@@ -50,17 +50,14 @@ private:
 
   // Sets the size to `bytes`, and makes the L1 table long enough for `reach`, which is at least
   // `bytes`.
-  Result<void> set_size(std::uint64_t bytes, std::uint64_t reach) EXCLUDES(image.metadata_mutex);
+  Result<void> set_size(std::uint64_t bytes, std::uint64_t reach);
   // The steps of set_size(): clusters for the L1 table, if the present table is too short; then the
   // table and the header that names it.
-  Result<std::optional<NewL1>> allocate_l1_for(std::uint64_t bytes) EXCLUDES(image.metadata_mutex);
-  Result<void> store_size(std::uint64_t bytes, const std::optional<NewL1>& l1)
-      REQUIRES(image.metadata_mutex);
-  Result<void> settle_copied_flags(GuestCluster first, std::uint64_t clusters)
-      REQUIRES(image.metadata_mutex);
+  Result<std::optional<NewL1>> allocate_l1_for(std::uint64_t bytes);
+  Result<void> store_size(Metadata& metadata, std::uint64_t bytes, const std::optional<NewL1>& l1);
+  Result<void> settle_copied_flags(Metadata& metadata, GuestCluster first, std::uint64_t clusters);
 
   const block::Node& node_;
-  Mapping mapping_ GUARDED_BY(image.metadata_mutex);
   std::atomic<std::uint64_t> guest_size_{0};
 };
 
@@ -99,11 +96,10 @@ Result<void> write_zeroes_taken(Disk& disk, GuestOffset offset, std::uint64_t by
 // Stores the entry of a guest cluster and drops the reference of its former entry. After an error
 // nothing has changed. Errors also: corrupt (the former entry names metadata, or a cluster with
 // refcount 0).
-Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry,
-                           DropCause cause = DropCause::other) REQUIRES(disk.image.metadata_mutex);
+Result<void> replace_entry(Metadata& metadata, Disk& disk, GuestCluster guest, L2Entry entry,
+                           DropCause cause = DropCause::other);
 // Makes whole clusters zero entries. The caller must have locked them.
-Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters, bool unmap)
-    EXCLUDES(disk.image.metadata_mutex);
+Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t clusters, bool unmap);
 // Read-modify-write of one guest cluster: fills `whole_cluster` with the cluster's present content,
 // overlaid with the part of the request that covers it.
 Result<void> read_and_join(Disk& disk, GuestCluster cluster, GuestOffset offset,

@@ -85,7 +85,7 @@ Result<void> HostFile::write_again_if_lost(HostOffset offset, const IoVector& ve
 // reservation nor the end of a failed one cuts a longer file.
 void HostFile::reserve(std::uint64_t end) {
   constexpr std::uint64_t least = 1u << 20, most = 64u << 20;
-  std::lock_guard hold(reserve_mutex_);
+  block::MutexGuard hold(reserve_mutex_);
   if (!can_reserve_ || end <= reserved_end_.load()) return;
   std::uint64_t wanted = end + std::clamp(end / 4, least, most);
   wanted -= wanted % least;
@@ -95,7 +95,7 @@ void HostFile::reserve(std::uint64_t end) {
 }
 
 Result<void> HostFile::release_reserved() {
-  std::lock_guard hold(reserve_mutex_);
+  block::MutexGuard hold(reserve_mutex_);
   if (!can_reserve_ || reserved_end_.load() <= end().value()) return {};
   BLOCK_TRY(file_.co_truncate(end().value(), block::Preallocation::off));
   reserved_end_ = end().value();
@@ -131,7 +131,7 @@ Result<void> HostFile::extend(HostOffset end) {
   BLOCK_TRY(file_.co_truncate(end.value()));
   writes_.fetch_add(1);
   end_ = end.value();
-  std::lock_guard hold(reserve_mutex_);
+  block::MutexGuard hold(reserve_mutex_);
   if (can_reserve_) reserved_end_ = std::max(reserved_end_.load(), end.value());
   return barrier();
 }

@@ -4,9 +4,9 @@
 
 #include "block/node.h"
 #include "block/qcow2/format.h"
+#include "block/util/mutex.h"
 
 #include <atomic>
-#include <mutex>
 #include <span>
 #include <unordered_set>
 
@@ -86,8 +86,8 @@ private:
   // the page cache, every write that makes a file longer waits for all other writes and for the
   // allocation.
   std::atomic<std::uint64_t> reserved_end_;
-  std::mutex reserve_mutex_;
-  bool can_reserve_; // guarded by reserve_mutex_
+  block::Mutex reserve_mutex_;
+  bool can_reserve_ GUARDED_BY(reserve_mutex_);
   bool restores_lost_writes_ = false;
   std::unordered_set<std::uint64_t> restored_windows_; // by their offsets
   // Writes that have returned. The initial 1 stands for everything that earlier processes may have

@@ -12,7 +12,7 @@
 namespace qcow2 {
 
 // Not synchronised: the image's metadata lock guards it.
-class PointerTable {
+class PointerTable final : public WriteBackPart {
 public:
   // Reads `entries` entries at `place`; reads nothing if there are none. Errors: those of the read;
   // then the table stays as it was.
@@ -40,8 +40,8 @@ public:
   // be written counts as changed again, unless the table has moved meanwhile: then install()'s
   // caller has stored all of it.
   bool has_changes() const { return changed_begin_ < changed_end_; }
-  std::vector<TableWrite> begin_write_back();
-  void end_write_back(const std::vector<TableWrite>& writes, bool written);
+  std::vector<TableWrite> begin_write_back() override;
+  void end_write_back(const std::vector<TableWrite>& writes, bool durable) override;
 
 private:
   void touch(std::size_t begin, std::size_t end);

@@ -17,11 +17,11 @@ struct Piece {
 Result<std::vector<Piece>> look_up(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
   ClusterSize size = disk.cluster_size();
   std::vector<Piece> pieces;
-  block::MutexGuard hold(disk.image.metadata_mutex);
+  auto metadata = disk.image.lock();
   for (GuestOffset at = offset, end = offset + bytes; at < end;) {
     GuestCluster cluster = size.containing(at);
     std::uint64_t wanted = size.clusters_for(size.within(at) + (end - at));
-    BLOCK_TRY_ASSIGN(MappedRun run, disk.mapping().run(cluster, wanted));
+    BLOCK_TRY_ASSIGN(MappedRun run, disk.mapping(metadata).run(cluster, wanted));
     std::uint64_t covered = std::min((run.clusters << size.bits()) - size.within(at), end - at);
     HostOffset host =
         run.first.is_data() ? *run.first.host_offset() + size.within(at) : HostOffset();
@@ -36,7 +36,7 @@ Result<std::vector<Piece>> look_up(Disk& disk, GuestOffset offset, std::uint64_t
       pieces.push_back({run.first, host, at, covered});
     at += covered;
   }
-  disk.image.trim_caches();
+  metadata->trim_caches();
   return pieces;
 }
 
@@ -55,21 +55,20 @@ Result<void> read_backing(HostFile& file, block::Node& backing, GuestOffset offs
       .context("backing file");
 }
 
-// The client must drop its facts about the content. If the guest writes the same content again, the
-// client must not find it as stored already.
-void tell_of_unreadable(Disk& disk, HostOffset offset, std::uint64_t bytes) {
-  ImageClient* client = disk.image.client();
-  if (!client) return;
+// The facts about the content must be dropped. If the guest writes the same content again, it must
+// not be found as stored already.
+void forget_unreadable(Disk& disk, HostOffset offset, std::uint64_t bytes) {
   ClusterSize size = disk.cluster_size();
-  block::MutexGuard hold(disk.image.metadata_mutex);
-  client->content_unreadable(size.containing(offset),
-                             size.clusters_for(size.within(offset) + bytes));
+  auto metadata = disk.image.lock();
+  if (ContentEvents* events = metadata->content_events())
+    events->content_unreadable(metadata, size.containing(offset),
+                               size.clusters_for(size.within(offset) + bytes));
 }
 
 Result<void> read_data(Disk& disk, HostOffset offset, const IoVector& vector) {
   disk.image.file().event(block::DebugEvent::read_aio);
   Result<void> done = disk.image.file().read(offset, vector);
-  if (!done) tell_of_unreadable(disk, offset, vector.size());
+  if (!done) forget_unreadable(disk, offset, vector.size());
   return done;
 }
 

@@ -9,9 +9,9 @@ Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uin
                                         bool count_owners) {
   ClusterSize size = disk.cluster_size();
   GuestCluster first = size.containing(offset);
-  block::MutexGuard hold(disk.image.metadata_mutex);
-  BLOCK_TRY_ASSIGN(MappedRun run,
-                   disk.mapping().run(first, size.clusters_for(size.within(offset) + bytes)));
+  auto metadata = disk.image.lock();
+  BLOCK_TRY_ASSIGN(MappedRun run, disk.mapping(metadata).run(
+                                      first, size.clusters_for(size.within(offset) + bytes)));
   block::BlockStatus status;
   status.allocated = !run.first.unallocated();
   status.data = run.first.is_data();
@@ -22,7 +22,7 @@ Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uin
       HostCluster host = size.containing(*place);
       // If a refcount cannot be read, the number is reported as not known; no reader depends on it.
       auto owners = [&](HostCluster cluster) {
-        Result<std::uint64_t> references = disk.image.allocator().references(cluster);
+        Result<std::uint64_t> references = metadata->allocator().references(cluster);
         return references ? *references : 0;
       };
       status.owners = owners(host);
@@ -31,7 +31,7 @@ Result<block::BlockStatus> block_status(Disk& disk, GuestOffset offset, std::uin
     }
   }
   status.bytes = std::min((run.clusters << size.bits()) - size.within(offset), bytes);
-  disk.image.trim_caches();
+  metadata->trim_caches();
   return status;
 }
 

@@ -2,12 +2,13 @@
 // memory.
 //
 // Changed tables stay in memory until a write-back copies them out; reading a table never writes
-// another one. So Image::write_changes() alone determines the order in which tables become durable,
+// another one. So Image::write_back() alone determines the order in which tables become durable,
 // not the order of evictions.
 #ifndef BLOCK_QCOW2_TABLE_CACHE_H
 #define BLOCK_QCOW2_TABLE_CACHE_H
 
 #include "block/qcow2/host-file.h"
+#include "block/qcow2/write-back-part.h"
 #include "block/util/aligned-buffer.h"
 #include "block/util/big-endian.h"
 
@@ -50,15 +51,8 @@ private:
   bool in_write_back_ = false;                  // copied out, not known to be written yet
 };
 
-// A changed piece of a table, copied out so that it is written without the metadata lock.
-struct TableWrite {
-  HostOffset table;       // start of the table
-  std::size_t first_byte; // within it
-  std::vector<std::byte> bytes;
-};
-
 // Not synchronised: the image's metadata lock guards it.
-class TableCache {
+class TableCache final : public WriteBackPart {
 public:
   // After trim() the cache holds at most `max_bytes` of unchanged tables, but never fewer than four
   // tables. It reports the event `load` before it reads a table.
@@ -85,10 +79,9 @@ public:
   bool wants_write_back() const { return dirty_tables_ > max_tables_ / 2; }
   bool has_changes() const { return dirty_tables_ > 0; }
 
-  // Copies every changed piece out and marks it unchanged. The caller must call end_write_back()
-  // after it has written the pieces, or failed to. Until then these tables stay cached.
-  std::vector<TableWrite> begin_write_back();
-  void end_write_back(const std::vector<TableWrite>& writes, bool written);
+  // The tables stay cached from begin_write_back() to end_write_back().
+  std::vector<TableWrite> begin_write_back() override;
+  void end_write_back(const std::vector<TableWrite>& writes, bool durable) override;
 
   std::size_t table_bytes() const { return table_bytes_; }
   std::uint64_t memory_bytes() const { return tables_.size() * table_bytes_; }

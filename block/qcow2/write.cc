@@ -7,8 +7,6 @@
 namespace qcow2 {
 namespace {
 
-using block::MutexGuard;
-
 // The host cluster for one guest cluster of a request.
 struct Target {
   L2Entry old;
@@ -30,28 +28,29 @@ std::size_t run_to_allocate(const std::vector<Target>& targets, std::size_t firs
 }
 
 Result<void> release(Disk& disk, const std::vector<Target>& targets) {
-  MutexGuard hold(disk.image.metadata_mutex);
+  auto metadata = disk.image.lock();
   for (const Target& target : targets)
     if (target.fresh && target.host.value() != 0)
       BLOCK_TRY(
-          disk.image.allocator().release_unused(disk.cluster_size().containing(target.host), 1));
+          metadata->allocator().release_unused(disk.cluster_size().containing(target.host), 1));
   return {};
 }
 
 Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>& targets) {
   ClusterSize size = disk.cluster_size();
-  MutexGuard hold(disk.image.metadata_mutex);
-  if (ImageClient* client = disk.image.client()) client->data_written();
-  BLOCK_TRY(disk.mapping().prepare(range.first, range.count()));
+  auto metadata = disk.image.lock();
+  Mapping& mapping = disk.mapping(metadata);
+  ContentEvents* events = metadata->content_events();
+  if (events) events->data_written(metadata);
+  BLOCK_TRY(mapping.prepare(range.first, range.count()));
   for (GuestCluster cluster = range.first; cluster < range.end; ++cluster) {
-    BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(cluster));
+    BLOCK_TRY_ASSIGN(L2Entry old, mapping.entry(cluster));
     Target target{old, HostOffset(), false, false};
     if (old.copied() && old.host_offset()) {
       target.host = *old.host_offset();
-      BLOCK_TRY(disk.image.allocator().check_data_place(size.containing(target.host)));
+      BLOCK_TRY(metadata->allocator().check_data_place(size.containing(target.host)));
       target.link = !old.is_data(); // a zero entry that kept its cluster
-      if (ImageClient* client = disk.image.client())
-        client->content_changes(size.containing(target.host));
+      if (events) events->content_changes(metadata, size.containing(target.host));
     } else {
       target.fresh = target.link = true;
     }
@@ -63,12 +62,12 @@ Result<void> choose_targets(Disk& disk, ClusterRange range, std::vector<Target>&
       ++first;
       continue;
     }
-    BLOCK_TRY_ASSIGN(HostCluster place, disk.image.allocator().allocate(clusters));
+    BLOCK_TRY_ASSIGN(HostCluster place, metadata->allocator().allocate(clusters));
     for (std::size_t i = 0; i < clusters; ++i)
       targets[first + i].host = size.start(place + i);
     first += clusters;
   }
-  disk.image.trim_caches();
+  metadata->trim_caches();
   return {};
 }
 
@@ -92,14 +91,14 @@ Result<void> add_cluster_write(Disk& disk, GuestCluster cluster, const Target& t
 }
 
 Result<void> link(Disk& disk, GuestCluster first, const std::vector<Target>& targets) {
-  MutexGuard hold(disk.image.metadata_mutex);
+  auto metadata = disk.image.lock();
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const Target& target = targets[i];
     if (!target.link) continue;
-    BLOCK_TRY(replace_entry(disk, first + i, L2Entry::data(target.host, true)));
+    BLOCK_TRY(replace_entry(metadata, disk, first + i, L2Entry::data(target.host, true)));
   }
-  if (ImageClient* client = disk.image.client()) client->data_written();
-  disk.image.trim_caches();
+  if (ContentEvents* events = metadata->content_events()) events->data_written(metadata);
+  metadata->trim_caches();
   return {};
 }
 
@@ -122,10 +121,12 @@ Result<void> write_piece(Disk& disk, GuestOffset offset, const IoVector& vector)
 
 } // namespace
 
-Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry, DropCause cause) {
-  Allocator& allocator = disk.image.allocator();
-  BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(guest));
-  if (old.host_offset() == entry.host_offset()) return disk.mapping().set_entry(guest, entry);
+Result<void> replace_entry(Metadata& metadata, Disk& disk, GuestCluster guest, L2Entry entry,
+                           DropCause cause) {
+  Allocator& allocator = metadata.allocator();
+  Mapping& mapping = disk.mapping(metadata);
+  BLOCK_TRY_ASSIGN(L2Entry old, mapping.entry(guest));
+  if (old.host_offset() == entry.host_offset()) return mapping.set_entry(guest, entry);
   std::optional<HostCluster> dropped;
   std::uint64_t references = 0;
   if (old.host_offset()) {
@@ -139,13 +140,14 @@ Result<void> replace_entry(Disk& disk, GuestCluster guest, L2Entry entry, DropCa
                                            " is in use but its refcount is 0")
           .with_hint("Run 'dedup-img check -r all' on the image while nobody uses it.");
   }
-  BLOCK_TRY(disk.mapping().set_entry(guest, entry));
-  ImageClient* client = disk.image.client();
-  if (client && entry.host_offset())
-    client->reference_added(disk.cluster_size().containing(*entry.host_offset()), entry.copied());
+  BLOCK_TRY(mapping.set_entry(guest, entry));
+  ContentEvents* events = metadata.content_events();
+  if (events && entry.host_offset())
+    events->reference_added(metadata, disk.cluster_size().containing(*entry.host_offset()),
+                            entry.copied());
   if (!dropped) return {};
   allocator.note_dropped(*dropped, references - 1, cause);
-  if (client) client->reference_dropped(guest, *dropped, references - 1);
+  if (events) events->reference_dropped(metadata, {disk.root, guest}, *dropped, references - 1);
   return {};
 }
 

@@ -8,7 +8,6 @@
 namespace qcow2 {
 namespace {
 
-using block::MutexGuard;
 using block::RangeLock;
 
 // At most this many clusters are changed under one hold of the lock.
@@ -34,8 +33,8 @@ Result<bool> rest_reads_as_zeros(Disk& disk, GuestCluster cluster, GuestOffset o
 Result<void> zero_part(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
   GuestCluster cluster = disk.cluster_size().containing(offset);
   BLOCK_TRY_ASSIGN(L2Entry entry, [&]() -> Result<L2Entry> {
-    MutexGuard hold(disk.image.metadata_mutex);
-    return disk.mapping().entry(cluster);
+    auto metadata = disk.image.lock();
+    return disk.mapping(metadata).entry(cluster);
   }());
   if (entry.reads_as_zeros() || (entry.unallocated() && !disk.backing())) return {};
   if (entry.unallocated()) {
@@ -59,14 +58,14 @@ Result<void> change_clusters(Disk& disk, GuestCluster first, std::uint64_t clust
   for (std::uint64_t done = 0; done < clusters;) {
     BLOCK_TRY(disk.image.begin_change());
     std::uint64_t end = std::min(clusters, done + piece_clusters);
-    MutexGuard hold(disk.image.metadata_mutex);
+    auto metadata = disk.image.lock();
     for (; done < end; ++done) {
-      BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping().entry(first + done));
+      BLOCK_TRY_ASSIGN(L2Entry old, disk.mapping(metadata).entry(first + done));
       BLOCK_TRY_ASSIGN(L2Entry now, change(old));
       if (now == old) continue;
-      BLOCK_TRY(replace_entry(disk, first + done, now, DropCause::request));
+      BLOCK_TRY(replace_entry(metadata, disk, first + done, now, DropCause::request));
     }
-    disk.image.trim_caches();
+    metadata->trim_caches();
   }
   return {};
 }

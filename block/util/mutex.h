@@ -1,7 +1,9 @@
-// Mutex: std::mutex with annotations, so that clang -Wthread-safety can check which locks are held.
+// Mutexes, guards and conditions with annotations, so that clang -Wthread-safety can check which
+// locks are held.
 #ifndef BLOCK_UTIL_MUTEX_H
 #define BLOCK_UTIL_MUTEX_H
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -21,8 +23,18 @@ namespace block {
 
 class BLOCK_THREAD_ATTRIBUTE(capability("mutex")) Mutex {
 public:
-  // Spins briefly before it sleeps: the mutex is usually held for about a microsecond, much less
-  // than sleeping and waking cost.
+  void lock() BLOCK_THREAD_ATTRIBUTE(acquire_capability()) { mutex_.lock(); }
+  void unlock() BLOCK_THREAD_ATTRIBUTE(release_capability()) { mutex_.unlock(); }
+
+private:
+  friend class Condition;
+  std::mutex mutex_;
+};
+
+// Spins briefly before it sleeps. Only for a mutex that is usually held for about a microsecond,
+// much less than sleeping and waking cost: docs/developer/decisions/spinning-mutex.md.
+class BLOCK_THREAD_ATTRIBUTE(capability("mutex")) SpinningMutex {
+public:
   void lock() BLOCK_THREAD_ATTRIBUTE(acquire_capability()) {
     for (int attempt = 0; attempt < spin_attempts; ++attempt) {
       if (mutex_.try_lock()) return;
@@ -31,13 +43,9 @@ public:
     mutex_.lock();
   }
   void unlock() BLOCK_THREAD_ATTRIBUTE(release_capability()) { mutex_.unlock(); }
-  // Declares to the analysis that the caller holds the mutex, where it cannot derive that: in a
-  // callback.
-  void assert_held() const BLOCK_THREAD_ATTRIBUTE(assert_capability(this)) {}
-  // For std::condition_variable only.
-  std::mutex& native() { return mutex_; }
 
 private:
+  friend class Condition;
   // Some microseconds: spinning does not continue for long if the holder was preempted.
   static constexpr int spin_attempts = 100;
 
@@ -64,6 +72,54 @@ public:
 
 private:
   Mutex& mutex_;
+};
+
+// Holds a mutex, and is the only way to the value that the mutex guards. A function that needs the
+// lock takes a reference to the value. So the compiler refuses a call without the lock.
+template <typename Value, typename MutexType>
+class [[nodiscard]] Locked {
+public:
+  Locked(MutexType& mutex, Value& value) BLOCK_THREAD_ATTRIBUTE(no_thread_safety_analysis)
+      : mutex_(mutex), value_(value) {
+    mutex_.lock();
+  }
+  ~Locked() BLOCK_THREAD_ATTRIBUTE(no_thread_safety_analysis) { mutex_.unlock(); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+
+  Value* operator->() const { return &value_; }
+  operator Value&() const { return value_; }
+  // For Condition::wait().
+  MutexType& mutex() const { return mutex_; }
+
+private:
+  MutexType& mutex_;
+  Value& value_;
+};
+
+// std::condition_variable over the mutexes above.
+class Condition {
+public:
+  // Releases the mutex, which the caller holds, waits for a notification, and holds the mutex again
+  // at return. May return without a notification.
+  template <typename MutexType>
+  void wait(MutexType& mutex) REQUIRES(mutex) BLOCK_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+    std::unique_lock<std::mutex> held(mutex.mutex_, std::adopt_lock);
+    changed_.wait(held);
+    held.release();
+  }
+  // The same, until `deadline` at the latest.
+  template <typename MutexType>
+  void wait_until(MutexType& mutex, std::chrono::steady_clock::time_point deadline) REQUIRES(mutex)
+      BLOCK_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+    std::unique_lock<std::mutex> held(mutex.mutex_, std::adopt_lock);
+    (void)changed_.wait_until(held, deadline);
+    held.release();
+  }
+  void notify_all() { changed_.notify_all(); }
+
+private:
+  std::condition_variable changed_;
 };
 
 } // namespace block

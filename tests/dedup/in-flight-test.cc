@@ -48,32 +48,32 @@ TEST(InFlight, LetsDifferentContentsBeWrittenTogether) {
 
 TEST(InFlight, AnswersAtOnceWhenTheTicketEndedBeforeTheWait) {
   InFlight in_flight;
-  std::mutex mutex;
+  block::Mutex mutex;
   std::unique_lock lock(mutex);
   for (const bool success : {true, false}) {
     Ticket ticket = ticket_for(in_flight, content(1));
     const Handle handle = std::get<Handle>(in_flight.begin(content(1)));
     in_flight.finish(std::move(ticket), success);
-    EXPECT_EQ(in_flight.wait(handle, lock), success);
+    EXPECT_EQ(in_flight.wait(handle, mutex), success);
     EXPECT_TRUE(lock.owns_lock());
   }
 }
 
 TEST(InFlight, KeepsTheOutcomeOfAnEarlierWriteApartFromALaterOne) {
   InFlight in_flight;
-  std::mutex mutex;
+  block::Mutex mutex;
   std::unique_lock lock(mutex);
   Ticket failing = ticket_for(in_flight, content(1));
   const Handle first_handle = std::get<Handle>(in_flight.begin(content(1)));
   in_flight.finish(std::move(failing), false);
   Ticket again = ticket_for(in_flight, content(1));
   in_flight.finish(std::move(again), true);
-  EXPECT_FALSE(in_flight.wait(first_handle, lock));
+  EXPECT_FALSE(in_flight.wait(first_handle, mutex));
 }
 
 TEST(InFlight, WakesEveryWaiterWhenTheWriterSucceeds) {
   InFlight in_flight;
-  std::mutex mutex;
+  block::Mutex mutex;
   std::unique_lock lock(mutex);
   Ticket ticket = ticket_for(in_flight, content(1));
   std::atomic<int> about_to_wait = 0;
@@ -84,7 +84,7 @@ TEST(InFlight, WakesEveryWaiterWhenTheWriterSucceeds) {
       std::unique_lock own_lock(mutex);
       const Handle handle = std::get<Handle>(in_flight.begin(content(1)));
       ++about_to_wait;
-      if (in_flight.wait(handle, own_lock)) ++successes;
+      if (in_flight.wait(handle, mutex)) ++successes;
     });
   lock.unlock();
   while (about_to_wait < 4)
@@ -101,7 +101,7 @@ TEST(InFlight, WakesEveryWaiterWhenTheWriterSucceeds) {
 
 TEST(InFlight, MakesExactlyOneWaiterTheWriterWhenTheFirstFails) {
   InFlight in_flight;
-  std::mutex mutex;
+  block::Mutex mutex;
   std::unique_lock lock(mutex);
   Ticket failing = ticket_for(in_flight, content(1));
   std::atomic<int> about_to_wait = 0;
@@ -113,7 +113,7 @@ TEST(InFlight, MakesExactlyOneWaiterTheWriterWhenTheFirstFails) {
       std::unique_lock own_lock(mutex);
       const Handle failed = std::get<Handle>(in_flight.begin(content(1)));
       ++about_to_wait;
-      EXPECT_FALSE(in_flight.wait(failed, own_lock));
+      EXPECT_FALSE(in_flight.wait(failed, mutex));
       if (writers > 0 && in_flight.size() == 0) {
         ++sharers; // came late: the content is stored and would be found in the index
         return;
@@ -125,7 +125,7 @@ TEST(InFlight, MakesExactlyOneWaiterTheWriterWhenTheFirstFails) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
         own_lock.lock();
         in_flight.finish(std::move(*ticket), true);
-      } else if (in_flight.wait(std::get<Handle>(begun), own_lock)) {
+      } else if (in_flight.wait(std::get<Handle>(begun), mutex)) {
         ++sharers;
       }
     });
@@ -146,7 +146,7 @@ TEST(InFlight, MakesExactlyOneWaiterTheWriterWhenTheFirstFails) {
 TEST(InFlight, EndsWhenRequestsOverlapInEveryOrder) {
   constexpr unsigned contents = 6;
   InFlight in_flight;
-  std::mutex mutex;
+  block::Mutex mutex;
   std::vector<std::thread> threads;
   for (unsigned seed = 0; seed < 4; ++seed)
     threads.emplace_back([&in_flight, &mutex, seed] {
@@ -168,7 +168,7 @@ TEST(InFlight, EndsWhenRequestsOverlapInEveryOrder) {
         for (Ticket& ticket : tickets)
           in_flight.finish(std::move(ticket), (round + seed) % 3 != 0);
         for (const Handle& handle : handles)
-          in_flight.wait(handle, lock);
+          in_flight.wait(handle, mutex);
       }
     });
   for (std::thread& thread : threads)
@@ -182,11 +182,11 @@ TEST(InFlightDeathTest, RefusesToWaitWithOwnTicketsOpen) {
   EXPECT_DEATH(
       {
         InFlight in_flight;
-        std::mutex mutex;
+        block::Mutex mutex;
         std::unique_lock lock(mutex);
         Ticket ticket = ticket_for(in_flight, content(1));
         const Handle handle = std::get<Handle>(in_flight.begin(content(1)));
-        in_flight.wait(handle, lock);
+        in_flight.wait(handle, mutex);
       },
       "own tickets open");
 }

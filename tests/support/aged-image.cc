@@ -7,6 +7,7 @@
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/stored-header.h"
 #include "block/qcow2-dedup/table/witness.h"
+#include "block/qcow2/image.h"
 #include "block/util/big-endian.h"
 
 #include <algorithm>

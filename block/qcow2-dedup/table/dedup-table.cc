@@ -40,12 +40,11 @@ void store(Table& table, HostCluster cluster, const Entry& entry) {
 } // namespace
 
 DedupTable::DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size,
-                       std::uint64_t cache_bytes, dedup::Counters& counters, StorePlace store_place,
-                       OnReplaced on_replaced, OnLost on_lost)
+                       std::uint64_t cache_bytes, dedup::Counters& counters, OnReplaced on_replaced,
+                       OnLost on_lost)
     : file_(file),
       cluster_size_(cluster_size),
       counters_(counters),
-      store_place_(std::move(store_place)),
       on_replaced_(std::move(on_replaced)),
       on_lost_(std::move(on_lost)),
       blocks_(file, hash_block_bytes, cache_bytes, block::DebugEvent::dedup_block_load) {}
@@ -226,14 +225,14 @@ std::size_t DedupTable::waiting_changes() const {
   return waiting_.size() + forgotten_.by_block().size();
 }
 
-Result<void> DedupTable::merge_waiting(qcow2::Allocator& allocator) {
+Result<void> DedupTable::merge_waiting(qcow2::Allocator& allocator, const StorePlace& store_place) {
   clear_forgotten();
   for (auto at = waiting_.by_block().begin(); at != waiting_.by_block().end();) {
     const auto& [index, entries] = *at;
     bool may_be_known = has_block(index);
     bool has_room = !blocks_.wants_write_back() || (may_be_known && cached_block(index));
     Result<void> merged;
-    if (has_room) merged = merge(index, entries, allocator);
+    if (has_room) merged = merge(index, entries, allocator, store_place);
     if (!merged && merged.error().kind() == ErrorKind::corrupt) return merged;
     if (has_room && (merged || !may_be_known))
       at = waiting_.remove_block(at);
@@ -244,8 +243,8 @@ Result<void> DedupTable::merge_waiting(qcow2::Allocator& allocator) {
 }
 
 Result<void> DedupTable::merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
-                               qcow2::Allocator& allocator) {
-  BLOCK_TRY_ASSIGN(Table * block, block_for_writing(index, allocator));
+                               qcow2::Allocator& allocator, const StorePlace& store_place) {
+  BLOCK_TRY_ASSIGN(Table * block, block_for_writing(index, allocator, store_place));
   for (const auto& [slot, entry] : entries) {
     HostCluster cluster = cluster_at(index, slot);
     Entry former = load_entry(const_block(*block), slot);
@@ -256,8 +255,9 @@ Result<void> DedupTable::merge(std::uint64_t index, const WaitingEntries::OfBloc
   return {};
 }
 
-Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocator& allocator) {
-  if (index >= l1_.size()) BLOCK_TRY(grow(index + 1, allocator));
+Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocator& allocator,
+                                             const StorePlace& store_place) {
+  if (index >= l1_.size()) BLOCK_TRY(grow(index + 1, allocator, store_place));
   blocks_.trim();
   if (l1_[index] != 0) {
     if (Table* cached = cached_block(index)) return cached;
@@ -295,7 +295,8 @@ Result<void> DedupTable::allocate_blocks(std::uint64_t index, qcow2::Allocator& 
 
 // Writes a larger L1 to new clusters first, then the header that names it. The old clusters are
 // freed after that.
-Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& allocator) {
+Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& allocator,
+                              const StorePlace& store_place) {
   std::uint64_t per_cluster = cluster_size_.bytes() / table_entry_bytes;
   std::uint64_t wanted = std::max<std::uint64_t>(min_entries, l1_.size() * 2);
   std::uint64_t clusters = (wanted + per_cluster - 1) / per_cluster;
@@ -306,7 +307,7 @@ Result<void> DedupTable::grow(std::uint64_t min_entries, qcow2::Allocator& alloc
   HostOffset offset = cluster_size_.start(place);
   Result<void> stored = file_.write(offset, l1_.encode(clusters << cluster_size_.bits()));
   if (stored) stored = file_.barrier();
-  if (stored) stored = store_place_(offset, static_cast<std::uint32_t>(entries));
+  if (stored) stored = store_place(offset, static_cast<std::uint32_t>(entries));
   if (!stored) {
     BLOCK_TRY(allocator.release_unused(place, clusters));
     return stored;

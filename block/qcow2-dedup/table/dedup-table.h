@@ -40,8 +40,7 @@ public:
   using OnLost = std::function<void(std::uint64_t index, const block::Error&)>;
 
   DedupTable(qcow2::HostFile& file, block::ClusterSize cluster_size, std::uint64_t cache_bytes,
-             dedup::Counters& counters, StorePlace store_place, OnReplaced on_replaced,
-             OnLost on_lost);
+             dedup::Counters& counters, OnReplaced on_replaced, OnLost on_lost);
 
   // Reads the L1. Errors: corrupt (the L1 or an entry lies outside the file, or an entry is
   // unaligned or out of order), those of the read. After an error the table is empty.
@@ -72,7 +71,7 @@ public:
   // waiting. If a new hash block cannot be allocated, its changes are dropped. If a hash block
   // exists, the older entry there must not survive, so the change keeps waiting until it is merged.
   // Error: corrupt, if a hash block could only be allocated over other metadata.
-  Result<void> merge_waiting(qcow2::Allocator& allocator);
+  Result<void> merge_waiting(qcow2::Allocator& allocator, const StorePlace& store_place);
   std::size_t waiting_changes() const;
   bool wants_write_back() const;
   std::vector<qcow2::TableWrite> begin_write_back();
@@ -103,7 +102,7 @@ public:
 private:
   Result<void> load_l1(const Extension& extension);
   Result<void> merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
-                     qcow2::Allocator& allocator);
+                     qcow2::Allocator& allocator, const StorePlace& store_place);
   bool has_block(std::uint64_t index) const;
   // Returns a hash block, which must exist, if it is cached; otherwise null.
   qcow2::Table* cached_block(std::uint64_t index);
@@ -113,9 +112,11 @@ private:
   qcow2::Table* block_for(std::uint64_t index);
   // Returns null if the bytes there are no hash block; then the table gives it up.
   qcow2::Table* read_block(std::uint64_t index);
-  Result<qcow2::Table*> block_for_writing(std::uint64_t index, qcow2::Allocator& allocator);
+  Result<qcow2::Table*> block_for_writing(std::uint64_t index, qcow2::Allocator& allocator,
+                                          const StorePlace& store_place);
   Result<void> allocate_blocks(std::uint64_t index, qcow2::Allocator& allocator);
-  Result<void> grow(std::uint64_t min_entries, qcow2::Allocator& allocator);
+  Result<void> grow(std::uint64_t min_entries, qcow2::Allocator& allocator,
+                    const StorePlace& store_place);
   // Clears the entries in forgotten_, as far as there is room and time.
   void clear_forgotten();
   void clear(qcow2::Table& block, HostCluster cluster);
@@ -127,7 +128,6 @@ private:
   qcow2::HostFile& file_;
   block::ClusterSize cluster_size_;
   dedup::Counters& counters_;
-  StorePlace store_place_;
   OnReplaced on_replaced_;
   OnLost on_lost_;
   qcow2::PointerTable l1_;   // entries: host offset of a hash block, 0 = none

@@ -13,10 +13,7 @@ namespace qcow2_dedup {
 
 namespace {
 
-// The check neither grows the table nor has an index.
-Result<void> never_grows(HostOffset, std::uint32_t) {
-  return {};
-}
+// The check has no index.
 void no_index(HostCluster, const dedup::Fingerprint&) {}
 void no_blocks(std::uint64_t, const block::Error&) {}
 
@@ -28,7 +25,7 @@ TableCheck::TableCheck(qcow2::HostFile& file, qcow2::Header& header, Extension e
       header_(header),
       cluster_size_(header.cluster_size()),
       extension_(extension),
-      table_(file, header.cluster_size(), 0, counters_, never_grows, no_index, no_blocks),
+      table_(file, header.cluster_size(), 0, counters_, no_index, no_blocks),
       blocks_(file, hash_block_bytes),
       owners_bytes_(owners_bytes),
       deep_(deep),

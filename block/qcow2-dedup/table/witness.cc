@@ -37,13 +37,12 @@ Result<std::uint64_t> tables_digest(qcow2::HostFile& file, const qcow2::Header& 
 
 } // namespace
 
-void record_witness(qcow2::Disk& disk, Extension& extension) {
-  qcow2::Image& image = disk.image;
-  Result<block::HostCluster> end = image.refcounts().used_end();
+void record_witness(qcow2::Metadata& metadata, Extension& extension) {
+  Result<block::HostCluster> end = metadata.refcounts().used_end();
   if (!end) return clear_witness(extension);
   // The last cluster of a file may be cut short.
-  extension.file_end = std::min(image.cluster_size().start(*end), image.file().end()).value();
-  record_tables(image.file(), image.header(), extension);
+  extension.file_end = std::min(metadata.cluster_size().start(*end), metadata.file().end()).value();
+  record_tables(metadata.file(), metadata.header(), extension);
 }
 
 void record_tables(qcow2::HostFile& file, const qcow2::Header& header, Extension& extension) {

@@ -4,13 +4,13 @@
 #define BLOCK_QCOW2_DEDUP_TABLE_WITNESS_H
 
 #include "block/qcow2-dedup/table/extension.h"
-#include "block/qcow2/disk.h"
+#include "block/qcow2/metadata.h"
 
 namespace qcow2_dedup {
 
 // Enters file_end and tables_digest for the present file, or zeros for facts that cannot be
 // determined. Everything of the image must have been written.
-void record_witness(qcow2::Disk& disk, Extension& extension) REQUIRES(disk.image.metadata_mutex);
+void record_witness(qcow2::Metadata& metadata, Extension& extension);
 // Enters only tables_digest. The image must not be open for writing.
 void record_tables(qcow2::HostFile& file, const qcow2::Header& header, Extension& extension);
 // Removes the recorded facts.
