@@ -84,9 +84,16 @@ protected:
     EXPECT_TRUE(succeeded(found));
     return found ? *found : qcow2::L2Entry::zeros();
   }
+  HostCluster host_of(Disk& disk, std::uint64_t guest) {
+    return image.cluster_size().containing(*entry(disk, guest).host_offset());
+  }
   std::uint64_t references(Disk& disk, std::uint64_t guest) {
-    const HostCluster named = image.cluster_size().containing(*entry(disk, guest).host_offset());
+    const HostCluster named = host_of(disk, guest);
     return *image.lock()->allocator().references(named);
+  }
+  std::optional<GuestOffset> recorded_owner(Disk& disk, std::uint64_t guest) {
+    const HostCluster named = host_of(disk, guest);
+    return dedup.table(image.lock()).get(named).first_owner;
   }
 
   qcow2::MemoryHost host{"two-roots"};
@@ -100,6 +107,7 @@ protected:
 
 TEST_F(TwoRoots, ShareTheContentThatTheRecordedRootStored) {
   write(first, 3, pattern(cluster, 1));
+  EXPECT_EQ(recorded_owner(first, 3), GuestOffset(3 * cluster));
   write(second, 5, pattern(cluster, 1));
   EXPECT_EQ(entry(second, 5).host_offset(), entry(first, 3).host_offset());
   EXPECT_FALSE(entry(first, 3).copied());
@@ -114,6 +122,7 @@ TEST_F(TwoRoots, ShareTheContentThatTheRecordedRootStored) {
 TEST_F(TwoRoots, ShareNothingThatMayCarryCopiedInAnotherRoot) {
   write(second, 5, pattern(cluster, 1));
   EXPECT_TRUE(entry(second, 5).copied());
+  EXPECT_EQ(recorded_owner(second, 5), std::nullopt);
   write(first, 3, pattern(cluster, 1));
   EXPECT_NE(entry(second, 5).host_offset(), entry(first, 3).host_offset());
   write(second, 5, pattern(cluster, 2));
