@@ -1,4 +1,4 @@
-// Converts options to types of the schema.
+// Converts options to types of the schema, and back.
 #include "qapi/command-line.h"
 
 #include "qapi/json/parser.h"
@@ -24,6 +24,10 @@ block::Result<OptionsInput> OptionsInput::open(const block::Options& options) {
   return OptionsInput(std::move(root));
 }
 
+OptionsInput OptionsInput::of_text(std::string text) {
+  return OptionsInput(std::make_unique<nlohmann::json>(std::move(text)));
+}
+
 OptionsInput::OptionsInput(std::unique_ptr<nlohmann::json> json) : json_(std::move(json)) {}
 OptionsInput::OptionsInput(OptionsInput&&) noexcept = default;
 OptionsInput& OptionsInput::operator=(OptionsInput&&) noexcept = default;
@@ -31,6 +35,13 @@ OptionsInput::~OptionsInput() = default;
 
 Input OptionsInput::root() const {
   return Input(*json_, Input::Form::text);
+}
+
+block::Result<block::Options> options_of(const nlohmann::ordered_json& object) {
+  const nlohmann::json json = object;
+  block::Options options;
+  BLOCK_TRY(read(Input(json), options));
+  return options;
 }
 
 block::Result<block::Options> options_from_json(std::string_view text) {

@@ -1,4 +1,5 @@
-// Converts the command line to types of the schema: "type=nbd,id=e,node-name=d" or a JSON object.
+// Converts options to types of the schema, and back. The command line is one form of options:
+// "type=nbd,id=e,node-name=d" or a JSON object.
 #ifndef QAPI_COMMAND_LINE_H
 #define QAPI_COMMAND_LINE_H
 
@@ -14,6 +15,8 @@ class OptionsInput {
 public:
   // Errors: a key that is both a value and an object ("addr=x,addr.path=y").
   static block::Result<OptionsInput> open(const block::Options& options);
+  // One value that is no object.
+  static OptionsInput of_text(std::string text);
   OptionsInput(OptionsInput&&) noexcept;
   OptionsInput& operator=(OptionsInput&&) noexcept;
   ~OptionsInput();
@@ -33,6 +36,20 @@ block::Result<T> from_options(const block::Options& options) {
   BLOCK_TRY(read(input.root(), value));
   return value;
 }
+
+// A value of a schema type that one text describes: an enum, out of the name of its value. Errors
+// as in QMP.
+template <typename T>
+block::Result<T> from_text(std::string text) {
+  const OptionsInput input = OptionsInput::of_text(std::move(text));
+  T value{};
+  BLOCK_TRY(read(input.root(), value));
+  return value;
+}
+
+// A JSON object as options: the inverse of OptionsInput. The generated to_options() functions use
+// it for values of types that are marked "command-line", for a layer that does not know the schema.
+block::Result<block::Options> options_of(const nlohmann::ordered_json& object);
 
 // Converts the text of a JSON object to options, as in --blockdev '{"driver": ...}' and
 // "json:{...}". Nested members get dotted keys. The text may be hostile; json/parser.h describes

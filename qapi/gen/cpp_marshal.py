@@ -10,6 +10,8 @@ def marshal_header(schema, namespace):
     parts += [f"block::Result<void> read(const qapi::Input& input, {d.name}& value);" for d in readable(schema)]
     parts.append("// To JSON, members in the schema's order.")
     parts += [f"nlohmann::ordered_json to_json({argument(d)});" for d in writable(schema)]
+    parts.append("// To options; members that are absent are left out.")
+    parts += [f"block::Result<block::Options> to_options({argument(d)});" for d in command_line(schema)]
     parts.append("// Results of commands as JSON text.")
     parts += [f"std::string to_text(const {returned}& value);" for returned in returned_types(schema)]
     parts.append("// Events ready to be sent.")
@@ -23,12 +25,14 @@ def marshal_source(schema, namespace):
     parts = [name_of(d) for d in schema.of_kind("enum")]
     parts += [READERS[d.kind](schema, d) for d in readable(schema)]
     parts += [WRITERS[d.kind](schema, d) for d in writable(schema)]
+    parts += [f"block::Result<block::Options> to_options({argument(d)}) {{\n  return qapi::options_of(to_json(value));\n}}"
+              for d in command_line(schema)]
     parts += [f"std::string to_text(const {returned}& value) {{ return qapi::json_text(to_json(value)); }}"
               for returned in returned_types(schema)]
     parts += [f"qapi::Event event_of(const {e.arguments}& data) {{\n"
               f"  return {{{literal(e.name)}, qapi::json_text(to_json(data))}};\n}}" for e in schema.of_kind("event")]
     return source("JSON to and from the types of the schema. Generated.", namespace,
-                  [f'"{namespace}/marshal.h"', '"qapi/json/writer.h"', '"qapi/output.h"'],
+                  [f'"{namespace}/marshal.h"', '"qapi/command-line.h"', '"qapi/json/writer.h"', '"qapi/output.h"'],
                   # to_json of the built-in types and lists is found by name, not by argument.
                   ["using qapi::put;\nusing qapi::read;\nusing qapi::to_json;"] * (namespace != "qapi") + parts)
 
@@ -40,6 +44,10 @@ def readable(schema):
 
 def writable(schema):
     return [d for d in schema.definitions if d.name in schema.outputs]
+
+
+def command_line(schema):
+    return [d for d in schema.of_kind("struct", "union") if d.command_line]
 
 
 def returned_types(schema):

@@ -87,7 +87,7 @@ class Definition:
     returns: TypeReference | None = None  # command
     aliases: list = field(default_factory=list)  # command
     answered_by: str = "handler"  # command
-    command_line: bool = False  # struct or union: programs also read it from their command line
+    command_line: bool = False  # struct or union: programs read it from options and turn it into options, too
 
     @property
     def where(self):
@@ -108,8 +108,8 @@ class Schema:
     def __init__(self, sections):
         self.sections = sections
         self.by_name = {d.name: d for s in sections for d in s.definitions}
-        # Filled by the resolver: types that clients send, types that are sent to clients, and the structs for the
-        # members of commands and events.
+        # Filled by the resolver: types that clients send, types that are sent to clients or become options, and the
+        # structs for the members of commands and events.
         self.inputs = set()
         self.outputs = set()
         self.own_structs = set()

@@ -22,6 +22,7 @@ def check_usage(schema):
     for definition in schema.of_kind("struct", "union"):
         if definition.command_line:
             collect(schema, definition.name, schema.inputs, used)
+            collect(schema, definition.name, schema.outputs, used)  # for to_options()
 
     for definition in schema.definitions:
         if definition.kind in ("command", "event"):

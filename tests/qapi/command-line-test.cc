@@ -1,4 +1,4 @@
-// Schema types from command-line options.
+// Schema types from and to options.
 #include "qapi/command-line.h"
 
 #include "qapi/marshal.h"
@@ -45,6 +45,24 @@ TEST(FromOptions, names_the_parameter_that_is_wrong) {
             "Parameter 'max-connections' expects an integer from 0 to 18446744073709551615");
   EXPECT_EQ(error_of<qapi::BlockExportOptions>("type=nbd,id=e,node-name=d,writable=perhaps"),
             "Parameter 'writable' expects 'on' or 'off'");
+}
+
+TEST(ToOptions, is_the_inverse) {
+  const auto options = *block::Options::parse(
+      "type=nbd,id=e,node-name=d,name=\xff,,x,description=,writable=on,writethrough=off");
+  const auto value = qapi::from_options<qapi::BlockExportOptions>(options);
+  ASSERT_TRUE(value) << value.error().message();
+  EXPECT_EQ(qapi::to_options(*value)->entries(), options.entries());
+  const auto server = *block::Options::parse("addr.type=unix,addr.path=p,max-connections=5");
+  EXPECT_EQ(qapi::to_options(*qapi::from_options<qapi::NbdServerOptions>(server))->entries(),
+            server.entries());
+}
+
+TEST(FromText, reads_an_enum) {
+  const auto type = qapi::from_text<qapi::BlockExportType>("nbd");
+  ASSERT_TRUE(type) << type.error().message();
+  EXPECT_EQ(*type, qapi::BlockExportType::nbd);
+  EXPECT_FALSE(qapi::from_text<qapi::BlockExportType>("x"));
 }
 
 TEST(FromOptions, refuses_a_key_that_is_both_a_value_and_an_object) {
