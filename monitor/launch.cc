@@ -1,7 +1,7 @@
 // Running the daemon, alone or within nbdkit.
 #include "monitor/launch.h"
 
-#include "block/export/nbdkit-version.h"
+#include "block/export/nbd/nbdkit/before-1.34.h"
 #include "block/graph.h"
 #include "monitor/nbd-sockets.h"
 #include "monitor/nbdkit-command.h"

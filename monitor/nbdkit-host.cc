@@ -1,6 +1,6 @@
 // The daemon inside nbdkit: what the plugin's configuration means, and where nbdkit's life cycle
 // meets the daemon's.
-#include "block/export/plugin-host.h"
+#include "block/export/nbd/nbdkit/plugin-host.h"
 #include "block/graph.h"
 #include "monitor/freed-memory.h"
 #include "monitor/readiness.h"

@@ -6,8 +6,8 @@
 // Once nbdkit is asked to shut down, it answers requests that it has read with an error, which a
 // guest treats as an error of its disk. So this class asks nbdkit to shut down only after the
 // connections have ended.
-#ifndef BLOCK_EXPORT_CLIENT_DISCONNECTOR_H
-#define BLOCK_EXPORT_CLIENT_DISCONNECTOR_H
+#ifndef BLOCK_EXPORT_NBD_NBDKIT_CLIENT_DISCONNECTOR_H
+#define BLOCK_EXPORT_NBD_NBDKIT_CLIENT_DISCONNECTOR_H
 
 #include <condition_variable>
 #include <dirent.h>

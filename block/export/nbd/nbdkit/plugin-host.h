@@ -3,8 +3,8 @@
 // The plugin handles nbdkit and exports. Configuration, block graph and monitor belong to the host,
 // which the monitor folder defines. The functions are called in the order of their declaration, on
 // nbdkit's main thread.
-#ifndef BLOCK_EXPORT_PLUGIN_HOST_H
-#define BLOCK_EXPORT_PLUGIN_HOST_H
+#ifndef BLOCK_EXPORT_NBD_NBDKIT_PLUGIN_HOST_H
+#define BLOCK_EXPORT_NBD_NBDKIT_PLUGIN_HOST_H
 
 #include "block/export/registry.h"
 

@@ -1,5 +1,5 @@
 // ClientDisconnector: finds and ends the sockets of clients.
-#include "block/export/client-disconnector.h"
+#include "block/export/nbd/nbdkit/client-disconnector.h"
 
 #include <algorithm>
 #include <charconv>

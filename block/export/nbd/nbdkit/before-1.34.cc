@@ -1,5 +1,5 @@
 // Runs nbdkit for its version.
-#include "block/export/nbdkit-version.h"
+#include "block/export/nbd/nbdkit/before-1.34.h"
 
 #include <charconv>
 #include <glib.h>

@@ -1,7 +1,7 @@
 // The NBD interface of the block layer: nbdkit's callbacks, each of which calls the exports.
-#include "block/export/client-disconnector.h"
-#include "block/export/nbdkit-version.h"
-#include "block/export/plugin-host.h"
+#include "block/export/nbd/nbdkit/before-1.34.h"
+#include "block/export/nbd/nbdkit/client-disconnector.h"
+#include "block/export/nbd/nbdkit/plugin-host.h"
 #include "block/util/process.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Which nbdkit it is.
-#include "block/export/nbdkit-version.h"
+#include "block/export/nbd/nbdkit/before-1.34.h"
 
 #include <gtest/gtest.h>
 

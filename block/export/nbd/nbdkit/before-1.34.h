@@ -1,6 +1,6 @@
 // The version of the running nbdkit program, and the faults of old versions that must be avoided.
-#ifndef BLOCK_EXPORT_NBDKIT_VERSION_H
-#define BLOCK_EXPORT_NBDKIT_VERSION_H
+#ifndef BLOCK_EXPORT_NBD_NBDKIT_BEFORE_1_34_H
+#define BLOCK_EXPORT_NBD_NBDKIT_BEFORE_1_34_H
 
 #include "block/result.h"
 
