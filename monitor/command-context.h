@@ -15,8 +15,6 @@ class CommandContext {
 public:
   block::Graph& graph;
   exports::ExportRegistry& exports;
-  // true: an NBD server runs in this process. Constant.
-  bool serves_nbd;
   // Requests the end of the program and returns at once.
   std::function<void(qapi::ShutdownCause)> quit;
 };

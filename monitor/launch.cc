@@ -78,13 +78,11 @@ Result<void> run_alone(const Configuration& configuration, int ready_fd) {
   std::mutex mutex;
   std::condition_variable changed;
   bool ended = false; // guarded by mutex
-  StorageDaemon daemon(
-      [&] {
-        std::lock_guard hold(mutex);
-        ended = true;
-        changed.notify_one();
-      },
-      false);
+  StorageDaemon daemon([&] {
+    std::lock_guard hold(mutex);
+    ended = true;
+    changed.notify_one();
+  });
   BLOCK_TRY(daemon.start(configuration));
   if (ready_fd >= 0) announce_readiness(ready_fd);
   {

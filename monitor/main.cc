@@ -23,9 +23,6 @@ int run(const monitor::Configuration& configuration, int ready_fd) {
   // Reported here, because nbdkit would find the error only after it had begun to listen.
   if (auto monitors = configuration.monitors(); !monitors) return fail(monitors.error());
   if (configuration.nbd_server()) return fail(monitor::become_nbdkit(configuration, ready_fd));
-  if (!configuration.exports().empty())
-    return fail(block::Error(block::ErrorKind::invalid_argument, "NBD server not running")
-                    .context(configuration.exports().front().text));
   auto ran = monitor::run_alone(configuration, ready_fd);
   return ran ? EXIT_SUCCESS : fail(ran.error());
 }

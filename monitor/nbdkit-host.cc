@@ -89,7 +89,8 @@ public:
     WorkingDirectory now;
     initial_directory_.enter();
     limit_malloc_arenas();
-    daemon_ = std::make_unique<StorageDaemon>(std::move(request_quit), true);
+    daemon_ = std::make_unique<StorageDaemon>(std::move(request_quit));
+    exports().set_served();
     Result<void> started = daemon_->start(configuration_);
     now.enter();
     if (!started) {
@@ -101,7 +102,7 @@ public:
     return started;
   }
 
-  exports::ExportRegistry& exports() override { return daemon_->exports(); }
+  exports::NbdExports& exports() override { return exports::NbdExports::of(daemon_->exports()); }
 
   Result<void> stop() override {
     Result<void> stopped;

@@ -30,10 +30,11 @@ Result<void> load_modules(const Configuration& configuration) {
 
 } // namespace
 
-StorageDaemon::StorageDaemon(std::function<void()> request_quit, bool serves_nbd)
+StorageDaemon::StorageDaemon(std::function<void()> request_quit)
     : request_quit_(std::move(request_quit)),
-      exports_(graph_, [this](const std::string& id) { export_deleted(id); }),
-      context_{graph_, exports_, serves_nbd, [this](qapi::ShutdownCause cause) { quit(cause); }},
+      exports_(graph_, exports::all_export_types(),
+               [this](const std::string& id) { export_deleted(id); }),
+      context_{graph_, exports_, [this](qapi::ShutdownCause cause) { quit(cause); }},
       commands_(std::make_unique<qapi::CommandTable>(context_)),
       dedup_watch_([this](const qapi::Event& event) { server_->broadcast(event); }) {
   graph_.set_event_sink([this](const block::Node& node, block::NodeEvent event,
@@ -131,7 +132,8 @@ void StorageDaemon::handle_signals() {
   block::treat_as_termination(SIGQUIT); // GLib has no source for SIGQUIT
   for (int number : {SIGINT, SIGTERM, SIGHUP}) {
     if (number == SIGHUP && block::hangup_was_ignored()) {
-      std::signal(SIGHUP, SIG_IGN); // nbdkit may have installed a handler
+      std::signal(SIGHUP,
+                  SIG_IGN); // the program that this one runs in may have installed a handler
       continue;
     }
     GSource* source = g_unix_signal_source_new(number);

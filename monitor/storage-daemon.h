@@ -1,5 +1,5 @@
-// StorageDaemon: the running daemon with block graph, exports and monitor. It is the same in the
-// stand-alone program and inside nbdkit.
+// StorageDaemon: the running daemon with block graph, exports and monitor. It is the same in a
+// process of its own and inside another program.
 #ifndef MONITOR_STORAGE_DAEMON_H
 #define MONITOR_STORAGE_DAEMON_H
 
@@ -23,14 +23,13 @@ namespace monitor {
 class QmpServer;
 
 // start() and stop() are called once each, on the main thread of the program. All other work of the
-// daemon runs on its monitor thread, and requests run on the threads of the NBD server. From
-// start() on, each SIGINT, SIGTERM, SIGQUIT and SIGHUP requests the end of the program; SIGHUP does
-// not if it was ignored when the program began.
+// daemon runs on its monitor thread, and requests run on the threads of the exports. From start()
+// on, each SIGINT, SIGTERM, SIGQUIT and SIGHUP requests the end of the program; SIGHUP does not if
+// it was ignored when the program began.
 class StorageDaemon {
 public:
-  // `request_quit`: called on any thread; it must make the program call stop() soon. If
-  // `serves_nbd` is false, exports are refused.
-  StorageDaemon(std::function<void()> request_quit, bool serves_nbd);
+  // `request_quit`: called on any thread; it must make the program call stop() soon.
+  explicit StorageDaemon(std::function<void()> request_quit);
   ~StorageDaemon();
 
   // Opens the nodes, adds the exports, listens on the monitors' sockets and writes the pid file. In

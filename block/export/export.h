@@ -1,4 +1,4 @@
-// Export: one node offered to guests under a name.
+// Export: one node that is offered to guests, whatever the type of the export.
 #ifndef BLOCK_EXPORT_EXPORT_H
 #define BLOCK_EXPORT_EXPORT_H
 
@@ -6,39 +6,60 @@
 
 #include <atomic>
 #include <functional>
-#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
 namespace exports {
 
+// The options that an export of any type has.
 struct ExportOptions {
-  std::string id;          // unique among exports; a name for the monitor
-  std::string node_name;   // the node that is offered
-  std::string name;        // unique among exports; the name that guests request, at most 4096 bytes
-  std::string description; // for clients that list exports; may be empty
+  std::string id;        // unique among exports; a name for the monitor
+  std::string node_name; // the node that is offered
   bool writable = false;
   bool writethrough = false; // a write is answered only when it is durable
 };
 
-// Created and removed by ExportRegistry. Requests come from the threads of an NBD server, several
-// at a time. The monitor removes an export without waiting for its requests.
+enum class RemoveMode {
+  safe, // refused while clients are connected
+  hard, // requests of connected clients fail from now on
+};
+
+class ExportType;
+
+// Created and removed by ExportRegistry. Each type of export derives a class from it. Requests and
+// clients come from the threads of the type, several at a time. The monitor removes an export
+// without waiting for its requests.
 //
 // An export accepts requests until shut_down(). From then on begin() fails. When the last request
 // in flight has ended, the node is released and `on_end` is called on the thread of that request.
 // An export without requests ends within shut_down().
 class Export {
 public:
-  Export(ExportOptions options, block::Node::Attachment attachment,
-         std::function<void(Export&)> on_end);
+  // What the registry hands to the type, which hands it on to this constructor.
+  struct Setup {
+    const ExportType& type;
+    ExportOptions options;
+    block::Node::Attachment attachment;
+    std::function<void(Export&)> on_end;
+  };
+  explicit Export(Setup setup);
+  virtual ~Export() = default;
   Export(const Export&) = delete;
   Export& operator=(const Export&) = delete;
 
+  const ExportType& type() const { return type_; }
   const ExportOptions& options() const { return options_; }
   bool shutting_down() const { return shutting_down_; }
-  // Makes begin() fail from now on; shut_down() must still be called.
-  void refuse() { shutting_down_ = true; }
-  void shut_down();
+
+  // Errors: busy (safe, and clients are connected; or the export is shutting down already).
+  block::Result<void> shut_down(RemoveMode mode);
+
+  // Counts a client that uses the export, until remove_client(). Returns false, and counts nothing,
+  // once the export shuts down.
+  bool add_client();
+  void remove_client();
+  std::uint64_t clients() const;
 
   // A request in flight; the node stays usable until it ends.
   class Request {
@@ -58,14 +79,27 @@ public:
   block::Result<Request> begin();
 
 private:
+  // Called once, within shut_down(), when begin() fails already and the node is still attached. A
+  // type that has the means ends its clients here; it must not wait for them.
+  virtual void end_clients() {}
+
+  block::Result<void> refuse(RemoveMode mode);
   void end();
 
+  // Constant after construction.
+  const ExportType& type_;
   const ExportOptions options_;
   const std::function<void(Export&)> on_end_;
+
+  // Self-synchronising.
   std::optional<block::Node::Attachment> attachment_; // emptied once, by the last end()
-  std::atomic<bool> shutting_down_{false};
+  std::atomic<bool> shutting_down_{false};            // set under mutex_
   std::atomic<bool> ended_{false};
   std::atomic<std::uint64_t> in_flight_{0};
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::uint64_t clients_ = 0;
 };
 
 } // namespace exports

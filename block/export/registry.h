@@ -1,88 +1,58 @@
-// ExportRegistry: the exports of one program, by id and by the name that guests request.
+// ExportRegistry: the exports of one program, by id.
 #ifndef BLOCK_EXPORT_REGISTRY_H
 #define BLOCK_EXPORT_REGISTRY_H
 
-#include "block/export/export.h"
+#include "block/export/export-type.h"
 #include "block/graph.h"
 
 #include <condition_variable>
 #include <map>
-#include <mutex>
-#include <vector>
 
 namespace exports {
-
-enum class RemoveMode {
-  safe, // refused while clients are connected
-  hard, // requests of connected clients fail from now on
-};
-
-struct ExportFacts {
-  std::string id;
-  std::string node_name;
-  std::string name;
-  std::string description;
-  bool writable = false;
-  bool shutting_down = false;
-  std::uint64_t connections = 0;
-};
 
 // All functions may be called on any thread.
 class ExportRegistry {
 public:
   // `on_deleted` receives the id of each removed export once its node is free again. It is called
   // on any thread and must return at once.
-  ExportRegistry(block::Graph& graph, std::function<void(const std::string& id)> on_deleted)
-      : graph_(graph), on_deleted_(std::move(on_deleted)) {}
+  ExportRegistry(block::Graph& graph, const std::vector<MakeExportType>& types,
+                 std::function<void(const std::string& id)> on_deleted);
   ~ExportRegistry();
+  ExportRegistry(const ExportRegistry&) = delete;
+  ExportRegistry& operator=(const ExportRegistry&) = delete;
 
-  // Adds an export. Errors: exists (id or name), not_found (node), permission or busy (the node
-  // cannot be attached that way).
-  block::Result<void> add(ExportOptions options);
-  // Removes an export without waiting for requests in flight. Errors: not_found, busy (safe, and
-  // clients are connected; or the export is already shutting down).
+  // Adds an export. Options: type, those of ExportOptions (id, node-name, writable, writethrough),
+  // and those of the type. Errors: invalid_argument (an option), exists (id), not_found (node),
+  // permission or busy (the node cannot be attached that way), those of the type.
+  block::Result<void> add(block::Options options);
+  // Removes an export without waiting for requests in flight. Errors: not_found, those of
+  // Export::shut_down().
   block::Result<void> remove(const std::string& id, RemoveMode mode);
   // Removes all exports. Waits until every request in flight has ended and every on_deleted call
   // has returned.
   void remove_all();
 
-  std::vector<ExportFacts> list() const; // ordered by id
-  // Returns the name of the export for a client that requests no name: the export called "",
-  // otherwise the first by id.
-  std::optional<std::string> default_name() const;
-
-  // One client's use of an export.
-  class Connection {
-  public:
-    Connection(ExportRegistry& registry, std::shared_ptr<Export> used)
-        : registry_(registry), export_(std::move(used)) {}
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
-    ~Connection();
-    Export& used() const { return *export_; }
-
-  private:
-    ExportRegistry& registry_;
-    std::shared_ptr<Export> export_;
-  };
-  // Connects a client to the export of that name. Errors: not_found.
-  block::Result<std::unique_ptr<Connection>> connect(const std::string& name);
+  std::vector<std::shared_ptr<Export>> list() const; // ordered by id
+  // Returns the type of that name, or null.
+  ExportType* find_type(std::string_view name) const;
 
 private:
-  struct Entry {
-    std::shared_ptr<Export> used;
-    std::uint64_t connections = 0;
-  };
-
-  block::Result<void> check_new(const ExportOptions& options) const;
+  block::Result<void> check_id(const std::string& id) const;
   void forget(const Export& ended);
 
+  // Constant after construction.
   block::Graph& graph_;
   const std::function<void(const std::string&)> on_deleted_;
+  std::vector<std::unique_ptr<ExportType>> types_; // before the exports, which refer to them
+
+  // Held while an export is made, which may wait: the other functions take only mutex_.
+  std::mutex add_mutex_;
+
   mutable std::mutex mutex_;
-  std::condition_variable ended_;      // an export was removed; used with mutex_
-  std::map<std::string, Entry> by_id_; // guarded by mutex_
-  unsigned telling_ = 0;               // guarded by mutex_: threads within on_deleted_
+  std::condition_variable ended_; // an export was removed; used with mutex_
+  // Guarded by mutex_.
+  std::map<std::string, std::shared_ptr<Export>> by_id_;
+  unsigned telling_ = 0; // threads within on_deleted_
 };
 
 } // namespace exports

@@ -1,12 +1,37 @@
-// Exports: names, connections, and removal while requests are in flight.
+// Exports of any type: ids, options, clients, and removal while requests are in flight.
 #include "block/export/registry.h"
 
+#include <algorithm>
 #include <atomic>
 #include <gtest/gtest.h>
 #include <thread>
 
 namespace exports {
 namespace {
+
+class TestExport final : public Export {
+public:
+  using Export::Export;
+  unsigned ends = 0; // calls of end_clients()
+
+private:
+  void end_clients() override { ++ends; }
+};
+
+// A type with one option of its own: fail=on.
+class TestType final : public ExportType {
+public:
+  std::string_view name() const override { return "test"; }
+  block::Result<std::shared_ptr<Export>> create(Export::Setup setup, block::Options& own) override {
+    BLOCK_TRY_ASSIGN(const bool fail, own.take_bool("fail", false));
+    if (fail) return block::Error(block::ErrorKind::io, "it fails");
+    return std::shared_ptr<Export>(std::make_shared<TestExport>(std::move(setup)));
+  }
+};
+
+std::unique_ptr<ExportType> make_test_type(const ExportRegistry&) {
+  return std::make_unique<TestType>();
+}
 
 class ExportRegistryTest : public testing::Test {
 protected:
@@ -21,123 +46,125 @@ protected:
     ASSERT_TRUE(opened.ok()) << opened.error().message();
   }
 
-  block::Result<void> add(const std::string& id, const std::string& name,
-                          const std::string& node = "disk", bool writable = true) {
-    ExportOptions options;
-    options.id = id;
-    options.name = name;
-    options.node_name = node;
-    options.writable = writable;
-    return registry_.add(options);
+  // `more` as in "writable=on,fail=on".
+  block::Result<void> add(const std::string& id, const std::string& node = "disk",
+                          const std::string& more = "writable=on") {
+    return registry_.add(
+        *block::Options::parse("type=test,id=" + id + ",node-name=" + node + "," + more));
+  }
+
+  std::shared_ptr<TestExport> added(const std::string& id) {
+    EXPECT_TRUE(add(id).ok());
+    return std::static_pointer_cast<TestExport>(registry_.list().at(0));
   }
 
   bool node_is_free(const std::string& name) { return graph_.find(name)->users().empty(); }
 
   block::Graph graph_;
   std::vector<std::string> deleted_;
-  ExportRegistry registry_{graph_, [this](const std::string& id) { deleted_.push_back(id); }};
+  ExportRegistry registry_{
+      graph_, {make_test_type}, [this](const std::string& id) { deleted_.push_back(id); }};
 };
 
-TEST_F(ExportRegistryTest, AClientGetsTheExportItNames) {
-  ASSERT_TRUE(add("one", "first").ok());
-  ASSERT_TRUE(add("two", "second", "frozen", false).ok());
-  auto connection = registry_.connect("second");
-  ASSERT_TRUE(connection.ok());
-  EXPECT_EQ((*connection)->used().options().id, "two");
-  auto request = (*connection)->used().begin();
+TEST_F(ExportRegistryTest, AnExportHasItsOptionsAndItsNode) {
+  ASSERT_TRUE(add("two", "frozen", "writethrough=on").ok());
+  ASSERT_TRUE(add("one").ok());
+  const auto all = registry_.list();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0]->options().id, "one");
+  EXPECT_TRUE(all[0]->options().writable);
+  EXPECT_FALSE(all[0]->options().writethrough);
+  EXPECT_EQ(all[1]->options().node_name, "frozen");
+  EXPECT_FALSE(all[1]->options().writable);
+  EXPECT_TRUE(all[1]->options().writethrough);
+  EXPECT_EQ(all[1]->type().name(), "test");
+  auto request = all[1]->begin();
   ASSERT_TRUE(request.ok());
   EXPECT_EQ(request->node().name(), "frozen");
-  EXPECT_EQ(registry_.connect("third").error().kind(), block::ErrorKind::not_found);
 }
 
-TEST_F(ExportRegistryTest, TheExportWithoutANameIsTheDefaultElseTheFirstById) {
-  EXPECT_EQ(registry_.default_name(), std::nullopt);
-  ASSERT_TRUE(add("b", "second").ok());
-  ASSERT_TRUE(add("a", "first").ok());
-  EXPECT_EQ(registry_.default_name(), "first");
-  ASSERT_TRUE(add("c", "").ok());
-  EXPECT_EQ(registry_.default_name(), "");
-}
-
-TEST_F(ExportRegistryTest, IdsAndNamesAreUnique) {
-  ASSERT_TRUE(add("one", "first").ok());
-  EXPECT_EQ(add("one", "second").error().kind(), block::ErrorKind::exists);
-  EXPECT_EQ(add("two", "first").error().kind(), block::ErrorKind::exists);
+TEST_F(ExportRegistryTest, IdsAreUnique) {
+  ASSERT_TRUE(add("one").ok());
+  EXPECT_EQ(add("one", "frozen", "writable=off").error().kind(), block::ErrorKind::exists);
   EXPECT_EQ(registry_.list().size(), 1u);
 }
 
 TEST_F(ExportRegistryTest, AReadOnlyNodeIsNotExportedForWriting) {
-  EXPECT_EQ(add("one", "first", "frozen").error().kind(), block::ErrorKind::permission);
-  EXPECT_TRUE(add("one", "first", "frozen", false).ok());
+  EXPECT_EQ(add("one", "frozen").error().kind(), block::ErrorKind::permission);
+  EXPECT_TRUE(add("one", "frozen", "writable=off").ok());
 }
 
-TEST_F(ExportRegistryTest, AMissingNodeAndOverlongNamesAreRefused) {
-  EXPECT_EQ(add("one", "first", "absent").error().kind(), block::ErrorKind::not_found);
-  EXPECT_FALSE(add("one", std::string(4097, 'n')).ok());
-  EXPECT_FALSE(add("", "first").ok());
+TEST_F(ExportRegistryTest, OptionsThatCannotBeAreRefused) {
+  EXPECT_EQ(add("one", "absent").error().message(), "Cannot find node 'absent'");
+  EXPECT_EQ(add("").error().message(), "Parameter 'id' is missing");
+  EXPECT_EQ(
+      registry_.add({{"type", "other"}, {"id", "one"}, {"node-name", "disk"}}).error().message(),
+      "Parameter 'type' does not accept value 'other'");
+  EXPECT_NE(add("one", "disk", "nonsense=1").error().message().find("nonsense"), std::string::npos);
+  EXPECT_TRUE(registry_.list().empty());
+  EXPECT_TRUE(node_is_free("disk"));
+}
+
+TEST_F(ExportRegistryTest, AnExportThatItsTypeCannotMakeLeavesTheNodeFree) {
+  EXPECT_EQ(add("one", "disk", "fail=on").error().message(), "it fails");
+  EXPECT_TRUE(registry_.list().empty());
+  EXPECT_TRUE(node_is_free("disk"));
+  EXPECT_EQ(deleted_, std::vector<std::string>{});
 }
 
 TEST_F(ExportRegistryTest, ANodeIsInUseAsLongAsItsExport) {
-  ASSERT_TRUE(add("one", "first").ok());
+  ASSERT_TRUE(add("one").ok());
   EXPECT_EQ(graph_.close("disk").error().kind(), block::ErrorKind::busy);
   ASSERT_TRUE(registry_.remove("one", RemoveMode::safe).ok());
   EXPECT_EQ(deleted_, std::vector<std::string>{"one"});
   EXPECT_TRUE(graph_.close("disk").ok());
 }
 
-TEST_F(ExportRegistryTest, SafeRemovalWaitsForTheLastConnectionToGo) {
-  ASSERT_TRUE(add("one", "first").ok());
-  auto connection = registry_.connect("first");
-  ASSERT_TRUE(connection.ok());
+TEST_F(ExportRegistryTest, AnExportThatIsNotThereCannotBeRemoved) {
+  EXPECT_EQ(registry_.remove("one", RemoveMode::hard).error().kind(), block::ErrorKind::not_found);
+}
+
+TEST_F(ExportRegistryTest, SafeRemovalWaitsForTheLastClientToGo) {
+  auto used = added("one");
+  ASSERT_TRUE(used->add_client());
   EXPECT_EQ(registry_.remove("one", RemoveMode::safe).error().kind(), block::ErrorKind::busy);
-  EXPECT_TRUE((*connection)->used().begin().ok()) << "a refused removal changes nothing";
-  connection->reset();
+  EXPECT_TRUE(used->begin().ok()) << "a refused removal changes nothing";
+  EXPECT_EQ(used->ends, 0u);
+  used->remove_client();
   EXPECT_TRUE(registry_.remove("one", RemoveMode::safe).ok());
 }
 
 TEST_F(ExportRegistryTest, HardRemovalReturnsAtOnceAndEndsWithTheLastRequest) {
-  ASSERT_TRUE(add("one", "first").ok());
-  auto connection = registry_.connect("first");
-  ASSERT_TRUE(connection.ok());
-  auto request = std::make_unique<Export::Request>(*(*connection)->used().begin());
+  auto used = added("one");
+  ASSERT_TRUE(used->add_client());
+  auto request = std::make_unique<Export::Request>(*used->begin());
 
   ASSERT_TRUE(registry_.remove("one", RemoveMode::hard).ok());
-  EXPECT_TRUE(registry_.list().at(0).shutting_down);
+  EXPECT_EQ(used->ends, 1u) << "the type ends its clients";
+  EXPECT_TRUE(registry_.list().at(0)->shutting_down());
   EXPECT_EQ(deleted_, std::vector<std::string>{});
   EXPECT_FALSE(node_is_free("disk"));
-  EXPECT_EQ((*connection)->used().begin().error().errno_value(), ESHUTDOWN);
-  EXPECT_FALSE(registry_.connect("first").ok());
+  EXPECT_EQ(used->begin().error().errno_value(), ESHUTDOWN);
+  EXPECT_FALSE(used->add_client());
   EXPECT_EQ(registry_.remove("one", RemoveMode::hard).error().kind(), block::ErrorKind::busy);
 
   request.reset();
   EXPECT_EQ(deleted_, std::vector<std::string>{"one"});
   EXPECT_TRUE(node_is_free("disk"));
   EXPECT_TRUE(registry_.list().empty());
-}
-
-TEST_F(ExportRegistryTest, AConnectionOfARemovedExportDoesNotCountForItsSuccessor) {
-  ASSERT_TRUE(add("one", "first").ok());
-  auto old_connection = registry_.connect("first");
-  ASSERT_TRUE(registry_.remove("one", RemoveMode::hard).ok());
-  ASSERT_TRUE(add("one", "first").ok());
-  auto connection = registry_.connect("first");
-  EXPECT_EQ(registry_.list().at(0).connections, 1u);
-  old_connection->reset();
-  EXPECT_EQ(registry_.list().at(0).connections, 1u);
+  EXPECT_EQ(used->ends, 1u);
 }
 
 TEST_F(ExportRegistryTest, RemovalOfABusyExportEndsItExactlyOnce) {
   for (int round = 0; round < 50; ++round) {
     deleted_.clear();
-    ASSERT_TRUE(add("one", "first").ok());
-    auto connection = registry_.connect("first");
-    ASSERT_TRUE(connection.ok());
+    auto used = added("one");
     std::atomic<unsigned> served = 0;
     std::vector<std::thread> guests;
     for (int guest = 0; guest < 3; ++guest)
       guests.emplace_back([&] {
         for (;;) {
-          auto request = (*connection)->used().begin();
+          auto request = used->begin();
           if (!request) return;
           EXPECT_TRUE(request->node().co_flush().ok()) << "the node was released too early";
           ++served;
@@ -154,9 +181,7 @@ TEST_F(ExportRegistryTest, RemovalOfABusyExportEndsItExactlyOnce) {
 }
 
 TEST_F(ExportRegistryTest, RemoveAllWaitsForRequestsInFlight) {
-  ASSERT_TRUE(add("one", "first").ok());
-  auto connection = registry_.connect("first");
-  auto request = std::make_unique<Export::Request>(*(*connection)->used().begin());
+  auto request = std::make_unique<Export::Request>(*added("one")->begin());
   std::atomic<bool> finished = false;
   std::thread guest([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -167,6 +192,19 @@ TEST_F(ExportRegistryTest, RemoveAllWaitsForRequestsInFlight) {
   EXPECT_TRUE(finished);
   EXPECT_EQ(deleted_, std::vector<std::string>{"one"});
   guest.join();
+}
+
+TEST(AllExportTypes, HaveNamesOfTheirOwn) {
+  block::Graph graph;
+  ExportRegistry registry(graph, all_export_types(), [](const std::string&) {});
+  std::vector<std::string_view> names;
+  for (MakeExportType make : all_export_types()) {
+    const auto type = make(registry);
+    EXPECT_EQ(std::ranges::count(names, type->name()), 0) << type->name();
+    names.push_back(type->name());
+    EXPECT_NE(registry.find_type(type->name()), nullptr);
+  }
+  EXPECT_EQ(std::ranges::count(names, "nbd"), 1);
 }
 
 } // namespace

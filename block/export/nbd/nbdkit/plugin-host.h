@@ -6,9 +6,7 @@
 #ifndef BLOCK_EXPORT_NBD_NBDKIT_PLUGIN_HOST_H
 #define BLOCK_EXPORT_NBD_NBDKIT_PLUGIN_HOST_H
 
-#include "block/export/registry.h"
-
-#include <functional>
+#include "block/export/nbd/nbd-exports.h"
 
 namespace exports {
 
@@ -30,7 +28,7 @@ public:
   // monitor. `request_quit` makes nbdkit end; it may be called on any thread.
   virtual block::Result<void> start(std::function<void()> request_quit) = 0;
   // May be called only between start() and stop(); any thread.
-  virtual ExportRegistry& exports() = 0;
+  virtual NbdExports& exports() = 0;
   // Called after the last connection has ended: makes everything durable and closes it.
   virtual block::Result<void> stop() = 0;
 

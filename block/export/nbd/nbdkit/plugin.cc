@@ -19,7 +19,7 @@
 
 namespace {
 
-using Connection = exports::ExportRegistry::Connection;
+using Connection = exports::NbdConnection;
 
 constexpr std::uint32_t largest_request = 32 * 1024 * 1024; // bytes, advertised to clients
 // Extents in one answer: enough for the look-ahead of any client, and bounds the time of the
@@ -94,12 +94,7 @@ int get_ready() {
 
 int after_fork() {
   disconnector = std::make_unique<exports::ClientDisconnector>(
-      [] {
-        return std::ranges::all_of(host->exports().list(), [](const exports::ExportFacts& facts) {
-          return facts.connections == 0;
-        });
-      },
-      nbdkit_shutdown);
+      [] { return !host->exports().in_use(); }, nbdkit_shutdown);
   return told(host->start([] { disconnector->begin(); }));
 }
 
@@ -111,8 +106,8 @@ void cleanup() {
 // --- Exports and connections ---
 
 int list_exports(int, int, nbdkit_exports* list) {
-  for (const exports::ExportFacts& facts : host->exports().list())
-    if (nbdkit_add_export(list, facts.name.c_str(), facts.description.c_str()) == -1) return -1;
+  for (const auto& one : host->exports().list())
+    if (nbdkit_add_export(list, one->name().c_str(), one->description().c_str()) == -1) return -1;
   return 0;
 }
 
@@ -139,7 +134,7 @@ void close(void* handle) {
 }
 
 const char* export_description(void* handle) {
-  return static_cast<Connection*>(handle)->used().options().description.c_str();
+  return static_cast<Connection*>(handle)->used().description().c_str();
 }
 
 std::int64_t get_size(void* handle) {
