@@ -14,6 +14,7 @@ using block::Error;
 using block::ErrorKind;
 using block::Options;
 using block::Result;
+using exports::TlsCredentials;
 
 template <typename T>
 const Given<T>* find_id(const std::vector<Given<T>>& list, const std::string& id) {
@@ -176,6 +177,15 @@ Result<void> Configuration::add_object(std::string text, Options options) {
   BLOCK_TRY(options.expect_empty(type));
   credentials_.push_back({std::move(text), std::move(credentials)});
   return {};
+}
+
+Result<std::optional<Given<TlsCredentials>>> Configuration::nbd_credentials() const {
+  if (!nbd_server_ || !nbd_server_->value.options.tls_creds)
+    return std::optional<Given<TlsCredentials>>();
+  const std::string& id = *nbd_server_->value.options.tls_creds;
+  if (const auto* found = find_id(credentials_, id)) return std::optional(*found);
+  return Error(ErrorKind::not_found, "No TLS credentials with id '" + id + "'")
+      .context(nbd_server_->text);
 }
 
 Result<std::vector<Given<qapi::ChardevSocketOptions>>> Configuration::monitors() const {

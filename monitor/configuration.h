@@ -1,8 +1,9 @@
-// Configuration: the parsed options of the daemon, from its own command line or as key=value from
-// nbdkit's.
+// Configuration: the parsed options of the daemon, from its own command line or from that of the
+// program which it runs in.
 #ifndef MONITOR_CONFIGURATION_H
 #define MONITOR_CONFIGURATION_H
 
+#include "block/export/nbd/tls-credentials.h"
 #include "block/options.h"
 #include "qapi/types.h"
 
@@ -19,16 +20,8 @@ struct Given {
   T value;
 };
 
-// --object tls-creds-x509,... or tls-creds-psk,...: credentials of the NBD server.
-struct TlsCredentials {
-  enum class Kind { x509, psk };
-  std::string id;
-  Kind kind;
-  std::string directory;
-  bool verify_peer; // x509: clients need a certificate, too
-};
-
-// --nbd-server. `parallel` is an addition to QEMU's option, for nbdkit.
+// --nbd-server. `parallel` is an addition to QEMU's option: several requests of one connection at
+// once, even if the server has a reason to serve them one at a time.
 struct NbdServer {
   qapi::NbdServerOptions options;
   bool parallel = false;
@@ -41,8 +34,8 @@ public:
   // the option.
   block::Result<void> add(std::string_view option, std::string_view text);
 
-  // Adds a node and an export of it under the default export name, which serves clients that name
-  // no export. `text`: the option that requested it, for messages.
+  // Adds a node and an NBD export of it under the default export name, which serves clients that
+  // name no export. `text`: the option that requested it, for messages.
   void add_disk(const std::string& text, block::Options node, bool writable);
 
   struct Item {
@@ -54,10 +47,13 @@ public:
   const std::vector<Given<std::string>>& modules() const { return modules_; }
   const std::vector<Given<block::Options>>& blockdevs() const { return blockdevs_; }
   const std::vector<Given<qapi::BlockExportOptions>>& exports() const { return exports_; }
-  const std::vector<Given<TlsCredentials>>& credentials() const { return credentials_; }
+  const std::vector<Given<exports::TlsCredentials>>& credentials() const { return credentials_; }
   const std::optional<Given<NbdServer>>& nbd_server() const { return nbd_server_; }
   const std::string& pidfile() const { return pidfile_; } // absolute; empty = none
 
+  // Returns the credentials that --nbd-server names, if it names any. Errors: no option defines
+  // them.
+  block::Result<std::optional<Given<exports::TlsCredentials>>> nbd_credentials() const;
   // Returns the chardevs that the --monitor options name, in their order. Errors: a chardev that no
   // option defines.
   block::Result<std::vector<Given<qapi::ChardevSocketOptions>>> monitors() const;
@@ -77,7 +73,7 @@ private:
   std::vector<Given<std::string>> modules_;
   std::vector<Given<block::Options>> blockdevs_;
   std::vector<Given<qapi::BlockExportOptions>> exports_;
-  std::vector<Given<TlsCredentials>> credentials_;
+  std::vector<Given<exports::TlsCredentials>> credentials_;
   std::vector<Given<qapi::ChardevSocketOptions>> chardevs_;
   std::vector<Given<std::string>> monitors_; // ids of chardevs
   std::optional<Given<NbdServer>> nbd_server_;

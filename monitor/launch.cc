@@ -1,77 +1,49 @@
-// Running the daemon, alone or within nbdkit.
+// Running the daemon, alone or in the program that serves NBD.
 #include "monitor/launch.h"
 
-#include "block/export/nbd/nbdkit/before-1.34.h"
-#include "block/graph.h"
+#include "block/export/nbd/nbdkit/launch.h"
 #include "monitor/nbd-sockets.h"
-#include "monitor/nbdkit-command.h"
 #include "monitor/readiness.h"
-#include "monitor/sanitizer-preload.h"
 #include "monitor/storage-daemon.h"
 
-#include <cerrno>
 #include <condition_variable>
-#include <glib.h>
 #include <mutex>
-#include <sys/resource.h>
-#include <unistd.h>
 
 namespace monitor {
 namespace {
 
 using block::Error;
-using block::ErrorKind;
 using block::Result;
 
-// If no descriptor is left for a connection, nbdkit retries without a pause. So there are fewer
-// connections than descriptors.
-std::uint64_t connections_within_limit() {
-  constexpr rlim_t of_connection = 3;             // at most: its socket and a pipe
-  constexpr rlim_t of_others = 48;                // images, QMP, the process itself
-  constexpr rlim_t enough = of_connection * 4096; // threads run out before descriptors do
-  struct rlimit limit {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough) return 0;
-  if (limit.rlim_cur < of_others + of_connection) return 1;
-  return (limit.rlim_cur - of_others) / of_connection;
-}
-
-Result<NbdkitInstallation> find_nbdkit() {
-  NbdkitInstallation found;
-  g_autofree char* program = g_find_program_in_path("nbdkit");
-  if (!program)
-    return Error(ErrorKind::not_found, "--nbd-server needs the program nbdkit, which is not here")
-        .with_hint("Install the package nbdkit.");
-  found.program = program;
-  found.plugin = block::DriverRegistry::module_directory() + "/nbdkit-qcow2-dedup-plugin.so";
-  if (access(found.plugin.c_str(), R_OK) != 0) return Error::from_errno(errno, found.plugin);
-  BLOCK_TRY_ASSIGN(auto version, exports::nbdkit_version(found.program));
-  found.survives_dead_clients = exports::survives_dead_clients(version);
-  found.most_connections = connections_within_limit();
-  return found;
+// Stays in monitor, because only monitor may read a Configuration.
+Result<exports::NbdkitTask> task_of(const Configuration& configuration) {
+  const NbdServer& server = configuration.nbd_server()->value;
+  exports::NbdkitTask task;
+  task.program = "dedup-storage-daemon";
+  for (const Configuration::Item& item : configuration.items())
+    task.options.emplace_back(item.option, item.text);
+  BLOCK_TRY_ASSIGN(const auto credentials, configuration.nbd_credentials());
+  if (credentials) {
+    task.tls = credentials->value;
+    if (auto checked = exports::check_tls_files(*task.tls); !checked)
+      return std::move(checked).error().context(credentials->text);
+  }
+  task.max_connections = server.options.max_connections.value_or(0);
+  task.parallel = server.parallel;
+  return task;
 }
 
 } // namespace
 
-Error become_nbdkit(const Configuration& configuration, int ready_fd) {
-  auto installation = find_nbdkit();
+Error become_nbd_server(const Configuration& configuration, int ready_fd) {
+  auto installation = exports::find_nbdkit();
   if (!installation) return std::move(installation).error();
-  auto kept = keep_from_passed_sockets(ready_fd);
-  if (!kept) return std::move(kept).error();
-  auto command = nbdkit_command(configuration, *installation, *kept);
-  if (!command) return std::move(command).error();
-
+  auto task = task_of(configuration);
+  if (!task) return std::move(task).error();
   const auto& server = *configuration.nbd_server();
   auto sockets = listen_for_nbd(server.value.options.addr);
   if (!sockets) return std::move(sockets).error().context(server.text);
-  if (auto passed = pass_to_next_program(std::move(*sockets)); !passed)
-    return std::move(passed).error();
-  std::vector<char*> argv;
-  for (std::string& argument : *command)
-    argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  preload_sanitizer();
-  execv(installation->program.c_str(), argv.data());
-  return Error::from_errno(errno, installation->program);
+  return exports::become_nbdkit(*task, *installation, std::move(*sockets), ready_fd);
 }
 
 Result<void> run_alone(const Configuration& configuration, int ready_fd) {

@@ -1,4 +1,4 @@
-// How the daemon runs: by itself, or as nbdkit.
+// How the daemon runs: by itself, or in the program that serves NBD.
 #ifndef MONITOR_LAUNCH_H
 #define MONITOR_LAUNCH_H
 
@@ -6,12 +6,14 @@
 
 namespace monitor {
 
-// Replaces this process by nbdkit with our plugin. Returns only an error: no nbdkit, no plugin, an
-// NBD address or TLS object that cannot be used. `ready_fd` as in nbdkit_command().
-block::Error become_nbdkit(const Configuration& configuration, int ready_fd);
+// Replaces this process by the NBD server, in which the same daemon runs. Returns only an error: no
+// server is installed, or an NBD address or TLS object cannot be used. `ready_fd` as in
+// run_alone().
+block::Error become_nbd_server(const Configuration& configuration, int ready_fd);
 
-// Runs a daemon without an NBD server until QMP or a signal ends it. Errors: those of
-// StorageDaemon::start() and stop().
+// Runs a daemon without an NBD server until QMP or a signal ends it. When everything is served,
+// announces it at `ready_fd`, unless that is negative. Errors: those of StorageDaemon::start() and
+// stop().
 block::Result<void> run_alone(const Configuration& configuration, int ready_fd);
 
 } // namespace monitor

@@ -20,9 +20,9 @@ int fail(const block::Error& error) {
 }
 
 int run(const monitor::Configuration& configuration, int ready_fd) {
-  // Reported here, because nbdkit would find the error only after it had begun to listen.
+  // Reported here, because the NBD server would find the error only after it had begun to listen.
   if (auto monitors = configuration.monitors(); !monitors) return fail(monitors.error());
-  if (configuration.nbd_server()) return fail(monitor::become_nbdkit(configuration, ready_fd));
+  if (configuration.nbd_server()) return fail(monitor::become_nbd_server(configuration, ready_fd));
   auto ran = monitor::run_alone(configuration, ready_fd);
   return ran ? EXIT_SUCCESS : fail(ran.error());
 }

@@ -1,10 +1,8 @@
-// Listening for NBD clients ourselves, so that errors name our option and not nbdkit's.
+// Listening for NBD clients before a server runs, so that errors name our option.
 #include "monitor/nbd-sockets.h"
 
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
-#include <fcntl.h>
 #include <memory>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -21,7 +19,6 @@ using block::Error;
 using block::ErrorKind;
 using block::Result;
 
-constexpr int first_passed = 3;  // of systemd's protocol
 constexpr int most_sockets = 16; // the addresses of one host
 
 Result<Descriptor> listening_socket(const sockaddr* address, socklen_t length) {
@@ -109,30 +106,6 @@ Result<std::vector<Descriptor>> listen_for_nbd(const qapi::SocketAddress& addres
   }
   const auto& inet = std::get<qapi::InetSocketAddress>(address.u);
   return listen_at_host(inet.host, inet.port);
-}
-
-Result<void> pass_to_next_program(std::vector<Descriptor> sockets) {
-  // First above the numbers they shall have, so that none overwrites another.
-  for (Descriptor& socket : sockets) {
-    socket = Descriptor(fcntl(socket.get(), F_DUPFD_CLOEXEC, first_passed + most_sockets));
-    if (socket.get() < 0) return Error::from_errno(errno, "Could not pass on the sockets");
-  }
-  int number = first_passed;
-  for (const Descriptor& socket : sockets)
-    if (dup2(socket.get(), number++) < 0)
-      return Error::from_errno(errno, "Could not pass on the sockets");
-  setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
-  setenv("LISTEN_FDS", std::to_string(sockets.size()).c_str(), 1);
-  unsetenv("LISTEN_FDNAMES");
-  return {};
-}
-
-Result<int> keep_from_passed_sockets(int descriptor) {
-  if (descriptor < 0) return descriptor;
-  const int kept = fcntl(descriptor, F_DUPFD, first_passed + most_sockets);
-  if (kept < 0) return Error::from_errno(errno, "Could not keep a descriptor");
-  close(descriptor);
-  return kept;
 }
 
 } // namespace monitor

@@ -111,10 +111,21 @@ TEST(Configuration, TlsCredentialsAreForAServerAndVerifyCertificatesUnlessToldOt
   ASSERT_EQ(error_of(configuration, "object", "tls-creds-psk,id=z,dir=/d,endpoint=server"), "");
   EXPECT_TRUE(configuration.credentials()[0].value.verify_peer);
   EXPECT_FALSE(configuration.credentials()[1].value.verify_peer);
-  EXPECT_EQ(configuration.credentials()[2].value.kind, TlsCredentials::Kind::psk);
+  EXPECT_EQ(configuration.credentials()[2].value.kind, exports::TlsCredentials::Kind::psk);
   EXPECT_NE(error_of(configuration, "object", "tls-creds-psk,id=c,dir=/d,endpoint=client"), "");
   EXPECT_NE(error_of(configuration, "object", "tls-creds-psk,id=z,dir=/d,endpoint=server"), "");
   EXPECT_NE(error_of(configuration, "object", "secret,id=s,data=x"), "");
+}
+
+TEST(Configuration, TheNbdServerNamesItsTlsCredentials) {
+  Configuration configuration;
+  EXPECT_FALSE(configuration.nbd_credentials()->has_value());
+  ASSERT_EQ(error_of(configuration, "nbd-server", "addr.type=unix,addr.path=p,tls-creds=x"), "");
+  EXPECT_EQ(configuration.nbd_credentials().error().message(),
+            "--nbd-server addr.type=unix,addr.path=p,tls-creds=x: No TLS credentials with id 'x'");
+  ASSERT_EQ(error_of(configuration, "object", "tls-creds-psk,id=y,dir=/y,endpoint=server"), "");
+  ASSERT_EQ(error_of(configuration, "object", "tls-creds-psk,id=x,dir=/x,endpoint=server"), "");
+  EXPECT_EQ((*configuration.nbd_credentials())->value.directory, "/x");
 }
 
 TEST(Configuration, RelativePathsOfSocketsAndPidFileBecomeAbsolute) {

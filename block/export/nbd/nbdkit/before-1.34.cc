@@ -1,4 +1,4 @@
-// Runs nbdkit for its version.
+// Runs nbdkit for its version, and avoids the fault of old ones.
 #include "block/export/nbd/nbdkit/before-1.34.h"
 
 #include <charconv>
@@ -39,6 +39,23 @@ block::Result<NbdkitVersion> nbdkit_version(const std::string& program) {
       !g_spawn_check_wait_status(status, &error))
     return block::Error(block::ErrorKind::io, program + ": " + error->message);
   return parse_nbdkit_version(output);
+}
+
+bool this_nbdkit_survives_dead_clients() {
+  const auto version = nbdkit_version("/proc/self/exe");
+  if (version && survives_dead_clients(*version)) return true;
+  std::string which =
+      version ? " " + std::to_string(version->major) + "." + std::to_string(version->minor)
+              : " of unknown version";
+  g_warning("nbdkit%s: requests of one connection are served one at a time, because nbdkit before "
+            "1.34 aborts when a client dies with reads in flight (parallel=on overrides)",
+            which.c_str());
+  return false;
+}
+
+std::vector<std::string> options_against_dead_clients(NbdkitVersion version) {
+  if (survives_dead_clients(version)) return {};
+  return {"-t", "1"}; // threads of a connection
 }
 
 } // namespace exports

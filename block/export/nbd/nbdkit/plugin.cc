@@ -1,7 +1,8 @@
 // The NBD interface of the block layer: nbdkit's callbacks, each of which calls the exports.
 #include "block/export/nbd/nbdkit/before-1.34.h"
 #include "block/export/nbd/nbdkit/client-disconnector.h"
-#include "block/export/nbd/nbdkit/plugin-host.h"
+#include "block/export/nbd/nbdkit/plugin-options.h"
+#include "block/export/nbd/nbdkit/working-directory.h"
 #include "block/util/process.h"
 
 #include <algorithm>
@@ -9,7 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <glib.h>
+#include <sys/prctl.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -26,8 +27,11 @@ constexpr std::uint32_t largest_request = 32 * 1024 * 1024; // bytes, advertised
 // answer.
 constexpr unsigned most_extents = 4096;
 
+// Made in load(), on nbdkit's main thread, and not changed while requests run.
 std::unique_ptr<exports::PluginHost> host;
-std::unique_ptr<exports::ClientDisconnector> disconnector;
+std::unique_ptr<exports::PluginOptions> options;
+std::unique_ptr<exports::WorkingDirectory> initial_directory;
+std::unique_ptr<exports::ClientDisconnector> disconnector; // from after_fork() to cleanup()
 bool stop_failed = false;
 
 int fail(const block::Error& error) {
@@ -50,10 +54,13 @@ int answer(const block::Result<void>& result) {
 
 void load() {
   block::prepare_process();
+  initial_directory = std::make_unique<exports::WorkingDirectory>();
   host = exports::make_plugin_host();
+  options = std::make_unique<exports::PluginOptions>(*host);
 }
 
 void unload() {
+  options.reset();
   host.reset();
   // nbdkit returns success if it was asked to end, so this is the only way to return a failure.
   if (stop_failed) exit(EXIT_FAILURE);
@@ -61,41 +68,46 @@ void unload() {
 
 int told(const block::Result<void>& result) {
   if (result) return 0;
-  if (!host->report(result.error())) nbdkit_error("%s", result.error().message().c_str());
+  const block::Error& error = result.error();
+  if (options->program().empty()) {
+    nbdkit_error("%s", error.message().c_str());
+    return -1;
+  }
+  std::fprintf(stderr, "%s: %s\n", options->program().c_str(), error.message().c_str());
+  if (!error.hint().empty()) std::fprintf(stderr, "%s\n", error.hint().c_str());
   return -1;
 }
 
 int config(const char* key, const char* value) {
-  return told(host->configure(key, value));
+  return told(options->take(key, value));
 }
 
 int config_complete() {
-  return told(host->finish_configuration());
+  return told(options->finish());
 }
 
 int thread_model() {
-  if (host->parallel_on_request()) return NBDKIT_THREAD_MODEL_PARALLEL;
-  // Runs the present program for its version: nbdkit gives plugins no version, and the headers may
-  // be of another one.
-  auto version = exports::nbdkit_version("/proc/self/exe");
-  if (version && exports::survives_dead_clients(*version)) return NBDKIT_THREAD_MODEL_PARALLEL;
-  std::string which =
-      version ? " " + std::to_string(version->major) + "." + std::to_string(version->minor)
-              : " of unknown version";
-  g_warning("nbdkit%s: requests of one connection are served one at a time, because nbdkit before "
-            "1.34 aborts when a client dies with reads in flight (parallel=on overrides)",
-            which.c_str());
-  return NBDKIT_THREAD_MODEL_SERIALIZE_REQUESTS;
+  return options->parallel() || exports::this_nbdkit_survives_dead_clients()
+             ? NBDKIT_THREAD_MODEL_PARALLEL
+             : NBDKIT_THREAD_MODEL_SERIALIZE_REQUESTS;
 }
 
 int get_ready() {
-  return told(host->validate());
+  // A daemon does not fork again: its real start shows the user the same errors.
+  return options->program().empty() ? told(host->validate()) : 0;
 }
 
 int after_fork() {
   disconnector = std::make_unique<exports::ClientDisconnector>(
       [] { return !host->exports().in_use(); }, nbdkit_shutdown);
-  return told(host->start([] { disconnector->begin(); }));
+  // nbdkit -f of Debian 12 asks for SIGTERM when its parent ends. The parent of a daemon is
+  // whoever typed the command, or the process that forked for --daemonize.
+  if (!options->program().empty()) prctl(PR_SET_PDEATHSIG, 0);
+  const exports::WorkingDirectory now;
+  initial_directory->enter();
+  const auto started = host->start([] { disconnector->begin(); }, options->ready_fd());
+  now.enter();
+  return told(started);
 }
 
 void cleanup() {
@@ -234,23 +246,13 @@ int extents(void* handle, std::uint32_t count, std::uint64_t offset, std::uint32
   return 0;
 }
 
-constexpr char config_help[] =
-    "[file=]PATH     image to serve; its format is found by its first bytes\n"
-    "format=NAME     format of file=, not probed\n"
-    "readonly=on     open file= read-only\n"
-    "qmp=PATH        Unix socket for QMP\n"
-    "parallel=on     several requests of one connection at once, whatever nbdkit's version\n"
-    "module=PATH     block driver module to load\n"
-    "blockdev=, export=, chardev=, monitor=, pidfile=\n"
-    "                as the options of dedup-storage-daemon";
-
 nbdkit_plugin make_plugin() {
   nbdkit_plugin plugin{};
   plugin.name = "qcow2-dedup";
   plugin.longname = "qcow2-dedup block layer";
   plugin.version = QCOW2_DEDUP_VERSION;
   plugin.description = "serves images that deduplicate";
-  plugin.config_help = config_help;
+  plugin.config_help = exports::plugin_options_help;
   plugin.magic_config_key = "file";
   plugin.load = load;
   plugin.unload = unload;

@@ -34,5 +34,10 @@ TEST(NbdkitVersion, ComesFromTheProgramThatIsRun) {
   EXPECT_FALSE(nbdkit_version("/nonexistent").ok());
 }
 
+TEST(NbdkitVersion, AnOldOneGetsOneThreadAConnection) {
+  EXPECT_EQ(options_against_dead_clients({1, 32}), (std::vector<std::string>{"-t", "1"}));
+  EXPECT_TRUE(options_against_dead_clients({1, 34}).empty());
+}
+
 } // namespace
 } // namespace exports

@@ -1,12 +1,12 @@
-// Tests TLS files with the library that nbdkit uses.
-#include "monitor/tls-files.h"
+// TlsCredentials: loads the files with GnuTLS, and drops what it loaded.
+#include "block/export/nbd/tls-credentials.h"
 
 #include <cerrno>
 #include <gnutls/gnutls.h>
 #include <memory>
 #include <unistd.h>
 
-namespace monitor {
+namespace exports {
 namespace {
 
 using block::Error;
@@ -55,4 +55,4 @@ Result<void> check_tls_files(const TlsCredentials& credentials) {
   return try_certificates(authority, certificate, key);
 }
 
-} // namespace monitor
+} // namespace exports

@@ -1,5 +1,5 @@
 // Finds the library of the sanitizer that this program was built with.
-#include "monitor/sanitizer-preload.h"
+#include "block/export/nbd/nbdkit/sanitizer-preload.h"
 
 #include "block/graph.h"
 
@@ -8,7 +8,7 @@
 #include <initializer_list>
 #include <string>
 
-namespace monitor {
+namespace exports {
 namespace {
 
 // Turns leak detection off, because nbdkit does not free the connections that it closes at its end.
@@ -31,4 +31,4 @@ void preload_sanitizer() {
   }
 }
 
-} // namespace monitor
+} // namespace exports
