@@ -4,6 +4,7 @@
 
 #include "block/export/registry.h"
 #include "block/graph.h"
+#include "block/job.h"
 #include "qapi/types.h"
 
 #include <functional>
@@ -14,6 +15,7 @@ namespace monitor {
 class CommandContext {
 public:
   block::Graph& graph;
+  block::JobList& jobs;
   exports::ExportRegistry& exports;
   // Requests the end of the program and returns at once.
   std::function<void(qapi::ShutdownCause)> quit;

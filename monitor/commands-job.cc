@@ -1,6 +1,6 @@
-// Handlers: jobs, which are the background scans of deduplicated nodes.
+// Handlers: jobs.
 #include "monitor/command-context.h"
-#include "monitor/scan-job.h"
+#include "monitor/job-facts.h"
 #include "qapi/commands.h"
 
 namespace qapi {
@@ -10,56 +10,38 @@ using block::Error;
 using block::ErrorKind;
 using block::Result;
 
-// The node and its scan as they are now. Errors: there is no such job.
-Result<std::shared_ptr<block::Node>> node_of_job(monitor::CommandContext& context,
-                                                 const std::string& id, JobStatus& status) {
-  std::optional<std::string> name = monitor::node_of_scan_job(id);
-  std::shared_ptr<block::Node> node = name ? context.graph.find(*name) : nullptr;
-  Result<block::DedupInfo> facts =
-      node ? node->query_dedup() : Result<block::DedupInfo>(Error(ErrorKind::not_dedup, ""));
-  std::optional<JobStatus> found = facts ? monitor::scan_job_status(facts->scan) : std::nullopt;
-  if (!found) return Error(ErrorKind::not_found, "Job not found: '" + id + "'");
-  status = *found;
-  return node;
+Result<std::shared_ptr<block::Job>> find_job(monitor::CommandContext& context,
+                                             const std::string& id) {
+  std::shared_ptr<block::Job> job = context.jobs.find(id);
+  if (job) return job;
+  return Error(ErrorKind::not_found, "Job not found: '" + id + "'");
 }
 
 } // namespace
 
 Result<std::vector<JobInfo>> qmp_query_jobs(monitor::CommandContext& context) {
   std::vector<JobInfo> jobs;
-  for (const auto& node : context.graph.nodes()) {
-    Result<block::DedupInfo> facts = node->query_dedup();
-    if (!facts) continue; // not deduplicated
-    if (auto status = monitor::scan_job_status(facts->scan))
-      jobs.push_back({.id = monitor::scan_job_id(node->name()),
-                      .type = JobType::dedup,
-                      .status = *status,
-                      .current_progress = facts->scan.done_bytes,
-                      .total_progress = facts->scan.total_bytes});
+  for (const auto& job : context.jobs.all()) {
+    BLOCK_TRY_ASSIGN(JobInfo facts, monitor::job_facts(*job));
+    jobs.push_back(std::move(facts));
   }
   return jobs;
 }
 
 Result<void> qmp_job_pause(monitor::CommandContext& context, JobPauseArguments arguments) {
-  JobStatus status;
-  BLOCK_TRY_ASSIGN(auto node, node_of_job(context, arguments.id, status));
-  if (status == JobStatus::paused)
-    return Error(ErrorKind::invalid_argument, "Job '" + arguments.id + "' is already paused");
-  return node->control_dedup_scan(block::DedupScanControl::pause);
+  BLOCK_TRY_ASSIGN(auto job, find_job(context, arguments.id));
+  return job->pause();
 }
 
 Result<void> qmp_job_resume(monitor::CommandContext& context, JobResumeArguments arguments) {
-  JobStatus status;
-  BLOCK_TRY_ASSIGN(auto node, node_of_job(context, arguments.id, status));
-  if (status != JobStatus::paused)
-    return Error(ErrorKind::invalid_argument, "Job '" + arguments.id + "' is not paused");
-  return node->control_dedup_scan(block::DedupScanControl::resume);
+  BLOCK_TRY_ASSIGN(auto job, find_job(context, arguments.id));
+  return job->resume();
 }
 
 Result<void> qmp_job_cancel(monitor::CommandContext& context, JobCancelArguments arguments) {
-  JobStatus status;
-  BLOCK_TRY_ASSIGN(auto node, node_of_job(context, arguments.id, status));
-  return node->control_dedup_scan(block::DedupScanControl::cancel);
+  BLOCK_TRY_ASSIGN(auto job, find_job(context, arguments.id));
+  job->cancel();
+  return {};
 }
 
 } // namespace qapi

@@ -2,7 +2,7 @@
 #include "monitor/storage-daemon.h"
 
 #include "block/util/process.h"
-#include "monitor/node-facts.h"
+#include "monitor/job-facts.h"
 #include "monitor/qmp-server.h"
 #include "qapi/commands.h"
 #include "qapi/dispatch.h"
@@ -32,9 +32,11 @@ Result<void> load_modules(const Configuration& configuration) {
 
 StorageDaemon::StorageDaemon(std::function<void()> request_quit)
     : request_quit_(std::move(request_quit)),
+      jobs_([this](const block::Job& job, block::JobStatus status) { hear(job, status); }),
+      graph_(&jobs_),
       exports_(graph_, exports::all_export_types(),
                [this](const std::string& id) { export_deleted(id); }),
-      context_{graph_, exports_, [this](qapi::ShutdownCause cause) { quit(cause); }},
+      context_{graph_, jobs_, exports_, [this](qapi::ShutdownCause cause) { quit(cause); }},
       commands_(std::make_unique<qapi::CommandTable>(context_)),
       dedup_watch_([this](const qapi::Event& event) { server_->broadcast(event); }) {
   graph_.set_event_sink([this](const block::Node& node, block::NodeEvent event,
@@ -159,6 +161,13 @@ void StorageDaemon::announce_end(qapi::ShutdownCause cause) {
   server_->broadcast(qapi::event_of(qapi::ShutdownEvent{.guest = false, .reason = cause}));
 }
 
+void StorageDaemon::hear(const block::Job& job, block::JobStatus status) {
+  thread_.post(
+      [this, data = qapi::JobStatusChangeEvent{.id = job.id(), .status = job_status(status)}] {
+        if (server_) server_->broadcast(qapi::event_of(data));
+      });
+}
+
 void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
                          const std::string& message) {
   switch (event) {
@@ -189,9 +198,9 @@ void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
 void StorageDaemon::look_at_dedup(const std::string& node_name) {
   if (!server_) return; // everything is already closed
   std::shared_ptr<block::Node> node = graph_.find(node_name);
-  std::optional<block::DedupInfo> now;
+  std::optional<block::DedupStatus> now;
   if (node)
-    if (auto facts = node->query_dedup()) now = std::move(*facts);
+    if (auto facts = node->query_dedup()) now = facts->status;
   dedup_watch_.look_at(node_name, now);
 }
 

@@ -52,6 +52,7 @@ private:
   void handle_signals();
   void quit(qapi::ShutdownCause cause);
   void announce_end(qapi::ShutdownCause cause);
+  void hear(const block::Job& job, block::JobStatus status);
   void hear(const block::Node& node, block::NodeEvent event, const std::string& message);
   void export_deleted(const std::string& id);
   void look_at_dedup(const std::string& node_name);
@@ -60,6 +61,7 @@ private:
   std::optional<PidFile> pid_file_;
   bool end_announced_ = false; // monitor thread
 
+  block::JobList jobs_;
   block::Graph graph_;
   exports::ExportRegistry exports_;
   CommandContext context_;

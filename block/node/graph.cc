@@ -16,7 +16,7 @@ constexpr unsigned max_depth = 500;
 
 } // namespace
 
-Graph::Graph() : list_(std::make_unique<NodeList>()) {}
+Graph::Graph(JobList* jobs) : jobs_(jobs), list_(std::make_unique<NodeList>()) {}
 
 Graph::~Graph() {
   Result<void> closed = close_all();

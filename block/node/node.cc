@@ -1,5 +1,5 @@
 // Node: its users, and the calls that are not requests.
-#include "block/node.h"
+#include "block/graph.h"
 
 #include "block/node/users.h"
 #include "block/util/range-lock.h"
@@ -54,6 +54,10 @@ std::vector<Node*> Node::children() const {
 bool Node::fall_back_to_read_only() {
   if (auto_read_only_) read_only_ = true;
   return auto_read_only_;
+}
+
+JobList* Node::jobs() const {
+  return graph_.jobs_;
 }
 
 Result<void> Node::check_open() const {
@@ -130,13 +134,6 @@ Result<DedupInfo> Node::query_dedup() {
   BLOCK_TRY(check_open());
   if (!driver_->query_dedup) return not_dedup(*this);
   return driver_->query_dedup(*this);
-}
-
-Result<void> Node::control_dedup_scan(DedupScanControl control) {
-  std::lock_guard hold(control_mutex_);
-  BLOCK_TRY(check_open());
-  if (!driver_->control_dedup_scan) return not_dedup(*this);
-  return driver_->control_dedup_scan(*this, control);
 }
 
 Result<void> Node::amend(Options& options) {

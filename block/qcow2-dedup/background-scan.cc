@@ -8,7 +8,6 @@
 
 namespace qcow2_dedup {
 
-using block::DedupScanControl;
 using block::DedupScanState;
 using block::DedupStatus;
 using block::Error;
@@ -32,7 +31,7 @@ BackgroundScan::BackgroundScan(block::Node& node, Deduplicator& dedup, qcow2::Di
       dedup_(dedup),
       disk_(disk),
       pending_(position.has_value()),
-      scanner_(*this, position.value_or(0), rate) {}
+      scanner_(*this, {"dedup-" + node.name(), node.jobs()}, position.value_or(0), rate) {}
 
 void BackgroundScan::begin(const block::ResumeDedup& how) {
   if (how.scan_rate) scanner_.set_rate(*how.scan_rate);
@@ -56,21 +55,6 @@ void BackgroundScan::begin(const block::ResumeDedup& how) {
 void BackgroundScan::cancel() {
   std::lock_guard hold(mutex_);
   scanner_.cancel();
-}
-
-Result<void> BackgroundScan::control(DedupScanControl control) {
-  switch (control) {
-  case DedupScanControl::pause:
-    if (scanner_.pause()) return {};
-    return Error(ErrorKind::invalid_argument, "the scan is not running");
-  case DedupScanControl::resume:
-    if (scanner_.resume()) return {};
-    return Error(ErrorKind::invalid_argument, "the scan is not paused");
-  case DedupScanControl::cancel:
-    break;
-  }
-  scanner_.cancel();
-  return {};
 }
 
 std::optional<std::uint64_t> BackgroundScan::stop() {
@@ -101,15 +85,13 @@ DedupStatus BackgroundScan::status() const {
 void BackgroundScan::fill(block::DedupInfo& info) const {
   info.status = status();
   dedup::Scanner::Report now = scanner_.report();
-  block::ClusterSize size = disk_.cluster_size();
-  std::uint64_t guest_size = disk_.guest_size();
-  std::uint64_t clusters = size.clusters_for(guest_size);
-  std::uint64_t done = std::min(first_unscanned(), clusters);
+  const std::uint64_t clusters = end();
+  const std::uint64_t done = std::min(first_unscanned(), clusters);
+  const block::JobProgress progress = this->progress(done);
   info.scan.state = now.state;
-  info.scan.done_bytes = std::min(done << size.bits(), guest_size);
-  info.scan.total_bytes = guest_size;
+  info.scan.done_bytes = progress.current;
+  info.scan.total_bytes = progress.total;
   info.scan.rate = now.rate;
-  info.scan.begun = now.starts;
   info.scan.error = now.error;
   info.unscanned_clusters = clusters - done;
 }
@@ -165,21 +147,29 @@ std::uint64_t BackgroundScan::end() const {
   return disk_.cluster_size().clusters_for(disk_.guest_size());
 }
 
+block::JobProgress BackgroundScan::progress(std::uint64_t position) const {
+  const std::uint64_t guest_size = disk_.guest_size();
+  const std::uint64_t clusters = disk_.cluster_size().clusters_for(guest_size);
+  if (position >= clusters) return {guest_size, guest_size};
+  return {position << disk_.cluster_size().bits(), guest_size};
+}
+
 std::uint64_t BackgroundScan::guest_requests() const {
   const block::NodeStats& stats = node_.stats();
   return stats.read_operations + stats.write_operations + stats.flush_operations +
          stats.discard_operations + stats.zero_operations;
 }
 
-void BackgroundScan::reached_end(std::uint64_t start) {
+bool BackgroundScan::reached_end(std::uint64_t start) {
   std::lock_guard hold(mutex_);
-  if (scanner_.report().starts != start) return; // a later run has its own end
+  if (scanner_.report().starts != start) return false; // a later run has its own end
   std::uint64_t writes = dedup_.plain_writes();
   pending_ = writes != covered_writes_;
   // begin() detects the same difference when deduplication is resumed.
-  if (!pending_ || dedup_.paused()) return;
+  if (!pending_ || dedup_.paused()) return !pending_;
   covered_writes_ = writes;
   scanner_.start(0);
+  return false;
 }
 
 void BackgroundScan::state_changed() {

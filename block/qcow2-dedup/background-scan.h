@@ -1,5 +1,5 @@
-// BackgroundScan: deduplicates, while the guest works, the data that was stored without
-// deduplication.
+// BackgroundScan: the job that deduplicates, while the guest works, the data that was stored
+// without deduplication.
 //
 // Such clusters carry no mark: they are the data clusters whose entry in the dedup table is empty.
 // The scan walks over the mapping in guest order, looks the entries up, and hashes the clusters
@@ -34,7 +34,6 @@ public:
   void begin(const block::ResumeDedup& how = {});
   // Stops the scan. Called when deduplication is paused.
   void cancel();
-  Result<void> control(block::DedupScanControl control);
   // Stops the scan and ends the thread. Returns mark().
   std::optional<std::uint64_t> stop();
   // Returns the guest cluster from which on there is work left, or nothing.
@@ -55,8 +54,9 @@ private:
 
   Result<Step> step(std::uint64_t position) override;
   std::uint64_t end() const override;
+  block::JobProgress progress(std::uint64_t position) const override;
   std::uint64_t guest_requests() const override;
-  void reached_end(std::uint64_t start) override;
+  bool reached_end(std::uint64_t start) override;
   void state_changed() override;
 
   block::Node& node_;

@@ -234,11 +234,6 @@ Result<void> resume_dedup(Node& node, const block::ResumeDedup& how) {
   return {};
 }
 
-Result<void> control_dedup_scan(Node& node, block::DedupScanControl control) {
-  BLOCK_TRY(check_controllable(node));
-  return state_of(node).scan->control(control);
-}
-
 Result<block::DedupInfo> query_dedup(Node& node) {
   OpenImage& state = state_of(node);
   if (!state.deduplicated()) return not_deduplicated(node);
@@ -274,7 +269,6 @@ const block::BlockDriver driver = {
     .pause_dedup = pause_dedup,
     .resume_dedup = resume_dedup,
     .query_dedup = query_dedup,
-    .control_dedup_scan = control_dedup_scan,
     .amend_options = qcow2_dedup::feature_options,
     .amend = amend,
 };

@@ -90,9 +90,6 @@ struct ResumeDedup {
   std::optional<std::uint64_t> scan_rate;
 };
 
-// cancel: the scan stops at its present position. The next resume or open continues from there.
-enum class DedupScanControl { pause, resume, cancel };
-
 struct BlockDriver {
   // Name in driver=... and in create -f. Unique among the loaded drivers.
   const char* format_name = nullptr;
@@ -211,12 +208,10 @@ struct BlockDriver {
   // deduplicated.
   Result<void> (*pause_dedup)(Node& node) = nullptr;
   // Resumes deduplication, and starts the scan if anything may have been stored without
-  // deduplication. NodeEvent reports its progress. A call while deduplication runs succeeds and
-  // applies `how`.
+  // deduplication. The scan is a job of type "dedup" in Node::jobs(). A call while deduplication
+  // runs succeeds and applies `how`.
   Result<void> (*resume_dedup)(Node& node, const ResumeDedup& how) = nullptr;
   Result<DedupInfo> (*query_dedup)(Node& node) = nullptr;
-  // Errors also: invalid_argument, if the scan's state does not allow `control`.
-  Result<void> (*control_dedup_scan)(Node& node, DedupScanControl control) = nullptr;
 
   // amend_options: the options of amend. amend: changes format options of an image. The node is
   // open for writing, no request is in flight, and the node is closed afterwards, so a change may

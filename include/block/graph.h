@@ -11,6 +11,8 @@
 
 namespace block {
 
+class JobList;
+
 // The registry of drivers: modules found by name in the module directory, or loaded by path. It is
 // process-wide, because a loaded module stays loaded. All functions may be called on any thread.
 class DriverRegistry {
@@ -62,7 +64,8 @@ private:
 //                   file
 class Graph {
 public:
-  Graph();
+  // `jobs`: where the nodes list their jobs; null = nowhere. Must outlive the graph.
+  explicit Graph(JobList* jobs = nullptr);
   ~Graph(); // closes all open nodes; errors are logged
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
@@ -110,6 +113,7 @@ private:
 
   static const EventSink& default_event_sink();
 
+  JobList* const jobs_;
   EventSink event_sink_ = default_event_sink(); // constant once a node is open
   const std::unique_ptr<NodeList> list_;
 };

@@ -125,7 +125,6 @@ struct DedupScan {
   std::uint64_t done_bytes = 0;  // guest bytes scanned, from the disk's beginning on
   std::uint64_t total_bytes = 0; // guest bytes of the disk
   std::uint64_t rate = 0;        // bytes per second that it reads at most; 0 = no limit
-  std::uint64_t begun = 0;       // how often it has started since open
   std::string error;             // why it ended before the disk's end; empty = it did not
 };
 

@@ -14,6 +14,7 @@
 namespace block {
 
 class Graph;
+class JobList;
 class Node;
 class RangeLock;
 
@@ -34,7 +35,7 @@ struct NodeStats {
 // Events that a driver or the graph reports by itself, not as the result of a call.
 enum class NodeEvent {
   closed,          // the last event of a node; another node may get its name afterwards
-  dedup_changed,   // query_dedup() now returns another status, or another state of the scan
+  dedup_changed,   // query_dedup() now returns another status
   image_corrupted, // the image was found to be corrupt; it accepts no more writes
   warning,         // a message for the user that is not the error of any request
 };
@@ -126,7 +127,6 @@ public:
   Result<void> pause_dedup();
   Result<void> resume_dedup(const ResumeDedup& how = {});
   Result<DedupInfo> query_dedup();
-  Result<void> control_dedup_scan(DedupScanControl control);
   // Takes its options out of `options`. Errors also: unsupported, permission (read-only).
   Result<void> amend(Options& options);
 
@@ -195,6 +195,10 @@ public:
   // if the event is a corruption, and is the text of a warning. May be called on any thread, with
   // or without the driver's locks held, from open to close.
   void emit(NodeEvent event, const std::string& message = {});
+
+  // The list for jobs of this node, see Graph. Null if the program lists none. A driver ends its
+  // jobs before close() returns.
+  JobList* jobs() const;
 
   // The driver's own object; dropped after close().
   void set_state(std::shared_ptr<void> state) { state_ = std::move(state); }

@@ -8,6 +8,8 @@ from names import cpp_name
 def marshal_header(schema, namespace):
     parts = ["// From JSON. Errors name the parameter, in the words QMP users know."]
     parts += [f"block::Result<void> read(const qapi::Input& input, {d.name}& value);" for d in readable(schema)]
+    parts.append("// Sets `value` to the value of that name. Returns false if there is none.")
+    parts += [f"bool find_value(std::string_view name, {d.name}& value);" for d in schema.of_kind("enum")]
     parts.append("// To JSON, members in the schema's order.")
     parts += [f"nlohmann::ordered_json to_json({argument(d)});" for d in writable(schema)]
     parts.append("// To options; members that are absent are left out.")
@@ -22,7 +24,7 @@ def marshal_header(schema, namespace):
 
 
 def marshal_source(schema, namespace):
-    parts = [name_of(d) for d in schema.of_kind("enum")]
+    parts = [named(d) for d in schema.of_kind("enum") for named in (name_of, find_value)]
     parts += [READERS[d.kind](schema, d) for d in readable(schema)]
     parts += [WRITERS[d.kind](schema, d) for d in writable(schema)]
     parts += [f"block::Result<block::Options> to_options({argument(d)}) {{\n  return qapi::options_of(to_json(value));\n}}"
@@ -65,16 +67,20 @@ def name_of(enum):
             f"  return {literal(enum.members[0].name)};\n}}")
 
 
+def find_value(enum):
+    cases = "".join(f"  if (name == {literal(v.name)}) return value = {enum.name}::{cpp_name(v.name)}, true;\n"
+                    for v in enum.members)
+    return f"bool find_value(std::string_view name, {enum.name}& value) {{\n{cases}  return false;\n}}"
+
+
 def read_function(definition, lines):
     body = "".join(f"  {line}\n" for line in lines)
     return f"block::Result<void> read(const qapi::Input& input, {definition.name}& value) {{\n{body}}}"
 
 
 def read_enum(_schema, enum):
-    cases = [f"if (name == {literal(v.name)}) return value = {enum.name}::{cpp_name(v.name)}, block::Result<void>();"
-             for v in enum.members]
-    return read_function(enum, ["std::string name;", "BLOCK_TRY(read(input, name));", *cases,
-                                "return input.wrong_value(name);"])
+    return read_function(enum, ["std::string name;", "BLOCK_TRY(read(input, name));",
+                                "if (!find_value(name, value)) return input.wrong_value(name);", "return {};"])
 
 
 def read_members(members, target):

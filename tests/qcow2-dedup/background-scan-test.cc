@@ -12,7 +12,6 @@
 namespace qcow2_dedup {
 namespace {
 
-using block::DedupScanControl;
 using block::DedupScanState;
 using block::DedupStatus;
 using block::Qcow2Disk;
@@ -178,12 +177,17 @@ TEST_F(BackgroundScan, WaitsAndEndsAsItIsTold) {
   pause();
   disk.write(0, a + a);
   resume(false, 1);
-  ASSERT_TRUE(succeeded(disk.node().control_dedup_scan(DedupScanControl::pause)));
+  const std::shared_ptr<block::Job> job = disk.scan();
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->type(), "dedup");
+  EXPECT_EQ(job->progress().total, disk.guest_bytes());
+  ASSERT_TRUE(succeeded(job->pause()));
   EXPECT_EQ(disk.counters().scan.state, DedupScanState::paused);
-  EXPECT_FALSE(disk.node().control_dedup_scan(DedupScanControl::pause));
-  ASSERT_TRUE(succeeded(disk.node().control_dedup_scan(DedupScanControl::resume)));
+  EXPECT_EQ(disk.counters().status, DedupStatus::resuming);
+  ASSERT_TRUE(succeeded(job->resume()));
   EXPECT_EQ(disk.counters().scan.state, DedupScanState::running);
-  ASSERT_TRUE(succeeded(disk.node().control_dedup_scan(DedupScanControl::cancel)));
+  job->cancel();
+  EXPECT_FALSE(disk.scan());
   EXPECT_EQ(disk.counters().scan.state, DedupScanState::idle);
   EXPECT_EQ(disk.counters().status, DedupStatus::running);
   resume(true, 0);

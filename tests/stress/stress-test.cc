@@ -15,7 +15,6 @@
 namespace stress {
 namespace {
 
-using block::DedupScanControl;
 using block::DiskShape;
 using block::ErrorKind;
 using block::IoVector;
@@ -148,9 +147,19 @@ void Stress::read(std::size_t first, std::size_t sectors) {
 
 void Stress::control_scan(std::mt19937_64& random) {
   rest(random, 3000);
-  constexpr DedupScanControl controls[] = {DedupScanControl::pause, DedupScanControl::resume,
-                                           DedupScanControl::cancel};
-  Result<void> done = node().control_dedup_scan(controls[random() % std::size(controls)]);
+  const std::shared_ptr<block::Job> scan = disk.scan();
+  if (!scan) return;
+  Result<void> done;
+  switch (random() % 3) {
+  case 0:
+    done = scan->pause();
+    break;
+  case 1:
+    done = scan->resume();
+    break;
+  default:
+    scan->cancel();
+  }
   if (done) return;
   EXPECT_EQ(done.error().kind(), ErrorKind::invalid_argument) << done.error().message();
 }
@@ -218,7 +227,7 @@ TEST_P(Stress, SixteenThreadsDoNotDisturbEachOther) {
       static_cast<unsigned long long>(*node().co_get_length()));
   EXPECT_GT(figures.deduplicated_clusters, 0u);
   // One that is held stays so.
-  ASSERT_TRUE(succeeded(node().control_dedup_scan(DedupScanControl::cancel)));
+  if (const std::shared_ptr<block::Job> scan = disk.scan()) scan->cancel();
   ASSERT_TRUE(succeeded(node().resume_dedup({.scan_all = true, .scan_rate = {}})));
   disk.wait_for_scan();
   const std::size_t sectors = *node().co_get_length() / sector_bytes;

@@ -13,6 +13,7 @@ ALLOWED = {
     "include/block": [],
     "block/util": [],
     "block/node": ["block/util"],
+    "block/job": ["block/util", "block/node"],
     "block/file": ["block/util", "block/node"],
     "block/raw": ["block/util", "block/node"],
     "block/null": ["block/util", "block/node"],

@@ -2,11 +2,13 @@
 #ifndef TESTS_SUPPORT_QCOW2_DISK_H
 #define TESTS_SUPPORT_QCOW2_DISK_H
 
+#include "block/job.h"
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2/header.h"
 #include "tests/support/memory-file.h"
 #include "tests/support/nodes.h"
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -128,8 +130,15 @@ public:
   // Returns the number of host clusters that the dedup table occupies, read from the file.
   std::uint64_t table_clusters() const;
 
+  // The background scan while it runs or is paused; null if it does not.
+  std::shared_ptr<Job> scan() const { return jobs.find("dedup-disk"); }
+
   std::shared_ptr<MemoryFile> file;
-  Graph graph;
+  std::atomic<unsigned> scans = 0; // how many have begun
+  JobList jobs{[this](const Job&, JobStatus status) {
+    if (status == JobStatus::created) ++scans;
+  }};
+  Graph graph{&jobs};
 
 private:
   void end_with(std::vector<std::byte> content);
