@@ -28,7 +28,7 @@ ALLOWED = {
     "block/export": ["block/util"],
     "block/export/*": ["block/util", "block/export"],
     "block/export/nbd/nbdkit": ["block/util", "block/export", "block/export/nbd"],
-    "block/tools": ["block/util", "qapi"],
+    "block/tools": ["block/util", "block/job", "qapi"],
     "qapi": ["block/util"],
     "monitor": ["block/util", "block/export", "block/export/nbd", "block/export/nbd/nbdkit", "qapi"],
 }

@@ -4,9 +4,9 @@
 #include "block/tools/common/program.h"
 #include "block/tools/common/progress.h"
 #include "block/tools/img/command.h"
-#include "block/tools/img/zero-runs.h"
 #include "block/util/aligned-buffer.h"
 #include "block/util/sector.h"
+#include "block/util/zero-runs.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -120,7 +120,7 @@ private:
 
   int expect_zeros_at(Side& side, std::uint64_t offset, std::uint64_t bytes) {
     if (!side.read(offset, bytes)) return status_read_failed;
-    std::uint64_t zeros = leading_zeros(side.buffer.span().first(bytes));
+    std::uint64_t zeros = block::leading_zeros(side.buffer.span().first(bytes));
     return zeros == bytes ? status_same : mismatch(offset, zeros);
   }
 

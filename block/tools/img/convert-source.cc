@@ -28,7 +28,8 @@ const ConvertSource::Part& ConvertSource::part_at(std::uint64_t offset) const {
   return *std::ranges::find_if(parts_, [offset](const Part& part) { return offset < part.end; });
 }
 
-Result<ConvertSource::Run> ConvertSource::run_at(std::uint64_t offset, std::uint64_t bytes) const {
+Result<block::CopySource::Run> ConvertSource::run_at(std::uint64_t offset,
+                                                     std::uint64_t bytes) const {
   const Part& part = part_at(offset);
   std::uint64_t within = offset - part.start;
   if (within >= part.length) return Run{Kind::zero, std::min(bytes, part.end - offset)};
@@ -36,7 +37,7 @@ Result<ConvertSource::Run> ConvertSource::run_at(std::uint64_t offset, std::uint
   block::BlockStatus status;
   if (top_layer_only_) {
     BLOCK_TRY_ASSIGN(status, part.node->co_block_status(within, bytes));
-    if (!status.allocated && !status.zero) return Run{Kind::backing, status.bytes};
+    if (!status.allocated && !status.zero) return Run{Kind::skip, status.bytes};
   } else {
     BLOCK_TRY_ASSIGN(block::ChainStatus found, part.node->co_chain_status(within, bytes));
     status = found.status;

@@ -2,27 +2,17 @@
 #ifndef BLOCK_TOOLS_IMG_CONVERT_SOURCE_H
 #define BLOCK_TOOLS_IMG_CONVERT_SOURCE_H
 
+#include "block/job/copy-source.h"
 #include "block/node.h"
 
-#include <span>
 #include <vector>
 
 namespace tools::img {
 
-class ConvertSource {
+class ConvertSource final : public block::CopySource {
 public:
-  enum class Kind {
-    data,    // must be read
-    zero,    // reads as zeros
-    backing, // left to the backing file; only with top_layer_only
-  };
-  struct Run {
-    Kind kind = Kind::zero;
-    std::uint64_t bytes = 0;
-  };
-
-  // top_layer_only: clusters that the image itself has not allocated are Kind::backing. Otherwise
-  // they are looked up in the backing files.
+  // top_layer_only: clusters that the image itself has not allocated are Kind::skip. Otherwise they
+  // are looked up in the backing files.
   explicit ConvertSource(bool top_layer_only) : top_layer_only_(top_layer_only) {}
 
   // Appends an image. The node must stay open. Each image begins at a multiple of 512 bytes; a gap
@@ -30,12 +20,9 @@ public:
   block::Result<void> append(block::Node& node);
 
   // Total length in bytes, a multiple of 512.
-  std::uint64_t length() const { return length_; }
-  // Returns the run at `offset`, which must be less than length(). The run is at most `bytes` long.
-  // Any thread.
-  block::Result<Run> run_at(std::uint64_t offset, std::uint64_t bytes) const;
-  // Reads a range that lies within one run of Kind::data. Any thread.
-  block::Result<void> read(std::uint64_t offset, std::span<std::byte> data) const;
+  std::uint64_t length() const override { return length_; }
+  block::Result<Run> run_at(std::uint64_t offset, std::uint64_t bytes) const override;
+  block::Result<void> read(std::uint64_t offset, std::span<std::byte> data) const override;
 
 private:
   struct Part {

@@ -1,14 +1,17 @@
 // dedup-img convert: copies images into a new or an existing one.
+#include "block/job/copy-job.h"
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/file-names.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
+#include "block/tools/common/progress.h"
 #include "block/tools/common/sizes.h"
 #include "block/tools/img/backing.h"
 #include "block/tools/img/command.h"
-#include "block/tools/img/convert-job.h"
+#include "block/tools/img/convert-source.h"
 #include "block/tools/img/create-options.h"
 #include "block/tools/img/new-image.h"
+#include "block/tools/img/salvage-source.h"
 #include "block/util/sector.h"
 
 #include <algorithm>
@@ -19,9 +22,12 @@
 namespace tools::img {
 namespace {
 
+using block::CopyJob;
+using block::CopyPlan;
 using block::Error;
 using block::ErrorKind;
 using block::Result;
+using block::WriteOrder;
 
 enum LongOption : int {
   image_opts = 256,
@@ -57,7 +63,9 @@ struct ConvertRequest {
   // so flushes before that are not needed.
   CacheMode cache;
   CacheMode source_cache;
-  ConvertPlan plan;
+  bool salvage = false;   // unreadable data becomes zeros, with a warning
+  std::uint64_t rate = 0; // -r: bytes per second; 0 = no limit
+  CopyPlan plan;
 };
 
 bool parse_workers(const std::string& text, unsigned& workers) {
@@ -83,7 +91,7 @@ bool parse_sparse_block(const std::string& text, std::uint64_t& bytes) {
 // Parses the command line into the request. If it is invalid, prints a message on stderr and
 // returns false.
 bool parse_request(const CommandLine& line, ConvertRequest& request) {
-  ConvertPlan& plan = request.plan;
+  CopyPlan& plan = request.plan;
   if (line.has('c')) {
     report_error("Compression not supported for this file format");
     return false;
@@ -99,7 +107,8 @@ bool parse_request(const CommandLine& line, ConvertRequest& request) {
   plan.workers = default_workers();
   if (line.has('m') && !parse_workers(*line.value('m'), plan.workers)) return false;
   if (line.has('S') && !parse_sparse_block(*line.value('S'), plan.sparse_block)) return false;
-  if (line.has('r') && !parse_size_option(*line.value('r'), "rate limit", plan.rate)) return false;
+  if (line.has('r') && !parse_size_option(*line.value('r'), "rate limit", request.rate))
+    return false;
   request.cache.no_flush = !line.has('n');
   if (!parse_cache_option(line.value('T'), "source cache", request.source_cache) ||
       !parse_cache_option(line.value('t'), "cache", request.cache))
@@ -126,7 +135,7 @@ bool parse_request(const CommandLine& line, ConvertRequest& request) {
   request.quiet = line.has('q');
   request.progress = line.has('p') && !request.quiet;
   request.any_order = line.has('W');
-  plan.salvage = line.has(salvage);
+  request.salvage = line.has(salvage);
 
   std::vector<std::string> names = line.operands();
   if (names.size() < 2) {
@@ -179,8 +188,10 @@ Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::N
   BLOCK_TRY_ASSIGN(std::uint64_t target_length, target.co_get_length());
   if (target_length < source.length())
     return Error(ErrorKind::invalid_argument, "output file is smaller than input file");
-  ConvertPlan& plan = request.plan;
+  CopyPlan& plan = request.plan;
+  const SalvageSource salvaged(source);
   plan.source = &source;
+  if (request.salvage) plan.source = &salvaged;
   plan.target = &target;
   plan.write_through = request.cache.write_through;
   if (request.target_is_zero) {
@@ -197,7 +208,10 @@ Result<void> copy(ConvertRequest& request, const ConvertSource& source, block::N
     plan.order = WriteOrder::overlapping; // overlapping writes let the driver hash on every core
   {
     ProgressLine progress(request.progress);
-    BLOCK_TRY(ConvertJob(plan, progress).run());
+    CopyJob job("convert", "convert", plan);
+    job.set_speed(request.rate);
+    job.set_progress_sink([&](block::JobProgress now) { progress.update(now.current, now.total); });
+    BLOCK_TRY(job.run());
     progress.finish();
   }
   // In every cache mode, the copy must be durable before the image is marked as closed cleanly.

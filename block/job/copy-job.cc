@@ -1,27 +1,21 @@
-// ConvertJob: workers that take pieces in turn, read them, find zeros and write the remaining data.
-#include "block/tools/img/convert-job.h"
+// CopyJob: workers that take pieces in turn, read them, find zeros and write the remaining data.
+#include "block/job/copy-job.h"
 
-#include "block/tools/common/program.h"
-#include "block/tools/img/zero-runs.h"
-#include "block/util/sector.h"
+#include "block/util/huge-memory.h"
+#include "block/util/zero-runs.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cerrno>
 #include <system_error>
 #include <thread>
-#include <vector>
 
-namespace tools::img {
-
-using block::Error;
-using block::ErrorKind;
-using block::Result;
+namespace block {
 
 namespace {
 
 // Large enough to make the fixed cost of a request negligible, and small enough for the reading,
 // hashing and writing of neighbouring pieces to overlap.
-constexpr std::uint64_t piece_bytes = block::HugeMemory::page_bytes;
+constexpr std::uint64_t piece_bytes = HugeMemory::page_bytes;
 // A piece of zeros needs no memory and usually one metadata update, so it may be longer.
 constexpr std::uint64_t zero_piece_bytes = 1024 * 1024 * 1024;
 
@@ -36,7 +30,13 @@ Error describe(Error error, const char* verb, std::uint64_t offset) {
 
 } // namespace
 
-Result<void> ConvertJob::run() {
+CopyJob::CopyJob(std::string id, std::string type, const CopyPlan& plan)
+    : Job(std::move(id), std::move(type), CancelEnds::with_work), plan_(plan) {
+  set_progress({0, plan_.source->length()});
+}
+
+Result<void> CopyJob::run() {
+  start();
   std::vector<std::thread> threads;
   try {
     for (unsigned i = 1; i < plan_.workers; ++i)
@@ -47,49 +47,40 @@ Result<void> ConvertJob::run() {
   work();
   for (std::thread& thread : threads)
     thread.join();
-  if (error_) return std::move(*error_);
-  return {};
+  Result<void> result;
+  if (error_)
+    result = std::move(*error_);
+  else if (status() == JobStatus::aborting)
+    result = Error(ErrorKind::io, ECANCELED, "Job '" + id() + "' was cancelled");
+  end(result);
+  return result;
 }
 
-void ConvertJob::work() {
-  block::HugeMemory memory(piece_bytes);
-  const std::span<std::byte> buffer = memory.span();
-  for (;;) {
+void CopyJob::work() {
+  HugeMemory memory(piece_bytes);
+  while (may_go_on()) {
     Result<std::optional<Piece>> taken = take_piece();
     if (!taken) return fail(std::move(taken).error());
     if (!*taken) return;
-    const Piece piece = **taken;
-    throttle(piece.bytes);
-    if (!piece.zero)
-      if (Result<void> read = read_piece(piece, buffer); !read)
-        return fail(std::move(read).error());
-    if (!wait_for_turn(piece.ticket)) return;
-    if (plan_.order == WriteOrder::overlapping) end_turn();
-    if (Result<void> written = write_piece(piece, buffer); !written)
-      return fail(std::move(written).error());
-    if (plan_.order == WriteOrder::serial) end_turn();
-    progress_.update(piece.offset + piece.bytes, plan_.source->length());
+    if (Result<void> done = copy(**taken, memory.span()); !done)
+      return fail(std::move(done).error());
   }
 }
 
 // Returns the next piece to write, or nothing at the end or after a failure.
-Result<std::optional<ConvertJob::Piece>> ConvertJob::take_piece() {
-  using Kind = ConvertSource::Kind;
+Result<std::optional<CopyJob::Piece>> CopyJob::take_piece() {
+  using Kind = CopySource::Kind;
   std::lock_guard hold(mutex_);
   const std::uint64_t end = plan_.source->length();
   while (!error_ && next_offset_ < end) {
     if (next_offset_ >= run_end_) {
-      Result<ConvertSource::Run> run = plan_.source->run_at(next_offset_, end - next_offset_);
-      if (!run) {
-        if (!plan_.salvage)
-          return describe(std::move(run).error(), "reading block status", next_offset_);
-        run = ConvertSource::Run{Kind::data, std::min(piece_bytes, end - next_offset_)};
-      }
+      Result<CopySource::Run> run = plan_.source->run_at(next_offset_, end - next_offset_);
+      if (!run) return describe(std::move(run).error(), "reading block status", next_offset_);
       run_kind_ = run->kind;
       run_end_ = next_offset_ + run->bytes;
     }
     bool zero = run_kind_ == Kind::zero;
-    bool skip = run_kind_ == Kind::backing ||
+    bool skip = run_kind_ == Kind::skip ||
                 (zero && plan_.sparse_block != 0 && next_offset_ >= plan_.target_zero_from);
     if (skip) {
       next_offset_ = run_end_;
@@ -98,32 +89,39 @@ Result<std::optional<ConvertJob::Piece>> ConvertJob::take_piece() {
     bool by_zeroing = zero && plan_.sparse_block != 0;
     // Pieces end at multiples of their maximum size, so they stay aligned to clusters.
     std::uint64_t largest = by_zeroing ? zero_piece_bytes : piece_bytes;
-    Piece piece{next_offset_, std::min(run_end_ - next_offset_, largest - next_offset_ % largest),
-                zero, next_ticket_++};
+    Piece piece;
+    piece.offset = next_offset_;
+    piece.bytes = std::min(run_end_ - next_offset_, largest - next_offset_ % largest);
+    piece.zero = zero;
+    piece.ticket = next_ticket_++;
+    if (const Clock::duration duration = time_for(piece.bytes);
+        duration > Clock::duration::zero()) {
+      piece.start = std::max(next_start_, Clock::now());
+      next_start_ = piece.start + duration;
+    }
     next_offset_ += piece.bytes;
     return std::optional<Piece>(piece);
   }
   return std::optional<Piece>();
 }
 
-Result<void> ConvertJob::read_piece(const Piece& piece, std::span<std::byte> buffer) const {
-  Result<void> read = plan_.source->read(piece.offset, buffer.first(piece.bytes));
-  if (read) return read;
-  if (!plan_.salvage) return describe(std::move(read).error(), "reading", piece.offset);
-  // Reads sector by sector, so that every readable sector is kept.
-  using block::sector_bytes;
-  for (std::uint64_t done = 0; done < piece.bytes; done += sector_bytes) {
-    std::span<std::byte> part = buffer.subspan(done, std::min(sector_bytes, piece.bytes - done));
-    Result<void> part_read = plan_.source->read(piece.offset + done, part);
-    if (part_read) continue;
-    report_warning("error while reading offset " + std::to_string(piece.offset + done) + ": " +
-                   std::strerror(part_read.error().errno_value()));
-    std::ranges::fill(part, std::byte{0});
+// Copies nothing if the work has failed meanwhile. A piece that was taken is copied even if the job
+// is cancelled, because the turns of the next ones depend on it.
+Result<void> CopyJob::copy(const Piece& piece, std::span<std::byte> buffer) {
+  rest_until(piece.start);
+  if (!piece.zero) {
+    Result<void> read = plan_.source->read(piece.offset, buffer.first(piece.bytes));
+    if (!read) return describe(std::move(read).error(), "reading", piece.offset);
   }
+  if (!wait_for_turn(piece.ticket)) return {};
+  if (plan_.order == WriteOrder::overlapping) end_turn();
+  BLOCK_TRY(write_piece(piece, buffer));
+  if (plan_.order == WriteOrder::serial) end_turn();
+  copied(piece);
   return {};
 }
 
-Result<void> ConvertJob::write_piece(const Piece& piece, std::span<const std::byte> buffer) const {
+Result<void> CopyJob::write_piece(const Piece& piece, std::span<const std::byte> buffer) const {
   if (piece.zero && plan_.sparse_block != 0) return write_zeros(piece.offset, piece.bytes);
   if (piece.zero) {
     const std::vector<std::byte> zeros(piece.bytes);
@@ -132,7 +130,7 @@ Result<void> ConvertJob::write_piece(const Piece& piece, std::span<const std::by
   std::span<const std::byte> rest = buffer.first(piece.bytes);
   if (plan_.sparse_block == 0) return write_data(piece.offset, rest);
   for (std::uint64_t offset = piece.offset; !rest.empty();) {
-    Run run = first_run(rest, offset, plan_.sparse_block);
+    UniformRun run = first_run(rest, offset, plan_.sparse_block);
     if (!run.zero)
       BLOCK_TRY(write_data(offset, rest.first(run.bytes)));
     else
@@ -143,16 +141,16 @@ Result<void> ConvertJob::write_piece(const Piece& piece, std::span<const std::by
   return {};
 }
 
-Result<void> ConvertJob::write_data(std::uint64_t offset, std::span<const std::byte> data) const {
-  Result<void> written = plan_.target->co_writev(offset, block::IoVector(data.data(), data.size()),
+Result<void> CopyJob::write_data(std::uint64_t offset, std::span<const std::byte> data) const {
+  Result<void> written = plan_.target->co_writev(offset, IoVector(data.data(), data.size()),
                                                  {.fua = plan_.write_through});
   if (!written) return describe(std::move(written).error(), "writing", offset);
   return {};
 }
 
-Result<void> ConvertJob::write_zeros(std::uint64_t offset, std::uint64_t bytes) const {
+Result<void> CopyJob::write_zeros(std::uint64_t offset, std::uint64_t bytes) const {
   if (offset >= plan_.target_zero_from) return {};
-  block::ZeroFlags flags;
+  ZeroFlags flags;
   flags.fua = plan_.write_through;
   flags.may_unmap = true;
   Result<void> written = plan_.target->co_pwrite_zeroes(offset, bytes, flags);
@@ -161,14 +159,14 @@ Result<void> ConvertJob::write_zeros(std::uint64_t offset, std::uint64_t bytes) 
 }
 
 // Returns false if the work has failed meanwhile.
-bool ConvertJob::wait_for_turn(std::uint64_t ticket) {
+bool CopyJob::wait_for_turn(std::uint64_t ticket) {
   std::unique_lock hold(mutex_);
   if (plan_.order != WriteOrder::free)
     turn_changed_.wait(hold, [&] { return turn_ == ticket || error_; });
   return !error_;
 }
 
-void ConvertJob::end_turn() {
+void CopyJob::end_turn() {
   {
     std::lock_guard hold(mutex_);
     ++turn_;
@@ -176,19 +174,16 @@ void ConvertJob::end_turn() {
   turn_changed_.notify_all();
 }
 
-void ConvertJob::throttle(std::uint64_t bytes) {
-  if (plan_.rate == 0) return;
-  std::chrono::steady_clock::time_point start;
+void CopyJob::copied(const Piece& piece) {
+  std::uint64_t copied_to;
   {
     std::lock_guard hold(mutex_);
-    start = std::max(next_start_, std::chrono::steady_clock::now());
-    next_start_ = start + std::chrono::nanoseconds(static_cast<std::int64_t>(
-                              1e9 * static_cast<double>(bytes) / static_cast<double>(plan_.rate)));
+    copied_to = copied_to_ = std::max(copied_to_, piece.offset + piece.bytes);
   }
-  std::this_thread::sleep_until(start);
+  set_progress({copied_to, plan_.source->length()});
 }
 
-void ConvertJob::fail(Error error) {
+void CopyJob::fail(Error error) {
   {
     std::lock_guard hold(mutex_);
     if (!error_) error_ = std::move(error);
@@ -196,4 +191,4 @@ void ConvertJob::fail(Error error) {
   turn_changed_.notify_all();
 }
 
-} // namespace tools::img
+} // namespace block

@@ -1,10 +1,10 @@
 // Finding zeros in data.
-#include "block/tools/img/zero-runs.h"
+#include "block/util/zero-runs.h"
 
 #include <gtest/gtest.h>
 #include <vector>
 
-namespace tools::img {
+namespace block {
 namespace {
 
 TEST(ZeroRuns, LeadingZerosEndAtTheFirstByteThatIsNot) {
@@ -20,7 +20,7 @@ TEST(ZeroRuns, LeadingZerosEndAtTheFirstByteThatIsNot) {
 TEST(ZeroRuns, RunsEndAtBlocksOfTheImageNotOfTheBuffer) {
   std::vector<std::byte> data(4096 * 3);
   data[4096] = std::byte{1}; // in the image: 512 + 4096, within the block at 4096
-  img::Run run = first_run(data, 512, 4096);
+  UniformRun run = first_run(data, 512, 4096);
   EXPECT_TRUE(run.zero);
   EXPECT_EQ(run.bytes, 4096u - 512);
   run = first_run(std::span(data).subspan(4096 - 512), 4096, 4096);
@@ -30,10 +30,10 @@ TEST(ZeroRuns, RunsEndAtBlocksOfTheImageNotOfTheBuffer) {
 
 TEST(ZeroRuns, EqualBlocksMakeOneRunUpToTheEnd) {
   std::vector<std::byte> data(10000, std::byte{7});
-  img::Run run = first_run(data, 0, 4096);
+  UniformRun run = first_run(data, 0, 4096);
   EXPECT_FALSE(run.zero);
   EXPECT_EQ(run.bytes, data.size());
 }
 
 } // namespace
-} // namespace tools::img
+} // namespace block

@@ -1,25 +1,26 @@
 // Finds runs of zeros.
-#include "block/tools/img/zero-runs.h"
+#include "block/util/zero-runs.h"
 
 #include "block/util/zero.h"
 
 #include <algorithm>
 
-namespace tools::img {
+namespace block {
 
 std::uint64_t leading_zeros(std::span<const std::byte> data) {
-  if (block::buffer_is_zero(data)) return data.size();
+  if (buffer_is_zero(data)) return data.size();
   return static_cast<std::uint64_t>(
       std::ranges::find_if(data, [](std::byte byte) { return byte != std::byte{0}; }) -
       data.begin());
 }
 
-Run first_run(std::span<const std::byte> data, std::uint64_t offset, std::uint64_t block) {
-  Run run;
+UniformRun first_run(std::span<const std::byte> data, std::uint64_t offset,
+                     std::uint64_t block_bytes) {
+  UniformRun run;
   while (run.bytes < data.size()) {
-    std::uint64_t to_boundary = block - (offset + run.bytes) % block;
+    std::uint64_t to_boundary = block_bytes - (offset + run.bytes) % block_bytes;
     std::uint64_t piece = std::min<std::uint64_t>(to_boundary, data.size() - run.bytes);
-    bool zero = block::buffer_is_zero(data.subspan(run.bytes, piece));
+    bool zero = buffer_is_zero(data.subspan(run.bytes, piece));
     if (run.bytes == 0)
       run.zero = zero;
     else if (zero != run.zero)
@@ -29,4 +30,4 @@ Run first_run(std::span<const std::byte> data, std::uint64_t offset, std::uint64
   return run;
 }
 
-} // namespace tools::img
+} // namespace block
