@@ -49,7 +49,7 @@ constexpr std::array commands = {
 
 int print_usage() {
   std::printf("usage: %s COMMAND [OPTION]... FILE...\n"
-              "Makes, examines and converts disk images.\n\n"
+              "Creates, examines and converts disk images.\n\n"
               "  -h, --help     show this\n"
               "  -V, --version  show the version\n\n"
               "Commands ('%s COMMAND --help' shows one of them):\n",

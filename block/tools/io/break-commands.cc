@@ -50,11 +50,10 @@ bool resume(Session& session, const Command&, const Words& words) {
 
 constexpr std::array commands = {
     Command{"break", nullptr, 2, 2, true, false, "EVENT TAG",
-            "holds the next request that comes to the event", set_break},
+            "holds the next request that reaches the event", set_break},
     Command{"remove_break", nullptr, 1, 1, true, false, "TAG",
-            "removes break points, and lets the requests go on that they hold", remove_break},
-    Command{"resume", nullptr, 1, 1, true, false, "TAG", "lets a request go on that is held",
-            resume},
+            "removes break points and resumes the requests that they hold", remove_break},
+    Command{"resume", nullptr, 1, 1, true, false, "TAG", "resumes a request that is held", resume},
     Command{"wait_break", nullptr, 1, 1, true, false, "TAG", "waits until a request is held",
             wait_break},
 };
