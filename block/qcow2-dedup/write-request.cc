@@ -144,7 +144,7 @@ void WriteRequest::fingerprint() {
   for (std::size_t i = 0; i < hashed_slots_.size(); ++i) {
     fingerprints_[hashed_slots_[i]] = hashes_[i];
     // A zero fingerprint would match the table entry of every cluster without fingerprint.
-    slots_[hashed_slots_[i]].lonely = hashes_[i].is_zero();
+    slots_[hashed_slots_[i]].unshareable = hashes_[i].is_zero();
   }
 }
 
@@ -174,7 +174,7 @@ Result<void> WriteRequest::resolve_slot(Metadata& metadata, Slot& slot,
   BLOCK_TRY_ASSIGN(L2Entry old, disk_.mapping(metadata).entry(slot.guest));
   std::optional<HostCluster> old_host;
   if (old.is_data()) old_host = image_.cluster_size().containing(*old.host_offset());
-  if (!slot.lonely) {
+  if (!slot.unshareable) {
     if (old_host) {
       if (dedup_.holds(metadata, *old_host, content)) {
         slot.state = State::same;
@@ -198,7 +198,7 @@ Result<void> WriteRequest::resolve_slot(Metadata& metadata, Slot& slot,
   }
   if (slot.rescanned) {
     // Content that differs from other content with the same fingerprint gets no fingerprint.
-    slot.state = slot.lonely ? State::done : State::kept;
+    slot.state = slot.unshareable ? State::done : State::kept;
     slot.host = *old_host;
     return {};
   }
@@ -261,7 +261,7 @@ Result<void> WriteRequest::confirm() {
     if (slot.state == State::shared) dedup_.unshare(metadata, slot.host);
     if (match == Match::wrong) dedup_.forget(metadata, slot.host);
     slot.state = State::unresolved;
-    slot.lonely = true;
+    slot.unshareable = true;
     slot.host = HostCluster();
   }
   // Resolved again at once: nothing else may be decided in between for the clusters that stay.
@@ -322,7 +322,8 @@ Result<void> WriteRequest::link_slot(Metadata& metadata, Slot& slot,
   case State::stored:
     if (slot.fresh)
       BLOCK_TRY(qcow2::replace_entry(metadata, disk_, slot.guest, L2Entry::data(offset, true)));
-    if (!slot.lonely) dedup_.remember(metadata, slot.host, fingerprint, {disk_.root, slot.guest});
+    if (!slot.unshareable)
+      dedup_.remember(metadata, slot.host, fingerprint, {disk_.root, slot.guest});
     if (slot.ticket) dedup_.in_flight(metadata).finish(std::move(*slot.ticket), true);
     slot.ticket.reset();
     break;

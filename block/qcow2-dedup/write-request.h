@@ -54,8 +54,9 @@ private:
     HostCluster host;
     bool fresh = false;     // stored: allocated for this request
     bool rescanned = false; // `data` is the present content of the guest cluster
-    bool lonely = false; // single-owner: has no fingerprint, or a match proved false; never shared,
-                         // stored without a fingerprint
+    // The content has no fingerprint, or a match proved false. So it shares no cluster, and it is
+    // stored without a fingerprint.
+    bool unshareable = false;
     bool confirmed = false; // same, shared: a comparison of the bytes confirmed the match
     std::optional<dedup::InFlight::Ticket> ticket; // stored: others may wait for this ticket
     std::optional<dedup::InFlight::Handle>

@@ -105,7 +105,7 @@ TEST_F(DedupWrite, TheLastOwnerOfASharedClusterIsNotOverwrittenInPlaceWithoutCop
   disk.write(1, a);
   std::uint64_t host = *disk.host_of(1);
   disk.write(0, b);
-  disk.write(1, c); // lonely by now, and without COPIED
+  disk.write(1, c); // has a single owner by now, but no COPIED
   EXPECT_NE(disk.host_of(1), host);
   EXPECT_TRUE(disk.holds(0, b + c));
 }
