@@ -8,7 +8,7 @@
 
 #include "block/debug/filter.h"
 #include "block/debug/write-log.h"
-#include "block/util/range-lock.h"
+#include "block/range-lock.h"
 
 #include <algorithm>
 

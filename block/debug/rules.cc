@@ -1,7 +1,7 @@
 // Rules: parsing from options, and their effect on requests.
 #include "block/debug/rules.h"
 
-#include "block/util/sector.h"
+#include "block/sector.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -17,7 +17,7 @@
 #ifndef BLOCK_DEBUG_WRITE_LOG_FORMAT_H
 #define BLOCK_DEBUG_WRITE_LOG_FORMAT_H
 
-#include "block/util/little-endian.h"
+#include "block/endian.h"
 
 #include <bit>
 #include <string_view>

@@ -2,7 +2,7 @@
 #include "block/dedup/fingerprint.h"
 
 #include "block/dedup/hash-functions.h"
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <cassert>
 

@@ -1,6 +1,6 @@
 // Creation of images: first the options, then the file, then its content by the format driver.
 #include "block/graph.h"
-#include "block/util/sector.h"
+#include "block/sector.h"
 
 #include <cerrno>
 #include <unistd.h>

@@ -1,8 +1,7 @@
 // Recognises formats by their first bytes.
 #include "block/node/foreign-format.h"
 
-#include "block/util/big-endian.h"
-#include "block/util/little-endian.h"
+#include "block/endian.h"
 
 #include <cstdint>
 #include <string_view>

@@ -2,7 +2,7 @@
 #include "block/graph.h"
 
 #include "block/node/users.h"
-#include "block/util/range-lock.h"
+#include "block/range-lock.h"
 
 namespace block {
 

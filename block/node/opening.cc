@@ -3,8 +3,8 @@
 #include "block/node/opening.h"
 
 #include "block/node/foreign-format.h"
+#include "block/range-lock.h"
 #include "block/util/aligned-buffer.h"
-#include "block/util/range-lock.h"
 
 #include <algorithm>
 #include <bit>

@@ -3,7 +3,7 @@
 // A request that the driver accepts unchanged goes directly to it: no lock, no allocation. All
 // other requests go through unaligned.cc.
 #include "block/node/opening.h"
-#include "block/util/range-lock.h"
+#include "block/range-lock.h"
 #include "block/util/zero.h"
 
 #include <algorithm>

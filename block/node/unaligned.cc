@@ -1,8 +1,8 @@
 // Requests that a driver does not accept unchanged: too long, not aligned, or zeros for a driver
 // that cannot write zeros.
 #include "block/node.h"
+#include "block/range-lock.h"
 #include "block/util/aligned-buffer.h"
-#include "block/util/range-lock.h"
 
 #include <algorithm>
 #include <cstring>

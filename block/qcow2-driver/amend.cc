@@ -6,7 +6,7 @@
 #include "block/qcow2-dedup/feature.h"
 #include "block/qcow2-dedup/table/stored-header.h"
 #include "block/qcow2-driver/open-image.h"
-#include "block/util/sector.h"
+#include "block/sector.h"
 
 #include <algorithm>
 

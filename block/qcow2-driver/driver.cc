@@ -9,7 +9,7 @@
 #include "block/qcow2-driver/create.h"
 #include "block/qcow2-driver/open-image.h"
 #include "block/qcow2/corruption.h"
-#include "block/util/sector.h"
+#include "block/sector.h"
 #include "block/util/zero.h"
 
 #include <algorithm>

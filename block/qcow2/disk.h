@@ -9,7 +9,7 @@
 #define BLOCK_QCOW2_DISK_H
 
 #include "block/qcow2/image.h"
-#include "block/util/range-lock.h"
+#include "block/range-lock.h"
 
 namespace qcow2 {
 

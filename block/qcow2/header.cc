@@ -1,8 +1,8 @@
 // Decoding and encoding of the qcow2 header. Every field is checked before it is used.
 #include "block/qcow2/header.h"
 
-#include "block/util/big-endian.h"
-#include "block/util/sector.h"
+#include "block/endian.h"
+#include "block/sector.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,7 +1,7 @@
 // Metadata: storing the header, and the set of clusters that hold metadata.
 #include "block/qcow2/metadata.h"
 
-#include "block/util/sector.h"
+#include "block/sector.h"
 
 #include <algorithm>
 

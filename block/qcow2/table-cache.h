@@ -7,10 +7,10 @@
 #ifndef BLOCK_QCOW2_TABLE_CACHE_H
 #define BLOCK_QCOW2_TABLE_CACHE_H
 
+#include "block/endian.h"
 #include "block/qcow2/host-file.h"
 #include "block/qcow2/write-back-part.h"
 #include "block/util/aligned-buffer.h"
-#include "block/util/big-endian.h"
 
 #include <list>
 #include <unordered_map>

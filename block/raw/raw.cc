@@ -5,7 +5,7 @@
 #include "block/raw/raw.h"
 
 #include "block/node.h"
-#include "block/util/sector.h"
+#include "block/sector.h"
 
 #include <algorithm>
 #include <atomic>

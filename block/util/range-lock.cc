@@ -1,5 +1,5 @@
 // RangeLock: one list of held and waiting ranges; short, because it holds only requests in flight.
-#include "block/util/range-lock.h"
+#include "block/range-lock.h"
 
 namespace block {
 

@@ -12,7 +12,7 @@
 #include "tests/crash/stock.h"
 #include "tests/support/nodes.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <algorithm>
 #include <array>

@@ -4,7 +4,7 @@
 #include "tests/crash/table-entries.h"
 #include "tests/support/nodes.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // The header's extension, the table's L1, its hash blocks.
 #include "tests/crash/table-entries.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <algorithm>
 #include <optional>

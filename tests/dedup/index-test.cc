@@ -2,7 +2,7 @@
 #include "block/dedup/index-leaf.h"
 #include "block/dedup/lookups.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <gtest/gtest.h>
 #include <malloc.h>

@@ -1,11 +1,11 @@
 // Making the base images, and finding their parts.
 #include "tests/fuzz/base-images.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2-driver/driver.h"
 #include "block/qcow2/header.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 

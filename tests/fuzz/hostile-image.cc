@@ -5,10 +5,10 @@
 #include "tests/fuzz/overlaps.h"
 #include "tests/support/image-edits.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2-driver/driver.h"
 #include "block/qcow2/format.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 #include <chrono>

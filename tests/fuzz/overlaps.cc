@@ -1,10 +1,10 @@
 // Overlaps of metadata, by a walk over the tables of the file.
 #include "tests/fuzz/overlaps.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2/header.h"
-#include "block/util/big-endian.h"
 
 #include <set>
 

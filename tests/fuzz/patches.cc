@@ -1,9 +1,9 @@
 // Patches: input bytes as changes to metadata.
 #include "tests/fuzz/patches.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2/format.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 

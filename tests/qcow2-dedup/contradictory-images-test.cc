@@ -4,9 +4,9 @@
 #include "tests/support/image-walk.h"
 #include "tests/support/qcow2-disk.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/extension.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 #include <functional>

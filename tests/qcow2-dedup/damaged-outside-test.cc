@@ -3,8 +3,8 @@
 #include "tests/support/image-edits.h"
 #include "tests/support/qcow2-disk.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/extension.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 #include <map>

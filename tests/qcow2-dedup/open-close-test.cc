@@ -2,9 +2,9 @@
 // what every image pays or does not pay for deduplication.
 #include "tests/support/qcow2-disk.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/extension.h"
-#include "block/util/big-endian.h"
 
 #include <condition_variable>
 #include <thread>

@@ -1,7 +1,7 @@
 // The header: what is kept as it is, what is refused, and that hostile bytes do no harm.
 #include "block/qcow2/header.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 #include "tests/support/nodes.h"
 
 #include <random>

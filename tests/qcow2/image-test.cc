@@ -2,7 +2,7 @@
 // files, and damage that forbids writing.
 #include "tests/support/qcow2-disk.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 namespace qcow2 {
 namespace {

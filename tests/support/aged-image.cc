@@ -4,11 +4,11 @@
 
 #include "tests/support/nodes.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/stored-header.h"
 #include "block/qcow2-dedup/table/witness.h"
 #include "block/qcow2/image.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // The walk over L1 and L2.
 #include "tests/support/image-walk.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <algorithm>
 #include <functional>

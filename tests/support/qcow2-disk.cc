@@ -5,9 +5,9 @@
 #include "block/qcow2-driver/driver.h"
 #include "tests/support/image-edits.h"
 
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/extension.h"
 #include "block/qcow2/check/refcount-field.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 #include <atomic>

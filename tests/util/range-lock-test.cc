@@ -1,5 +1,5 @@
 // RangeLock: who waits for whom.
-#include "block/util/range-lock.h"
+#include "block/range-lock.h"
 
 #include <atomic>
 #include <gtest/gtest.h>

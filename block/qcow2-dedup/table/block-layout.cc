@@ -1,7 +1,7 @@
 // Encoding and decoding of the entries of a hash block.
 #include "block/qcow2-dedup/table/block-layout.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 #include "block/util/zero.h"
 
 #include <algorithm>

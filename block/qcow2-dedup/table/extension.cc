@@ -1,7 +1,7 @@
 // Encoding and decoding of the dedup header extension.
 #include "block/qcow2-dedup/table/extension.h"
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <cstring>
 #include <string>

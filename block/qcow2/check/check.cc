@@ -1,10 +1,10 @@
 // The order of a check and of its repairs.
 #include "block/qcow2/check/check.h"
 
+#include "block/endian.h"
 #include "block/qcow2/check/mapping-walk.h"
 #include "block/qcow2/check/rebuild.h"
 #include "block/qcow2/check/stored-refcounts.h"
-#include "block/util/big-endian.h"
 
 #include <algorithm>
 

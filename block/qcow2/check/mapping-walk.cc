@@ -1,8 +1,8 @@
 // The two passes over L1 and L2 tables.
 #include "block/qcow2/check/mapping-walk.h"
 
-#include "block/util/big-endian.h"
-#include "block/util/sector.h"
+#include "block/endian.h"
+#include "block/sector.h"
 
 #include <algorithm>
 #include <cinttypes>

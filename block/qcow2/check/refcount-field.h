@@ -3,7 +3,7 @@
 #ifndef BLOCK_QCOW2_CHECK_REFCOUNT_FIELD_H
 #define BLOCK_QCOW2_CHECK_REFCOUNT_FIELD_H
 
-#include "block/util/big-endian.h"
+#include "block/endian.h"
 
 #include <cstdint>
 

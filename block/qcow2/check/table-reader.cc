@@ -1,7 +1,7 @@
 // Reads tables with read-ahead, and skips holes.
 #include "block/qcow2/check/table-reader.h"
 
-#include "block/util/sector.h"
+#include "block/sector.h"
 
 #include <algorithm>
 

@@ -1,11 +1,11 @@
 // dedup-img compare: compares the content of two images.
+#include "block/sector.h"
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
 #include "block/tools/common/progress.h"
 #include "block/tools/img/command.h"
 #include "block/util/aligned-buffer.h"
-#include "block/util/sector.h"
 #include "block/util/zero-runs.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // ConvertSource: images, concatenated.
 #include "block/tools/img/convert-source.h"
 
-#include "block/util/sector.h"
+#include "block/sector.h"
 
 #include <algorithm>
 

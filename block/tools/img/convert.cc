@@ -1,5 +1,6 @@
 // dedup-img convert: copies images into a new or an existing one.
 #include "block/job/copy-job.h"
+#include "block/sector.h"
 #include "block/tools/common/command-line.h"
 #include "block/tools/common/file-names.h"
 #include "block/tools/common/image.h"
@@ -12,7 +13,6 @@
 #include "block/tools/img/create-options.h"
 #include "block/tools/img/new-image.h"
 #include "block/tools/img/salvage-source.h"
-#include "block/util/sector.h"
 
 #include <algorithm>
 #include <charconv>

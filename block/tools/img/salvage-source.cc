@@ -1,8 +1,8 @@
 // SalvageSource: reads sector by sector if a read fails.
 #include "block/tools/img/salvage-source.h"
 
+#include "block/sector.h"
 #include "block/tools/common/program.h"
-#include "block/util/sector.h"
 
 #include <algorithm>
 #include <cstring>

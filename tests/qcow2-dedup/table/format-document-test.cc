@@ -1,7 +1,7 @@
 // The worked example of docs/formats/qcow2-dedup.md, read as a program would read the image.
+#include "block/endian.h"
 #include "block/qcow2-dedup/table/block-layout.h"
 #include "block/qcow2-dedup/table/extension.h"
-#include "block/util/big-endian.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
 // Tests that no image makes a check take long or use much memory.
 #include "tests/qcow2/check/check-image.h"
 
+#include "block/endian.h"
 #include "block/file/file.h"
-#include "block/util/big-endian.h"
 
 #include <ctime>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // RangeLock: requests that touch the same range wait for each other; other requests do not wait.
-#ifndef BLOCK_UTIL_RANGE_LOCK_H
-#define BLOCK_UTIL_RANGE_LOCK_H
+#ifndef BLOCK_RANGE_LOCK_H
+#define BLOCK_RANGE_LOCK_H
 
 #include <condition_variable>
 #include <cstdint>

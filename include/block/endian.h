@@ -1,6 +1,7 @@
-// Big-endian integers in byte buffers, as qcow2 stores them.
-#ifndef BLOCK_UTIL_BIG_ENDIAN_H
-#define BLOCK_UTIL_BIG_ENDIAN_H
+// Integers of a fixed byte order in byte buffers: big-endian, as qcow2 stores them, and
+// little-endian, as Linux stores them.
+#ifndef BLOCK_ENDIAN_H
+#define BLOCK_ENDIAN_H
 
 #include <bit>
 #include <cstddef>
@@ -21,7 +22,8 @@ Integer byte_swapped(Integer value) {
     return __builtin_bswap64(value);
 }
 
-// The buffer must hold sizeof(Integer) bytes at `from`; no alignment needed.
+// Integer is an unsigned integer type. The buffer must hold sizeof(Integer) bytes; it needs no
+// alignment.
 template <typename Integer>
 Integer load_big_endian(const std::byte* from) {
   Integer value;
@@ -33,6 +35,16 @@ template <typename Integer>
 void store_big_endian(std::byte* to, Integer value) {
   if constexpr (std::endian::native == std::endian::little) value = byte_swapped(value);
   std::memcpy(to, &value, sizeof value);
+}
+
+template <typename Integer>
+Integer load_little_endian(const std::byte* from) {
+  return byte_swapped(load_big_endian<Integer>(from));
+}
+
+template <typename Integer>
+void store_little_endian(std::byte* to, Integer value) {
+  store_big_endian(to, byte_swapped(value));
 }
 
 } // namespace block
