@@ -110,10 +110,6 @@ Result<std::string> debug_create_file(const std::string& filename, Options& opti
   return driver->create_file(name.image, options);
 }
 
-Result<std::uint64_t> debug_get_length(Node& node) {
-  return node.file()->co_get_length();
-}
-
 // Applies the rules to a request that is either done in full or fails without effect.
 Result<void> judge(Node& node, IoType type, std::uint64_t offset, std::uint64_t bytes) {
   debug::Verdict verdict = rules_of(node).meet(type, offset, bytes);
@@ -197,18 +193,23 @@ Result<bool> debug_wait(Node& node, const std::string& tag, std::chrono::millise
   return break_points_of(node).wait(tag, at_most);
 }
 
+constexpr DebugOperations debug_operations = {
+    .event = debug_event,
+    .breakpoint = debug_breakpoint,
+    .remove_breakpoint = debug_remove_breakpoint,
+    .resume = debug_resume,
+    .wait = debug_wait,
+};
+
 } // namespace
 
 const BlockDriver blkdebug_driver = {
     .format_name = "blkdebug",
-    // A filter. It is declared a protocol so that users can name it in a file name ("blkdebug:...")
-    // and images cannot.
+    // A protocol, so that users can name it in a file name ("blkdebug:...") and images cannot.
     .is_protocol = true,
-    .grows_on_write = true, // if the child grows
+    .is_filter = true,
     .create_file = debug_create_file,
-    .reads_as_zeros_when_new = debug::child_reads_as_zeros_when_new,
     .open = debug_open,
-    .co_get_length = debug_get_length,
     .co_readv = debug_readv,
     .co_read_medium = debug_read_medium,
     .co_writev = debug_writev,
@@ -218,11 +219,7 @@ const BlockDriver blkdebug_driver = {
     .co_pdiscard = debug_pdiscard,
     .co_truncate = debug_truncate,
     .co_block_status = debug_block_status,
-    .debug_event = debug_event,
-    .debug_breakpoint = debug_breakpoint,
-    .debug_remove_breakpoint = debug_remove_breakpoint,
-    .debug_resume = debug_resume,
-    .debug_wait = debug_wait,
+    .debug = &debug_operations,
 };
 
 } // namespace block

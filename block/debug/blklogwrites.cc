@@ -83,10 +83,6 @@ Result<void> log_close(Node& node) {
   return node.read_only() ? Result<void>() : log_of(node).close();
 }
 
-Result<std::uint64_t> log_get_length(Node& node) {
-  return node.file()->co_get_length();
-}
-
 // Makes a change and logs it, with no other change of the same range in between: the log must
 // contain overlapping changes in the order in which they reached the file.
 template <typename Change, typename Append>
@@ -140,11 +136,9 @@ Result<void> log_flush(Node& node) {
 
 const BlockDriver blklogwrites_driver = {
     .format_name = "blklogwrites",
-    .grows_on_write = true, // if the child grows
-    .reads_as_zeros_when_new = debug::child_reads_as_zeros_when_new,
+    .is_filter = true,
     .open = log_open,
     .close = log_close,
-    .co_get_length = log_get_length,
     .co_readv = debug::read_child,
     .co_read_medium = debug::read_medium_of_child,
     .co_writev = log_writev,
@@ -154,7 +148,6 @@ const BlockDriver blklogwrites_driver = {
     .co_pdiscard = log_pdiscard,
     .co_truncate = log_truncate,
     .co_block_status = debug::status_of_child,
-    .passes_debug_events = true,
 };
 
 } // namespace block

@@ -41,8 +41,4 @@ Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uin
   return status;
 }
 
-bool child_reads_as_zeros_when_new(Node& filter) {
-  return filter.file()->reads_as_zeros_when_new();
-}
-
 } // namespace block::debug

@@ -17,8 +17,6 @@ Result<void> read_medium_of_child(Node& filter, std::uint64_t offset, const IoVe
 // Refers to the child for the part of the range that the child has.
 Result<BlockStatus> status_of_child(Node& filter, std::uint64_t offset, std::uint64_t bytes);
 
-bool child_reads_as_zeros_when_new(Node& filter);
-
 } // namespace block::debug
 
 #endif

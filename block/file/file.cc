@@ -4,7 +4,7 @@
 #include "block/file/direct.h"
 #include "block/file/locks.h"
 #include "block/file/state.h"
-#include "block/node/file-name.h"
+#include "block/graph.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -78,6 +78,7 @@ Result<void> file_open(Node& node, Options& options) {
     const std::uint32_t alignment = direct_alignment(file->descriptor.get(), file->is_device);
     if (alignment > 0) node.limits().request_alignment = alignment;
   }
+  node.limits().grows_on_write = true;
   if (!node.read_only()) BLOCK_TRY(file->sync.open(file->descriptor.get()));
   node.set_filename(path);
   node.set_state(std::move(file));
@@ -111,7 +112,6 @@ bool file_reads_as_zeros_when_new(Node& node) {
 const BlockDriver file_driver = {
     .format_name = "file",
     .is_protocol = true,
-    .grows_on_write = true,
     .create_file = file_create,
     .reads_as_zeros_when_new = file_reads_as_zeros_when_new,
     .open = file_open,

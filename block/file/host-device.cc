@@ -3,7 +3,7 @@
 
 #include "block/file/file.h"
 #include "block/file/state.h"
-#include "block/node/file-name.h"
+#include "block/graph.h"
 
 #include <cerrno>
 #include <sys/stat.h>
@@ -21,6 +21,7 @@ Result<void> device_open(Node& node, Options& options) {
     options.set("filename", without_protocol(*filename, "host_device"));
   BLOCK_TRY(file_driver.open(node, options));
   if (!file_state(node).is_device) return no_device(node.filename());
+  node.limits().grows_on_write = false;
   return {};
 }
 
@@ -53,7 +54,6 @@ Result<void> device_write_image(Node& device, Options& options) {
 BlockDriver driver_for_devices() {
   BlockDriver driver = file_driver;
   driver.format_name = "host_device";
-  driver.grows_on_write = false;
   driver.create_options = device_create_options;
   driver.create_file = device_create;
   driver.create = device_write_image;

@@ -1,15 +1,16 @@
 // A node's children while it is opened: "file", "backing" as the user or the image specifies it,
 // and children that only one driver has.
+#include "block/node/inner.h"
 #include "block/node/opening.h"
 
 namespace block {
 
 Result<void> Node::open_child(const std::string& child, Options& options, Access access) {
-  return opening_->open_child(child, options, access);
+  return Inner::of(*this).opening_->open_child(child, options, access);
 }
 
 Result<void> Node::open_backing(const std::string& filename, const std::string& format) {
-  return opening_->open_backing(filename, format);
+  return Inner::of(*this).opening_->open_backing(filename, format);
 }
 
 Result<void> Node::Opening::open_child(const std::string& child, Options& options, Access access) {
@@ -114,7 +115,7 @@ Result<void> Node::Opening::keep(std::shared_ptr<Node> child, Child& place, bool
   }
   place.attachment = std::move(*attached);
   place.owned = owned;
-  if (&place == &node_.file_ && node_.filename_.empty()) node_.filename_ = child->filename_;
+  if (&place == &node_.file_ && node_.filename_.empty()) node_.filename_ = child->filename();
   return {};
 }
 

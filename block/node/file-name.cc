@@ -20,6 +20,11 @@ std::string protocol_of(const std::string& filename) {
   return protocol == "file" ? std::string() : protocol;
 }
 
+std::string without_protocol(const std::string& filename, const std::string& protocol) {
+  const std::string prefix = protocol + ":";
+  return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
+}
+
 Options options_for_filename(const std::string& filename, const std::string& format) {
   Options options;
   if (!format.empty()) options.set("driver", format);

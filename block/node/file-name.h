@@ -1,4 +1,4 @@
-// File names, and the identity of the file behind a name.
+// The identity of the file behind a name.
 #ifndef BLOCK_NODE_FILE_NAME_H
 #define BLOCK_NODE_FILE_NAME_H
 
@@ -15,12 +15,6 @@ struct FileIdentity {
   ino_t inode;
   auto operator<=>(const FileIdentity&) const = default;
 };
-
-// Returns the file name without "PROTOCOL:" in front, if it has that prefix.
-inline std::string without_protocol(const std::string& filename, const std::string& protocol) {
-  const std::string prefix = protocol + ":";
-  return filename.starts_with(prefix) ? filename.substr(prefix.size()) : filename;
-}
 
 // Returns nothing if there is no such file.
 std::optional<FileIdentity> identify_file(const std::string& filename);

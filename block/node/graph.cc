@@ -1,8 +1,8 @@
 // Graph: the list of nodes, and their opening and closing.
 #include "block/graph.h"
+#include "block/node/inner.h"
 #include "block/node/node-list.h"
 #include "block/node/opening.h"
-#include "block/node/users.h"
 
 #include <algorithm>
 #include <glib.h>
@@ -47,7 +47,7 @@ Result<std::shared_ptr<Node>> Graph::open_node(Options options, const OpenDefaul
   BLOCK_TRY_ASSIGN(const BlockDriver* driver,
                    DriverRegistry::instance().find(driver_name.value_or("raw")));
 
-  std::shared_ptr<Node> node(new Node(*this, *driver, name.name()));
+  auto node = std::make_shared<Node::Inner>(*this, *driver, name.name());
   Node::Opening opening(*node, parent, defaults);
   node->opening_ = &opening;
   Result<void> opened = opening.run(options, driver_name.has_value());
@@ -60,14 +60,14 @@ Result<std::shared_ptr<Node>> Graph::open_node(Options options, const OpenDefaul
     return std::move(opened).error();
   }
   name.publish(node);
-  return node;
+  return std::shared_ptr<Node>(std::move(node));
 }
 
 Result<void> Graph::close(const std::string& node_name) {
   std::shared_ptr<Node> node = find(node_name);
   if (!node)
     return Error(ErrorKind::not_found, "Failed to find node with node-name='" + node_name + "'");
-  BLOCK_TRY(node->users_->begin_closing());
+  BLOCK_TRY(Node::Inner::of(*node).users_.begin_closing());
   return close_node(node);
 }
 
@@ -77,7 +77,7 @@ Result<void> Graph::close_all() {
   std::vector<std::shared_ptr<Node>> all = nodes();
   std::reverse(all.begin(), all.end());
   for (const std::shared_ptr<Node>& node : all) {
-    if (!node->users_->force_closing()) continue;
+    if (!Node::Inner::of(*node).users_.force_closing()) continue;
     Result<void> closed = close_node(node);
     if (!closed && first_error) first_error = std::move(closed);
   }
@@ -86,35 +86,34 @@ Result<void> Graph::close_all() {
 
 // The caller must have called begin_closing() or force_closing() of the node's users, so that no
 // user can be added.
-Result<void> Graph::close_node(const std::shared_ptr<Node>& node) {
+Result<void> Graph::close_node(const std::shared_ptr<Node>& closing) {
+  Node::Inner& node = Node::Inner::of(*closing);
   Result<void> result;
   {
-    std::lock_guard hold(node->control_mutex_);
-    if (!node->read_only_) result = node->flush();
-    if (node->driver_->close) {
-      Result<void> closed = node->driver_->close(*node);
-      if (result) result = std::move(closed);
-    }
-    node->closed_ = true;
-    node->state_.reset();
+    std::lock_guard hold(node.control_mutex_);
+    if (!node.read_only_) result = node.flush();
+    Result<void> closed = node.close_driver();
+    if (result) result = std::move(closed);
+    node.closed_ = true;
+    node.state_.reset();
   }
-  Result<void> children = close_children(*node);
+  Result<void> children = close_children(node);
   if (result) result = std::move(children);
-  node->emit(NodeEvent::closed); // before any event of another node with that name
-  list_->remove(node);
-  if (!result) return std::move(result).error().context("Closing node '" + node->name_ + "'");
+  node.emit(NodeEvent::closed); // before any event of another node with that name
+  list_->remove(closing);
+  if (!result) return std::move(result).error().context("Closing node '" + node.name_ + "'");
   return {};
 }
 
 // Ends the node's use of its children. Children defined within the node are closed, too, unless
 // they have other users.
-Result<void> Graph::close_children(Node& node) {
+Result<void> Graph::close_children(Node::Inner& node) {
   Result<void> first_error;
   auto release = [&](Node::Child& place) {
     std::shared_ptr<Node> child = place.attachment.shared_node();
     place.attachment = {};
     if (!child || !place.owned) return;
-    if (!child->users_->begin_closing()) return; // it still has another user
+    if (!Node::Inner::of(*child).users_.begin_closing()) return; // it still has another user
     Result<void> closed = close_node(child);
     if (!closed && first_error) first_error = std::move(closed);
   };

@@ -1,5 +1,6 @@
-// Events that drivers send to the program.
+// Events that drivers and the node layer send to the program.
 #include "block/graph.h"
+#include "block/node/inner.h"
 
 namespace block {
 
@@ -21,7 +22,13 @@ const Graph::EventSink& Graph::default_event_sink() {
 }
 
 void Node::emit(NodeEvent event, const std::string& message) {
-  if (graph_.event_sink_) graph_.event_sink_(*this, event, message);
+  const Graph& graph = Inner::of(*this).graph_;
+  if (graph.event_sink_) graph.event_sink_(*this, event, message);
+}
+
+void Node::note_error(const Error& error) {
+  if (error.kind() != ErrorKind::corrupt || !driver_->mark_corrupt) return;
+  if (driver_->mark_corrupt(*this)) emit(NodeEvent::image_corrupted, error.message());
 }
 
 } // namespace block

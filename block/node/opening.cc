@@ -3,7 +3,7 @@
 #include "block/node/opening.h"
 
 #include "block/node/foreign-format.h"
-#include "block/range-lock.h"
+#include "block/node/inner.h"
 #include "block/util/aligned-buffer.h"
 
 #include <algorithm>
@@ -51,7 +51,7 @@ bool names_a_source(const Options& options) {
 
 } // namespace
 
-Node::Opening::Opening(Node& node, const Opening* parent, const Graph::OpenDefaults& defaults)
+Node::Opening::Opening(Inner& node, const Opening* parent, const Graph::OpenDefaults& defaults)
     : node_(node), parent_(parent), defaults_(defaults), depth_(depth_below(parent)) {}
 
 Result<void> Node::Opening::run(Options& options, bool driver_is_given) {
@@ -61,16 +61,15 @@ Result<void> Node::Opening::run(Options& options, bool driver_is_given) {
   if (!node_.read_only_ && !driver.co_writev)
     return Error(ErrorKind::permission, title(driver) + " can only be opened with read-only=on");
   BLOCK_TRY(take_backing_options(options));
-  BLOCK_TRY(driver.open(node_, options));
-  node_.debug_listener_ = driver.debug_event ? &node_
-                          : driver.passes_debug_events && node_.file()
-                              ? node_.file()->debug_listener_
-                              : nullptr;
+  BLOCK_TRY(node_.call("open", driver.open, options));
+  if (driver.is_filter) node_.limits_.grows_on_write = node_.file()->limits_.grows_on_write;
+  if (driver.debug)
+    node_.debug_listener_ = &node_;
+  else if (driver.is_filter)
+    node_.debug_listener_ = node_.file()->debug_listener_;
   Result<void> finished = finish(options);
-  if (!finished && driver.close) {
-    // The error of opening is the one to report, not one of closing.
-    (void)driver.close(node_).ok();
-  }
+  // The error of opening is the one to report, not one of closing.
+  if (!finished) (void)node_.close_driver().ok();
   return finished;
 }
 
@@ -157,8 +156,8 @@ Result<void> Node::Opening::finish(Options& options) {
     return Error(ErrorKind::unsupported,
                  "Unusable request alignment of " + std::to_string(align) + " bytes");
   limits.max_transfer = std::max<std::uint64_t>(limits.max_transfer / align * align, align);
-  if (align > 1) node_.write_ranges_ = std::make_unique<RangeLock>();
-  BLOCK_TRY_ASSIGN(node_.length_, length_of_driver(node_));
+  if (align > 1) node_.write_ranges_.emplace();
+  BLOCK_TRY_ASSIGN(node_.length_, node_.length_of_driver());
   return {};
 }
 

@@ -13,7 +13,7 @@ namespace block {
 class Node::Opening {
 public:
   // `parent`: the opening of the node that has this one as a child, or null.
-  Opening(Node& node, const Opening* parent, const Graph::OpenDefaults& defaults);
+  Opening(Inner& node, const Opening* parent, const Graph::OpenDefaults& defaults);
 
   // Returns the number of nodes above a node with this parent.
   static unsigned depth_below(const Opening* parent) { return parent ? parent->depth_ + 1 : 0; }
@@ -40,7 +40,7 @@ private:
   // Makes `child` a child of the node; closes it on failure if it is `owned`.
   Result<void> keep(std::shared_ptr<Node> child, Child& place, bool owned, Access access);
 
-  Node& node_;
+  Inner& node_;
   const Opening* parent_;
   const Graph::OpenDefaults defaults_;
   const unsigned depth_;
@@ -49,10 +49,6 @@ private:
   // Identity of the node's file, to detect a loop of backing files.
   std::optional<FileIdentity> identity_;
 };
-
-// Returns the driver's present length, validated. Node::co_get_length() returns the length that
-// requests may use.
-Result<std::uint64_t> length_of_driver(Node& node);
 
 } // namespace block
 

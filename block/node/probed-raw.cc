@@ -5,6 +5,7 @@
 // become such a header, unless the user specifies the format raw.
 #include "block/graph.h"
 #include "block/node/foreign-format.h"
+#include "block/node/inner.h"
 
 #include <algorithm>
 #include <array>
@@ -17,18 +18,18 @@ constexpr std::uint64_t guarded_bytes = 512;
 
 } // namespace
 
-bool Node::touches_guarded_head(std::uint64_t offset) const {
+bool Node::Inner::touches_guarded_head(std::uint64_t offset) const {
   return probed_as_raw_ && offset < guarded_bytes;
 }
 
-Result<void> Node::write_guarded_head(std::uint64_t offset, const IoVector& vector,
-                                      WriteFlags flags) {
+Result<void> Node::Inner::write_guarded_head(std::uint64_t offset, const IoVector& vector,
+                                             WriteFlags flags) {
   // Held over the write, so that two writes cannot form a header from two harmless halves.
   std::lock_guard hold(guarded_head_mutex_);
   std::array<std::byte, guarded_bytes> head{};
   BLOCK_TRY_ASSIGN(const std::uint64_t length, co_get_length());
   const std::uint64_t present = std::min(length, guarded_bytes);
-  BLOCK_TRY(read(driver_->co_readv, 0, IoVector(head.data(), present)));
+  BLOCK_TRY(read({"co_readv", driver_->co_readv}, 0, IoVector(head.data(), present)));
   const std::uint64_t covered = std::min(vector.size(), guarded_bytes - offset);
   vector.copy_to(0, std::span(head).subspan(offset, covered));
   BLOCK_TRY_ASSIGN(const BlockDriver* format,

@@ -2,13 +2,10 @@
 //
 // A request that the driver accepts unchanged goes directly to it: no lock, no allocation. All
 // other requests go through unaligned.cc.
-#include "block/node/opening.h"
-#include "block/range-lock.h"
+#include "block/node/inner.h"
 #include "block/util/zero.h"
 
-#include <algorithm>
 #include <limits>
-#include <optional>
 
 namespace block {
 namespace {
@@ -24,20 +21,23 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) {
 // If writes do not make the node longer, only co_truncate changes the length. Then length_ is
 // returned, so that no caller gets a length that requests may not use yet.
 Result<std::uint64_t> Node::co_get_length() {
-  BLOCK_TRY(check_open());
-  if (!driver_->grows_on_write) return length_.load(std::memory_order_relaxed);
-  return length_of_driver(*this);
+  Inner& node = Inner::of(*this);
+  BLOCK_TRY(node.check_open());
+  if (!limits_.grows_on_write) return node.length_.load(std::memory_order_relaxed);
+  return node.length_of_driver();
 }
 
-Result<std::uint64_t> length_of_driver(Node& node) {
-  BLOCK_TRY_ASSIGN(std::uint64_t length, node.driver().co_get_length(node));
+Result<std::uint64_t> Node::Inner::length_of_driver() {
+  BLOCK_TRY_ASSIGN(const std::uint64_t length, driver_->co_get_length
+                                                   ? call("co_get_length", driver_->co_get_length)
+                                                   : file()->co_get_length());
   if (length > max_length)
-    return Error(ErrorKind::unsupported, EFBIG, "Node '" + node.name() + "' is too long");
+    return Error(ErrorKind::unsupported, EFBIG, "Node '" + name_ + "' is too long");
   return length;
 }
 
-Result<void> Node::counted_read(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
-  Result<void> result = read(entry, offset, vector);
+Result<void> Node::Inner::counted_read(Read kind, std::uint64_t offset, const IoVector& vector) {
+  Result<void> result = read(kind, offset, vector);
   if (!result) {
     add(stats_.failed_operations, 1);
     return result;
@@ -48,63 +48,71 @@ Result<void> Node::counted_read(ReadEntry entry, std::uint64_t offset, const IoV
 }
 
 Result<void> Node::co_readv(std::uint64_t offset, const IoVector& vector) {
-  return counted_read(driver_->co_readv, offset, vector);
+  return Inner::of(*this).counted_read({"co_readv", driver_->co_readv}, offset, vector);
 }
 
 Result<void> Node::co_read_medium(std::uint64_t offset, const IoVector& vector) {
   if (!driver_->co_read_medium)
     return Error(ErrorKind::unsupported,
-                 "Node '" + name_ + "' does not tell what is on the medium");
-  return counted_read(driver_->co_read_medium, offset, vector);
+                 "Node '" + name() + "' does not tell what is on the medium");
+  return Inner::of(*this).counted_read({"co_read_medium", driver_->co_read_medium}, offset, vector);
 }
 
 Result<void> Node::co_writev(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
-  Result<void> result = write(offset, vector, flags);
+  Inner& node = Inner::of(*this);
+  Result<void> result = node.write(offset, vector, flags);
   if (!result) {
-    add(stats_.failed_operations, 1);
+    add(node.stats_.failed_operations, 1);
     return result;
   }
-  add(stats_.write_operations, 1);
-  add(stats_.written_bytes, vector.size());
+  add(node.stats_.write_operations, 1);
+  add(node.stats_.written_bytes, vector.size());
   return result;
 }
 
 Result<void> Node::co_pwrite_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags) {
-  Result<void> result = write_zeroes(offset, bytes, flags);
+  Inner& node = Inner::of(*this);
+  Result<void> result = node.write_zeroes(offset, bytes, flags);
   if (!result) {
-    add(stats_.failed_operations, 1);
+    add(node.stats_.failed_operations, 1);
     return result;
   }
-  add(stats_.zero_operations, 1);
-  add(stats_.zeroed_bytes, bytes);
+  add(node.stats_.zero_operations, 1);
+  add(node.stats_.zeroed_bytes, bytes);
   return result;
 }
 
 Result<void> Node::co_pdiscard(std::uint64_t offset, std::uint64_t bytes) {
-  Result<void> result = discard(offset, bytes);
+  Inner& node = Inner::of(*this);
+  Result<void> result = node.discard(offset, bytes);
   if (!result) {
-    add(stats_.failed_operations, 1);
+    add(node.stats_.failed_operations, 1);
     return result;
   }
-  add(stats_.discard_operations, 1);
-  add(stats_.discarded_bytes, bytes);
+  add(node.stats_.discard_operations, 1);
+  add(node.stats_.discarded_bytes, bytes);
   return result;
 }
 
 Result<void> Node::co_flush() {
-  Result<void> result = flush();
-  add(result ? stats_.flush_operations : stats_.failed_operations, 1);
+  Inner& node = Inner::of(*this);
+  Result<void> result = node.flush();
+  add(result ? node.stats_.flush_operations : node.stats_.failed_operations, 1);
   return result;
 }
 
-Result<void> Node::check_range(std::uint64_t offset, std::uint64_t bytes, const char* verb) {
-  BLOCK_TRY(check_open());
+Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation) {
+  return Inner::of(*this).truncate(length, preallocation);
+}
+
+Result<void> Node::Inner::check_range(std::uint64_t offset, std::uint64_t bytes, const char* verb) {
+  BLOCK_TRY(check_serving());
   std::uint64_t length = length_.load(std::memory_order_relaxed);
   auto within = [&] { return offset <= length && bytes <= length - offset; };
   if (within()) return {};
   // A file that is read while another process writes it (force-share) may have grown.
-  if (driver_->grows_on_write) {
-    BLOCK_TRY_ASSIGN(length, length_of_driver(*this));
+  if (limits_.grows_on_write) {
+    BLOCK_TRY_ASSIGN(length, length_of_driver());
     raise_length(length);
     if (within()) return {};
   }
@@ -114,24 +122,24 @@ Result<void> Node::check_range(std::uint64_t offset, std::uint64_t bytes, const 
                    std::to_string(length));
 }
 
-Result<void> Node::check_write(std::uint64_t offset, std::uint64_t bytes, const char* verb) {
-  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
-  if (!driver_->grows_on_write) return check_range(offset, bytes, verb);
-  BLOCK_TRY(check_open());
+Result<void> Node::Inner::check_write(std::uint64_t offset, std::uint64_t bytes, const char* verb) {
+  BLOCK_TRY(check_writable());
+  if (!limits_.grows_on_write) return check_range(offset, bytes, verb);
+  BLOCK_TRY(check_serving());
   if (offset > max_length || bytes > max_length - offset)
     return Error(ErrorKind::invalid_argument, EFBIG,
                  "Node '" + name_ + "': cannot " + verb + " beyond the largest offset");
   return {};
 }
 
-void Node::raise_length(std::uint64_t length) {
+void Node::Inner::raise_length(std::uint64_t length) {
   std::uint64_t known = length_.load(std::memory_order_relaxed);
   while (known < length &&
          !length_.compare_exchange_weak(known, length, std::memory_order_relaxed)) {
   }
 }
 
-bool Node::wants_zero_detection(const IoVector& vector) const {
+bool Node::Inner::wants_zero_detection(const IoVector& vector) const {
   if (detect_zeroes_ <= DetectZeroes::off || driver_->detects_zeroes) return false;
   for (const iovec& segment : vector.segments())
     if (!buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len}))
@@ -139,16 +147,16 @@ bool Node::wants_zero_detection(const IoVector& vector) const {
   return true;
 }
 
-Result<void> Node::read(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
+Result<void> Node::Inner::read(Read kind, std::uint64_t offset, const IoVector& vector) {
   const std::uint64_t bytes = vector.size();
   BLOCK_TRY(check_range(offset, bytes, "read"));
   if (bytes == 0) return {};
-  if (!aligned(offset, bytes)) return read_unaligned(entry, offset, vector);
-  if (bytes > limits_.max_transfer) return read_pieces(entry, offset, vector);
-  return entry(*this, offset, vector);
+  if (!aligned(offset, bytes)) return read_unaligned(kind, offset, vector);
+  if (bytes > limits_.max_transfer) return read_pieces(kind, offset, vector);
+  return call_request(kind.name, kind.entry, offset, vector);
 }
 
-Result<void> Node::write(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
+Result<void> Node::Inner::write(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
   const std::uint64_t bytes = vector.size();
   BLOCK_TRY(check_write(offset, bytes, "write"));
   if (bytes == 0) return flags.fua ? flush() : Result<void>();
@@ -165,22 +173,21 @@ Result<void> Node::write(std::uint64_t offset, const IoVector& vector, WriteFlag
   } else if (write_ranges_ || bytes > limits_.max_transfer) {
     BLOCK_TRY(write_unaligned(offset, vector, flags));
   } else {
-    BLOCK_TRY(driver_->co_writev(*this, offset, vector, flags));
-    if (driver_->grows_on_write) raise_length(offset + bytes);
+    BLOCK_TRY(write_piece(offset, vector, flags));
   }
   return flush_after ? flush() : Result<void>();
 }
 
-Result<void> Node::flush() {
+Result<void> Node::Inner::flush() {
   BLOCK_TRY(check_open());
   if (read_only_) return {}; // nothing was written through it
   if (driver_->is_protocol && cache_no_flush_) return {};
-  if (driver_->co_flush) return driver_->co_flush(*this);
+  if (driver_->co_flush) return call_request("co_flush", driver_->co_flush);
   return file() && !file()->read_only() ? file()->co_flush() : Result<void>();
 }
 
-Result<void> Node::discard(std::uint64_t offset, std::uint64_t bytes) {
-  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+Result<void> Node::Inner::discard(std::uint64_t offset, std::uint64_t bytes) {
+  BLOCK_TRY(check_writable());
   BLOCK_TRY(check_range(offset, bytes, "discard"));
   if (!driver_->co_pdiscard || !discard_) return {};
   // Only whole blocks can be discarded; partial blocks at both ends stay.
@@ -188,13 +195,13 @@ Result<void> Node::discard(std::uint64_t offset, std::uint64_t bytes) {
   const std::uint64_t begin = (offset + align - 1) / align * align;
   const std::uint64_t end = (offset + bytes) / align * align;
   if (begin >= end) return {};
-  return driver_->co_pdiscard(*this, begin, end - begin);
+  return call_request("co_pdiscard", driver_->co_pdiscard, begin, end - begin);
 }
 
-Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation) {
+Result<void> Node::Inner::truncate(std::uint64_t length, Preallocation preallocation) {
   std::lock_guard hold(truncate_mutex_);
-  BLOCK_TRY(check_open());
-  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
+  BLOCK_TRY(check_serving());
+  BLOCK_TRY(check_writable());
   if (!driver_->co_truncate)
     return Error(ErrorKind::unsupported, "Image format driver does not support resize");
   if (length > max_length)
@@ -202,9 +209,9 @@ Result<void> Node::co_truncate(std::uint64_t length, Preallocation preallocation
   // Read-modify-write depends on the end of the file, so no write may run meanwhile.
   std::optional<RangeLock::Guard> no_writes;
   if (write_ranges_) no_writes.emplace(*write_ranges_, 0, UINT64_MAX, RangeLock::Mode::exclusive);
-  Result<void> truncated = driver_->co_truncate(*this, length, preallocation);
+  Result<void> truncated = call_request("co_truncate", driver_->co_truncate, length, preallocation);
   // The driver is asked in any case: a failed truncation may have been done in part.
-  BLOCK_TRY_ASSIGN(std::uint64_t now, length_of_driver(*this));
+  BLOCK_TRY_ASSIGN(std::uint64_t now, length_of_driver());
   length_.store(now, std::memory_order_relaxed);
   return truncated;
 }

@@ -1,12 +1,10 @@
 // Requests that a driver does not accept unchanged: too long, not aligned, or zeros for a driver
 // that cannot write zeros.
-#include "block/node.h"
-#include "block/range-lock.h"
+#include "block/node/inner.h"
 #include "block/util/aligned-buffer.h"
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 namespace block {
 namespace {
@@ -28,21 +26,20 @@ static Result<void> in_pieces(const IoVector& vector, std::uint64_t max_bytes, R
   return {};
 }
 
-Result<void> Node::read_pieces(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
+Result<void> Node::Inner::read_pieces(Read kind, std::uint64_t offset, const IoVector& vector) {
   return in_pieces(vector, limits_.max_transfer, [&](std::uint64_t position, const IoVector& part) {
-    return entry(*this, offset + position, part);
+    return call_request(kind.name, kind.entry, offset + position, part);
   });
 }
 
-Result<void> Node::write_pieces(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
+Result<void> Node::Inner::write_pieces(std::uint64_t offset, const IoVector& vector,
+                                       WriteFlags flags) {
   return in_pieces(vector, limits_.max_transfer, [&](std::uint64_t position, const IoVector& part) {
-    Result<void> written = driver_->co_writev(*this, offset + position, part, flags);
-    if (written && driver_->grows_on_write) raise_length(offset + position + part.size());
-    return written;
+    return write_piece(offset + position, part, flags);
   });
 }
 
-Result<void> Node::read_unaligned(ReadEntry entry, std::uint64_t offset, const IoVector& vector) {
+Result<void> Node::Inner::read_unaligned(Read kind, std::uint64_t offset, const IoVector& vector) {
   const std::uint64_t align = limits_.request_alignment;
   const std::uint64_t head = offset % align;
   const std::uint64_t tail = (align - (offset + vector.size()) % align) % align;
@@ -50,19 +47,20 @@ Result<void> Node::read_unaligned(ReadEntry entry, std::uint64_t offset, const I
   IoVector padded(edges.data(), head);
   padded.append(vector);
   padded.append(IoVector(edges.data() + head, tail));
-  return read_pieces(entry, offset - head, padded);
+  return read_pieces(kind, offset - head, padded);
 }
 
 // Reads the block that a write covers in part. A block beyond the end is zeros.
-Result<void> Node::read_edge(std::uint64_t block, std::span<std::byte> memory) {
+Result<void> Node::Inner::read_edge(std::uint64_t block, std::span<std::byte> memory) {
   if (block >= length_.load(std::memory_order_relaxed)) {
     std::memset(memory.data(), 0, memory.size());
     return {};
   }
-  return driver_->co_readv(*this, block, IoVector(memory.data(), memory.size()));
+  return call_request("co_readv", driver_->co_readv, block, IoVector(memory.data(), memory.size()));
 }
 
-Result<void> Node::write_unaligned(std::uint64_t offset, const IoVector& vector, WriteFlags flags) {
+Result<void> Node::Inner::write_unaligned(std::uint64_t offset, const IoVector& vector,
+                                          WriteFlags flags) {
   if (!write_ranges_) return write_pieces(offset, vector, flags);
 
   const std::uint64_t align = limits_.request_alignment;
@@ -92,7 +90,7 @@ Result<void> Node::write_unaligned(std::uint64_t offset, const IoVector& vector,
   return write_pieces(first, padded, flags);
 }
 
-Result<void> Node::write_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags) {
+Result<void> Node::Inner::write_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags) {
   BLOCK_TRY(check_write(offset, bytes, "write zeros"));
   const bool flush_after = flags.fua && (!driver_->supports_fua || cache_no_flush_);
   if (flush_after) flags.fua = false;
@@ -112,14 +110,15 @@ Result<void> Node::write_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroF
   return flush_after || (flags.fua && !aligned(offset, bytes)) ? flush() : Result<void>();
 }
 
-Result<void> Node::write_zeroes_aligned(std::uint64_t offset, std::uint64_t bytes,
-                                        ZeroFlags flags) {
+Result<void> Node::Inner::write_zeroes_aligned(std::uint64_t offset, std::uint64_t bytes,
+                                               ZeroFlags flags) {
   if (driver_->co_pwrite_zeroes) {
     std::optional<RangeLock::Guard> guard;
     if (write_ranges_)
       guard.emplace(*write_ranges_, offset, offset + bytes, RangeLock::Mode::shared);
-    Result<void> done = driver_->co_pwrite_zeroes(*this, offset, bytes, flags);
-    if (done && driver_->grows_on_write) raise_length(offset + bytes);
+    Result<void> done =
+        call_request("co_pwrite_zeroes", driver_->co_pwrite_zeroes, offset, bytes, flags);
+    if (done && limits_.grows_on_write) raise_length(offset + bytes);
     if (done || done.error().kind() != ErrorKind::unsupported) return done;
   }
   if (flags.no_fallback)
@@ -128,7 +127,7 @@ Result<void> Node::write_zeroes_aligned(std::uint64_t offset, std::uint64_t byte
   return flags.fua ? flush() : Result<void>();
 }
 
-Result<void> Node::write_zero_bytes(std::uint64_t offset, std::uint64_t bytes) {
+Result<void> Node::Inner::write_zero_bytes(std::uint64_t offset, std::uint64_t bytes) {
   while (bytes > 0) {
     const std::uint64_t piece = std::min<std::uint64_t>(bytes, zero_buffer_bytes);
     BLOCK_TRY(write_unaligned(offset, IoVector(zero_buffer, piece), {}));

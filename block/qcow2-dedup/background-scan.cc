@@ -2,7 +2,6 @@
 #include "block/qcow2-dedup/background-scan.h"
 
 #include "block/qcow2-dedup/write-request.h"
-#include "block/qcow2/corruption.h"
 
 #include <algorithm>
 
@@ -125,20 +124,25 @@ Result<BackgroundScan::Batch> BackgroundScan::find_batch(GuestCluster first) {
 }
 
 Result<dedup::ScanWork::Step> BackgroundScan::step(std::uint64_t position) {
+  Result<Step> done = share_batch(position);
+  if (!done) node_.note_error(done.error());
+  return done;
+}
+
+Result<dedup::ScanWork::Step> BackgroundScan::share_batch(std::uint64_t position) {
   qcow2::Image& image = disk_.image;
-  BLOCK_TRY_ASSIGN(Batch batch, watched(node_, image, find_batch(GuestCluster(position))));
+  BLOCK_TRY_ASSIGN(Batch batch, find_batch(GuestCluster(position)));
   std::uint64_t bytes = 0;
   if (!batch.clusters.empty()) {
     block::RangeLock::Guard taken(disk_.requests, batch.clusters.front().value(),
                                   batch.clusters.back().value() + 1,
                                   block::RangeLock::Mode::exclusive);
-    BLOCK_TRY_ASSIGN(bytes,
-                     watched(node_, image, WriteRequest(dedup_, disk_).rescan(batch.clusters)));
+    BLOCK_TRY_ASSIGN(bytes, WriteRequest(dedup_, disk_).rescan(batch.clusters));
   }
   // A cluster that lost its last reference becomes free only after a write-back, which might come
   // much later.
   const bool last = batch.next.value() >= end();
-  if (last) BLOCK_TRY(watched(node_, image, image.flush()));
+  if (last) BLOCK_TRY(image.flush());
   image.return_space(last ? most_punching_at_end : most_punching_in_a_step);
   return Step{batch.next.value(), bytes};
 }

@@ -49,6 +49,8 @@ private:
     GuestCluster next;                  // where the next batch begins
   };
 
+  // The work of step(), whose errors step() reports to the node.
+  Result<Step> share_batch(std::uint64_t position);
   Result<Batch> find_batch(GuestCluster first);
   std::uint64_t first_unscanned() const;
 

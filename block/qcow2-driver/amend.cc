@@ -106,7 +106,6 @@ Result<void> amend(block::Node& node, block::Options& options) {
   const bool exclusive_given = options.contains("dedup_exclusive");
   BLOCK_TRY_ASSIGN(bool exclusive, options.take_bool("dedup_exclusive", false));
   if (!algorithm) return Error(ErrorKind::invalid_argument, "Option 'dedup' is not given");
-  if (!state.image) return Error(ErrorKind::unsupported, "the image is open only to be checked");
   if (*algorithm == "off") {
     if (exclusive)
       return Error(ErrorKind::invalid_argument, "Option 'dedup_exclusive' needs 'dedup'");

@@ -48,11 +48,6 @@ Result<bool> repair_extension(OpenImage& state, const block::CheckRequest& reque
   return true;
 }
 
-Result<void> expect_unused(const Node& node) {
-  if (node.for_check()) return {};
-  return Error(ErrorKind::busy, "the image is in use; it can be checked only while nobody uses it");
-}
-
 } // namespace
 
 std::optional<Error> unusable_extension(OpenImage& state) {
@@ -65,7 +60,6 @@ std::optional<Error> unusable_extension(OpenImage& state) {
 
 Result<block::CheckReport> check(Node& node, const block::CheckRequest& request) {
   OpenImage& state = node.state<OpenImage>();
-  BLOCK_TRY(expect_unused(node));
   if (request.deep) BLOCK_TRY(can_check_deep(state.header));
   bool repaired = false;
   if (request.repair_leaks || request.repair_errors) {
@@ -96,7 +90,6 @@ Result<block::CheckReport> check(Node& node, const block::CheckRequest& request)
 
 Result<std::uint64_t> trim(Node& node, const block::Progress& progress) {
   OpenImage& state = node.state<OpenImage>();
-  BLOCK_TRY(expect_unused(node));
   if (state.header.corrupt() || state.header.dirty())
     return Error(ErrorKind::corrupt, state.header.corrupt() ? "the image is marked corrupt"
                                                             : "the image was not closed cleanly")

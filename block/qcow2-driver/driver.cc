@@ -8,7 +8,6 @@
 #include "block/qcow2-driver/check-image.h"
 #include "block/qcow2-driver/create.h"
 #include "block/qcow2-driver/open-image.h"
-#include "block/qcow2/corruption.h"
 #include "block/sector.h"
 #include "block/util/zero.h"
 
@@ -39,11 +38,6 @@ OpenImage& state_of(Node& node) {
   return node.state<OpenImage>();
 }
 
-Result<void> refuse_if_only_checked(Node& node) {
-  if (!node.for_check()) return {};
-  return Error(ErrorKind::unsupported, "the image is open only to be checked");
-}
-
 Result<void> store_everything(OpenImage& state) {
   BLOCK_TRY(state.disk->settle_copied_flags());
   if (state.dedup && !state.dedup->status_is_stored()) BLOCK_TRY(state.image->begin_change());
@@ -55,7 +49,7 @@ Result<void> close(Node& node) {
   state.index_loader.reset();
   if (state.scan) state.dedup->set_scan_mark(state.scan->stop());
   if (node.read_only() || !state.image) return {};
-  BLOCK_TRY(watched(node, *state.image, store_everything(state)));
+  BLOCK_TRY(store_everything(state));
   return state.host_file.release_reserved();
 }
 
@@ -65,9 +59,7 @@ Result<std::uint64_t> co_get_length(Node& node) {
 }
 
 Result<void> co_readv(Node& node, std::uint64_t offset, const IoVector& vector) {
-  BLOCK_TRY(refuse_if_only_checked(node));
-  OpenImage& state = state_of(node);
-  return watched(node, *state.image, qcow2::read(*state.disk, GuestOffset(offset), vector));
+  return qcow2::read(*state_of(node).disk, GuestOffset(offset), vector);
 }
 
 bool all_zero(const IoVector& vector) {
@@ -81,7 +73,7 @@ Result<void> co_flush(Node& node) {
   OpenImage& state = state_of(node);
   if (!state.image) return {};
   node.file()->debug_event(block::DebugEvent::flush_to_os);
-  return watched(node, *state.image, state.image->flush());
+  return state.image->flush();
 }
 
 Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {
@@ -96,42 +88,39 @@ Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {
 
 Result<void> co_writev(Node& node, std::uint64_t offset, const IoVector& vector,
                        block::WriteFlags flags) {
-  BLOCK_TRY(refuse_if_only_checked(node));
-  BLOCK_TRY(watched(node, *state_of(node).image, write(node, offset, vector)));
+  BLOCK_TRY(write(node, offset, vector));
   return flags.fua ? co_flush(node) : Result<void>();
 }
 
 Result<void> co_pwrite_zeroes(Node& node, std::uint64_t offset, std::uint64_t bytes,
                               block::ZeroFlags flags) {
-  BLOCK_TRY(refuse_if_only_checked(node));
   OpenImage& state = state_of(node);
   // A cluster that stays allocated while it reads as zeros would keep its fingerprint, too.
   bool unmap = flags.may_unmap || state.dedup;
-  BLOCK_TRY(watched(node, *state.image,
-                    qcow2::write_zeroes(*state.disk, GuestOffset(offset), bytes, unmap)));
+  BLOCK_TRY(qcow2::write_zeroes(*state.disk, GuestOffset(offset), bytes, unmap));
   return flags.fua ? co_flush(node) : Result<void>();
 }
 
 Result<void> co_pdiscard(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  BLOCK_TRY(refuse_if_only_checked(node));
-  OpenImage& state = state_of(node);
-  return watched(node, *state.image, qcow2::discard(*state.disk, GuestOffset(offset), bytes));
+  return qcow2::discard(*state_of(node).disk, GuestOffset(offset), bytes);
 }
 
 Result<void> co_truncate(Node& node, std::uint64_t length, block::Preallocation preallocation) {
-  BLOCK_TRY(refuse_if_only_checked(node));
   if (length % block::sector_bytes != 0)
     return Error(ErrorKind::invalid_argument, "The new size must be a multiple of 512");
   if (preallocation != block::Preallocation::off)
     return Error(ErrorKind::unsupported, "Preallocation is not supported yet for qcow2 images");
-  OpenImage& state = state_of(node);
-  return watched(node, *state.image, state.disk->grow(length));
+  return state_of(node).disk->grow(length);
 }
 
 Result<block::BlockStatus> co_block_status(Node& node, std::uint64_t offset, std::uint64_t bytes) {
-  BLOCK_TRY(refuse_if_only_checked(node));
   OpenImage& state = state_of(node);
   return qcow2::block_status(*state.disk, GuestOffset(offset), bytes, state.deduplicated());
+}
+
+bool mark_corrupt(Node& node) {
+  OpenImage& state = state_of(node);
+  return state.image && state.image->mark_corrupt(!node.read_only());
 }
 
 // Returns the facts of a deduplicated image.
@@ -202,13 +191,9 @@ Result<block::DriverInfo> get_info(Node& node) {
   return info;
 }
 
-Error not_deduplicated(Node& node) {
-  return Error(ErrorKind::not_dedup, "Device '" + node.name() + "' is not deduplicated");
-}
-
 Result<void> check_controllable(Node& node) {
   OpenImage& state = state_of(node);
-  if (!state.deduplicated()) return not_deduplicated(node);
+  if (!state.deduplicated()) return block::not_deduplicated(node);
   if (!state.dedup)
     return Error(ErrorKind::permission, "Device '" + node.name() + "' is read-only");
   return {};
@@ -236,9 +221,15 @@ Result<void> resume_dedup(Node& node, const block::ResumeDedup& how) {
 
 Result<block::DedupInfo> query_dedup(Node& node) {
   OpenImage& state = state_of(node);
-  if (!state.deduplicated()) return not_deduplicated(node);
+  if (!state.deduplicated()) return block::not_deduplicated(node);
   return dedup_info(state);
 }
+
+constexpr block::DedupOperations dedup_operations = {
+    .pause = pause_dedup,
+    .resume = resume_dedup,
+    .query = query_dedup,
+};
 
 } // namespace
 
@@ -263,14 +254,13 @@ const block::BlockDriver driver = {
     .co_pdiscard = co_pdiscard,
     .co_truncate = co_truncate,
     .co_block_status = co_block_status,
+    .mark_corrupt = mark_corrupt,
     .get_info = get_info,
     .check = check,
     .trim = trim,
-    .pause_dedup = pause_dedup,
-    .resume_dedup = resume_dedup,
-    .query_dedup = query_dedup,
     .amend_options = qcow2_dedup::feature_options,
     .amend = amend,
+    .dedup = &dedup_operations,
 };
 
 } // namespace qcow2_driver

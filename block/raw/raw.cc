@@ -164,6 +164,13 @@ Result<void> raw_check_create_options(Options& options) {
   return {};
 }
 
+// The steps of a parent are steps on the file, where a filter may wait for them.
+void raw_debug_event(Node& node, DebugEvent event) {
+  node.file()->debug_event(event);
+}
+
+constexpr DebugOperations raw_debug = {.event = raw_debug_event};
+
 bool raw_reads_as_zeros_when_new(Node& node) {
   return node.file()->reads_as_zeros_when_new();
 }
@@ -199,7 +206,7 @@ const BlockDriver raw_driver = {
     .co_pdiscard = raw_pdiscard,
     .co_truncate = raw_truncate,
     .co_block_status = raw_block_status,
-    .passes_debug_events = true,
+    .debug = &raw_debug,
 };
 
 } // namespace block

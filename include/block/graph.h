@@ -109,7 +109,7 @@ private:
   Result<std::shared_ptr<Node>> open_node(Options options, const OpenDefaults& defaults,
                                           const Node::Opening* parent);
   Result<void> close_node(const std::shared_ptr<Node>& node);
-  Result<void> close_children(Node& node);
+  Result<void> close_children(Node::Inner& node);
 
   static const EventSink& default_event_sink();
 
@@ -126,6 +126,9 @@ Options options_for_filename(const std::string& filename, const std::string& for
 // Returns the protocol prefix of a file name: the text before a colon that no slash precedes. Empty
 // for a plain name and for "file:...".
 std::string protocol_of(const std::string& filename);
+
+// Returns the file name without "PROTOCOL:" in front, if it has that prefix.
+std::string without_protocol(const std::string& filename, const std::string& protocol);
 
 // Returns the path of the backing file that the image `overlay` names: `backing` itself if it is
 // absolute, otherwise relative to the directory of the overlay. Used for display and for opening.

@@ -5,9 +5,8 @@
 #include "block/driver.h"
 
 #include <atomic>
-#include <map>
+#include <chrono>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,7 +15,6 @@ namespace block {
 class Graph;
 class JobList;
 class Node;
-class RangeLock;
 
 // unset: the user gave no value; the driver may choose, and the node layer treats it as off.
 enum class DetectZeroes { unset, off, on, unmap };
@@ -70,23 +68,22 @@ struct ChainStatus {
 // A caller must hold an Attachment for as long as its requests run.
 class Node {
 public:
-  ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const;
   const BlockDriver& driver() const { return *driver_; }
   bool read_only() const { return read_only_; }
-  DetectZeroes detect_zeroes() const { return detect_zeroes_; }
+  DetectZeroes detect_zeroes() const;
   // discard=unmap: discards and may_unmap reach the driver, and freed space is returned to the
   // host.
-  bool unmaps() const { return discard_; }
+  bool unmaps() const;
   // Whether the host's page cache is bypassed, and whether flushes are left out (unsafe, fast). The
   // protocol driver implements the first, the node layer the second.
-  bool cache_direct() const { return cache_direct_; }
-  bool cache_no_flush() const { return cache_no_flush_; }
+  bool cache_direct() const;
+  bool cache_no_flush() const;
   // Name of the file at the bottom of the `file` chain, for messages and locks. May be empty.
-  const std::string& filename() const { return filename_; }
+  const std::string& filename() const;
 
   // Children, null if absent. The graph owns them; they live longer than this node is in use.
   Node* file() const { return file_.attachment.node(); }
@@ -121,19 +118,22 @@ public:
   void resume_flushes();
 
   Result<DriverInfo> get_info();
+  // The node must have been opened for check. Errors also: unsupported, permission (a repair of a
+  // read-only node), busy (not opened for check).
   Result<CheckReport> check(const CheckRequest& request);
-  // Errors also: unsupported, permission (read-only).
+  // The same. Errors also: unsupported, permission (read-only), busy.
   Result<std::uint64_t> trim(const Progress& progress);
   Result<void> pause_dedup();
   Result<void> resume_dedup(const ResumeDedup& how = {});
   Result<DedupInfo> query_dedup();
-  // Takes its options out of `options`. Errors also: unsupported, permission (read-only).
+  // Takes its options out of `options`. Errors also: unsupported (the driver cannot, or the node
+  // was opened for check), permission (read-only).
   Result<void> amend(Options& options);
 
   // --- Events and breakpoints, for tests; see BlockDriver. ---
   // A driver reports to its child what it is about to do. Costs one load if there is no listener.
   void debug_event(DebugEvent event) {
-    if (debug_listener_) debug_listener_->driver_->debug_event(*debug_listener_, event);
+    if (debug_listener_) debug_listener_->driver_->debug->event(*debug_listener_, event);
   }
   // These call the first node that has the entry, from this one down along "file". Errors also:
   // unsupported, if no node has it.
@@ -142,7 +142,7 @@ public:
   Result<void> debug_resume(const std::string& tag);
   Result<bool> debug_wait(const std::string& tag, std::chrono::milliseconds at_most);
 
-  const NodeStats& stats() const { return stats_; }
+  const NodeStats& stats() const;
   const Limits& limits() const { return limits_; }
 
   // --- Use by others: exports, parents, tools. ---
@@ -179,17 +179,18 @@ public:
   // backing file take precedence. Errors carry "Could not open backing file".
   Result<void> open_backing(const std::string& filename, const std::string& format);
   Limits& limits() { return limits_; }
-  void set_filename(std::string filename) { filename_ = std::move(filename); }
+  void set_filename(std::string filename);
   // Whether the driver may open the backing file that the image names (no "backing=" option given).
-  bool follow_image_backing() const { return follow_image_backing_; }
+  bool follow_image_backing() const;
   // true: take no lock, and tolerate the locks of others (qemu-img's -U).
-  bool force_share() const { return force_share_; }
+  bool force_share() const;
   // For a resource that cannot be opened for writing. Returns true if the options allow read-only
   // instead (auto-read-only=on); the node is read-only from then on.
   bool fall_back_to_read_only();
   // true: opened only to be checked or repaired. The driver accepts all damage that check can
-  // examine, repairs nothing by itself, and serves no requests.
-  bool for_check() const { return for_check_; }
+  // examine, and repairs nothing by itself. The node layer refuses requests that read, write,
+  // discard, resize or ask for the block status.
+  bool for_check() const;
 
   // Sends an event to the program's sink, Graph::set_event_sink(). `message` describes the finding
   // if the event is a corruption, and is the text of a warning. May be called on any thread, with
@@ -199,6 +200,9 @@ public:
   // The list for jobs of this node, see Graph. Null if the program lists none. A driver ends its
   // jobs before close() returns.
   JobList* jobs() const;
+  // Handles the error of work that no request of the node asked for, on a thread of the driver, as
+  // the node layer handles the error of a request: see BlockDriver::mark_corrupt.
+  void note_error(const Error& error);
 
   // The driver's own object; dropped after close().
   void set_state(std::shared_ptr<void> state) { state_ = std::move(state); }
@@ -209,85 +213,26 @@ public:
 
 private:
   friend class Graph;
+  // block/node/inner.h. Every node is one; it holds the members that only the node layer uses.
+  class Inner;
   class Opening;
   class Users;
 
-  Node(Graph& graph, const BlockDriver& driver, std::string name);
+  explicit Node(const BlockDriver& driver);
+  ~Node();
 
-  using ReadEntry = Result<void> (*)(Node& node, std::uint64_t offset, const IoVector& vector);
-
-  // `entry`: the driver's entry for reads of that kind.
-  Result<void> counted_read(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
-  // These check and serve one request, but do not count it.
-  Result<void> read(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
-  Result<void> write(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
-  Result<void> write_zeroes(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags);
-  Result<void> flush();
-  Result<void> discard(std::uint64_t offset, std::uint64_t bytes);
-
-  Result<Node*> debugger();
-  Result<void> check_open() const;
-  Result<void> check_range(std::uint64_t offset, std::uint64_t bytes, const char* verb);
-  Result<void> check_write(std::uint64_t offset, std::uint64_t bytes, const char* verb);
-  bool aligned(std::uint64_t offset, std::uint64_t bytes) const {
-    return ((offset | bytes) & (limits_.request_alignment - 1)) == 0;
-  }
-  bool wants_zero_detection(const IoVector& vector) const;
-  Result<BlockStatus> driver_block_status(std::uint64_t offset, std::uint64_t bytes);
-  enum class BackingFiles { followed, left_out };
-  Result<ChainStatus> find_status(std::uint64_t offset, std::uint64_t bytes, BackingFiles backing);
-  void raise_length(std::uint64_t length);
-
-  // Requests of any size and alignment, in pieces that the driver accepts.
-  Result<void> read_unaligned(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
-  Result<void> read_pieces(ReadEntry entry, std::uint64_t offset, const IoVector& vector);
-  Result<void> write_unaligned(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
-  Result<void> write_pieces(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
-  Result<void> read_edge(std::uint64_t block, std::span<std::byte> memory);
-  Result<void> write_zeroes_aligned(std::uint64_t offset, std::uint64_t bytes, ZeroFlags flags);
-  Result<void> write_zero_bytes(std::uint64_t offset, std::uint64_t bytes);
-  bool touches_guarded_head(std::uint64_t offset) const;
-  Result<void> write_guarded_head(std::uint64_t offset, const IoVector& vector, WriteFlags flags);
-
-  Graph& graph_;
-  const BlockDriver* driver_;
-  std::string name_;
-  std::string filename_;
-  bool read_only_ = true;
-  bool auto_read_only_ = false;
-  bool force_share_ = false;
-  bool for_check_ = false;
-  bool follow_image_backing_ = true;
-  bool cache_direct_ = false;
-  bool cache_no_flush_ = false;
-  bool discard_ = true; // see unmaps()
-  bool probed_as_raw_ = false;
-  DetectZeroes detect_zeroes_ = DetectZeroes::unset;
-  Limits limits_;
-  Node* debug_listener_ = nullptr; // receives this node's debug events; lives longer than it
-  // The length that the driver last returned, raised by writes that make the node grow. Saves a
-  // call of the driver for each request.
-  std::atomic<std::uint64_t> length_{0};
-  std::atomic<bool> closed_{false};
-  // Serialises writes while one of them does read-modify-write. Null if every request is aligned
-  // (request_alignment 1), so that common requests take no lock.
-  std::unique_ptr<RangeLock> write_ranges_;
   struct Child {
     Attachment attachment;
     bool owned = false; // defined within this node's options: closed with it
   };
-  Child file_, backing_;
-  std::map<std::string, Child> further_children_; // constant once the node is open
-  Opening* opening_ = nullptr; // what the children need during open; null afterwards
-  std::shared_ptr<void> state_;
-  alignas(64) NodeStats stats_; // on its own cache line: every request writes here, and the members
-                                // above are only read
 
-  const std::unique_ptr<Users> users_;
-  // Calls other than requests run one at a time, and never after close.
-  std::mutex control_mutex_;
-  std::mutex truncate_mutex_;
-  std::mutex guarded_head_mutex_;
+  // What the inline functions above read, so that they cost no call.
+  const BlockDriver* driver_;
+  bool read_only_ = true;
+  Limits limits_;
+  Node* debug_listener_ = nullptr; // receives this node's debug events; lives longer than it
+  Child file_, backing_;
+  std::shared_ptr<void> state_;
 };
 
 } // namespace block

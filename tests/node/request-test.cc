@@ -81,6 +81,24 @@ TEST_F(Request, WriteBeyondTheEndMakesAFileGrow) {
   EXPECT_EQ(read(*node, 99999, 4), zeros(1) + "abc");
 }
 
+TEST_F(Request, FilterGrowsIfItsChildGrows) {
+  Options over_file = {
+      {"driver", "blkdebug"}, {"image.driver", "memory"}, {"image.filename", "disk"}};
+  auto growing = open(graph, over_file);
+  EXPECT_TRUE(succeeded(write(*growing, 65536, "abc")));
+  EXPECT_EQ(*growing->co_get_length(), 65539u);
+  ASSERT_TRUE(succeeded(graph.close_all()));
+  Options over_disk = {{"driver", "blkdebug"},
+                       {"image.driver", "raw"},
+                       {"image.file.driver", "memory"},
+                       {"image.file.filename", "disk"}};
+  auto fixed = open(graph, over_disk);
+  EXPECT_EQ(*fixed->co_get_length(), 66048u) << "the last sector counts";
+  EXPECT_EQ(kind_of(write(*fixed, 66048, "a")), ErrorKind::invalid_argument);
+  EXPECT_TRUE(succeeded(fixed->co_truncate(70 * 1024)));
+  EXPECT_EQ(*fixed->co_get_length(), 70u * 1024);
+}
+
 TEST_F(Request, LongRequestsArriveInPieces) {
   auto node = open_memory("max-transfer=1024");
   const std::string data = pattern(5000);

@@ -39,6 +39,7 @@ Result<void> memory_open(Node& node, Options& options) {
                    options.take_size("max-transfer", node.limits().max_transfer));
   node.limits().request_alignment = static_cast<std::uint32_t>(align);
   node.limits().opt_transfer = node.limits().request_alignment;
+  node.limits().grows_on_write = true;
   node.set_filename(name);
   node.set_state(std::move(state));
   return {};
@@ -82,10 +83,11 @@ void memory_debug_event(Node& node, DebugEvent event) {
   file_of(node).driver_event(event);
 }
 
+constexpr DebugOperations memory_debug = {.event = memory_debug_event};
+
 constexpr BlockDriver memory_driver = {
     .format_name = "memory",
     .is_protocol = true,
-    .grows_on_write = true,
     .create_file = memory_create,
     .open = memory_open,
     .co_get_length = memory_get_length,
@@ -97,13 +99,12 @@ constexpr BlockDriver memory_driver = {
     .co_pwrite_zeroes = memory_pwrite_zeroes,
     .co_pdiscard = memory_pdiscard,
     .co_truncate = memory_truncate,
-    .debug_event = memory_debug_event,
+    .debug = &memory_debug,
 };
 
 constexpr BlockDriver memory_plain_driver = {
     .format_name = "memory-plain",
     .is_protocol = true,
-    .grows_on_write = true,
     .open = memory_open,
     .co_get_length = memory_get_length,
     .co_readv = memory_readv,
