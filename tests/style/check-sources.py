@@ -13,17 +13,14 @@ ALLOWED = {
     "include/block": [],
     "block/util": [],
     "block/node": ["block/util"],
-    "block/job": ["block/util", "block/node"],
-    "block/file": ["block/util", "block/node"],
-    "block/raw": ["block/util", "block/node"],
-    "block/null": ["block/util", "block/node"],
-    "block/debug": ["block/util", "block/node"],
-    "block/qcow2": ["block/util", "block/node"],
-    "block/qcow2/check": ["block/util", "block/node", "block/qcow2"],
-    "block/dedup": ["block/util", "block/node"],
-    "block/qcow2-dedup/table": ["block/util", "block/node", "block/qcow2", "block/qcow2/check", "block/dedup"],
-    "block/qcow2-dedup": ["block/util", "block/node", "block/qcow2", "block/dedup", "block/qcow2-dedup/table"],
-    "block/qcow2-driver": ["block/util", "block/node", "block/qcow2", "block/qcow2/check", "block/dedup", "block/qcow2-dedup",
+    "block/*": ["block/util"],  # drivers
+    "block/job": ["block/util"],
+    "block/qcow2": ["block/util"],
+    "block/qcow2/check": ["block/util", "block/qcow2"],
+    "block/dedup": ["block/util"],
+    "block/qcow2-dedup/table": ["block/util", "block/qcow2", "block/qcow2/check", "block/dedup"],
+    "block/qcow2-dedup": ["block/util", "block/qcow2", "block/dedup", "block/qcow2-dedup/table"],
+    "block/qcow2-driver": ["block/util", "block/qcow2", "block/qcow2/check", "block/dedup", "block/qcow2-dedup",
                            "block/qcow2-dedup/table"],
     "block/export": ["block/util"],
     "block/export/*": ["block/util", "block/export"],
@@ -55,7 +52,7 @@ def rule_of(folder):
 
 
 def target_of(root, included):
-    """Where an include in quotes leads: a folder of ALLOWED, or None if it is generated or nobody's."""
+    """Where an include in quotes leads: a folder that folder_of() returns, or None if it is generated or nobody's."""
     if (root / "include" / included).exists():
         return "include/block"
     return folder_of(included)
