@@ -102,21 +102,17 @@ JobList* Node::jobs() const {
   return Inner::of(*this).graph_.jobs_;
 }
 
-Result<void> Node::Inner::check_open() const {
-  if (closed_.load(std::memory_order_relaxed))
-    return Error(ErrorKind::not_found, "Node '" + name_ + "' has been closed");
-  return {};
+Result<void> Node::Inner::closed() const {
+  return Error(ErrorKind::not_found, "Node '" + name_ + "' has been closed");
 }
 
-Result<void> Node::Inner::check_serving() const {
+Result<void> Node::Inner::only_checked() const {
   BLOCK_TRY(check_open());
-  if (for_check_) return Error(ErrorKind::unsupported, "the image is open only to be checked");
-  return {};
+  return Error(ErrorKind::unsupported, "the image is open only to be checked");
 }
 
-Result<void> Node::Inner::check_writable() const {
-  if (read_only_) return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
-  return {};
+Result<void> Node::Inner::not_writable() const {
+  return Error(ErrorKind::permission, "Block node '" + name_ + "' is read-only");
 }
 
 bool Node::reads_as_zeros_when_new() {

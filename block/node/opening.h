@@ -10,7 +10,7 @@
 
 namespace block {
 
-class Node::Opening {
+class __attribute__((visibility("hidden"))) Node::Opening {
 public:
   // `parent`: the opening of the node that has this one as a child, or null.
   Opening(Inner& node, const Opening* parent, const Graph::OpenDefaults& defaults);
