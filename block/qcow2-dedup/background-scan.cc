@@ -106,14 +106,16 @@ Result<BackgroundScan::Batch> BackgroundScan::find_batch(GuestCluster first) {
     return !batch.clusters.empty() && batch.next - batch.clusters.front() >= most;
   };
   for (std::uint64_t looks = 0; batch.next < end && looks < looks_per_step && !full(); ++looks) {
-    BLOCK_TRY_ASSIGN(qcow2::MappedRun run,
-                     disk_.mapping(metadata).run(batch.next, end - batch.next));
-    if (!run.first.is_data()) {
-      batch.next += run.clusters;
+    BLOCK_TRY_ASSIGN(
+        qcow2::MappedRange range,
+        disk_.mapping(metadata).range(size.start(batch.next), (end - batch.next) << size.bits()));
+    const std::uint64_t clusters = range.bytes >> size.bits();
+    if (range.kind != qcow2::MappedRange::Kind::data) {
+      batch.next += clusters;
       continue;
     }
-    HostCluster host = size.containing(*run.first.host_offset());
-    for (std::uint64_t i = 0; i < run.clusters && looks < looks_per_step && !full(); ++i, ++looks) {
+    HostCluster host = size.containing(*range.host);
+    for (std::uint64_t i = 0; i < clusters && looks < looks_per_step && !full(); ++i, ++looks) {
       BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(metadata, host + i));
       if (lacking) batch.clusters.push_back(batch.next);
       ++batch.next;

@@ -11,6 +11,7 @@ namespace qcow2_dedup {
 using block::AlignedBuffer;
 using block::IoVector;
 using qcow2::L2Entry;
+using qcow2::MappedRange;
 
 WriteRequest::WriteRequest(Deduplicator& dedup, qcow2::Disk& disk)
     : dedup_(dedup), disk_(disk), image_(disk.image) {}
@@ -68,11 +69,13 @@ Result<void> WriteRequest::gather(GuestOffset offset, const IoVector& vector) {
 }
 
 Result<void> WriteRequest::gather_stored(std::span<const GuestCluster> clusters) {
+  const block::ClusterSize size = image_.cluster_size();
   auto metadata = image_.lock();
   for (GuestCluster guest : clusters) {
-    BLOCK_TRY_ASSIGN(L2Entry entry, disk_.mapping(metadata).entry(guest));
-    if (!entry.is_data()) continue;
-    HostCluster host = image_.cluster_size().containing(*entry.host_offset());
+    BLOCK_TRY_ASSIGN(MappedRange range,
+                     disk_.mapping(metadata).range(size.start(guest), size.bytes()));
+    if (range.kind != MappedRange::Kind::data) continue;
+    HostCluster host = size.containing(*range.host);
     BLOCK_TRY_ASSIGN(bool lacking, dedup_.lacks_fingerprint(metadata, host));
     if (!lacking) continue;
     Slot& slot = slots_.emplace_back();

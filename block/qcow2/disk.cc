@@ -58,18 +58,19 @@ Result<void> Disk::settle_copied_flags(Metadata& metadata, GuestCluster first,
   Mapping& mapping = this->mapping(metadata);
   ClusterSet& single_owners = metadata.allocator().single_owners();
   for (std::uint64_t done = 0; done < clusters;) {
-    Result<MappedRun> found = mapping.run(first + done, clusters - done);
+    Result<MappedRange> found = mapping.range(cluster_size().start(first + done),
+                                              (clusters - done) << cluster_size().bits());
     if (!found && found.error().kind() == block::ErrorKind::unsupported) {
       ++done; // a compressed cluster, whose entry never carries COPIED
       continue;
     }
-    BLOCK_TRY_ASSIGN(MappedRun run, std::move(found));
+    BLOCK_TRY_ASSIGN(MappedRange range, std::move(found));
+    const std::uint64_t in_range = range.bytes >> cluster_size().bits();
     // A zero entry may keep a cluster, too: stock QEMU writes such entries for shared clusters.
-    for (std::uint64_t i = 0; !run.first.unallocated() && i < run.clusters; ++i) {
+    for (std::uint64_t i = 0; range.host && i < in_range; ++i) {
       GuestCluster guest = first + (done + i);
+      HostCluster host = cluster_size().containing(*range.host) + i;
       BLOCK_TRY_ASSIGN(L2Entry entry, mapping.entry(guest));
-      if (!entry.host_offset()) continue;
-      HostCluster host = cluster_size().containing(*entry.host_offset());
       if (entry.copied() || !single_owners.contains(host)) continue;
       BLOCK_TRY_ASSIGN(std::uint64_t references, metadata.allocator().references(host));
       if (references != 1) continue;
@@ -78,7 +79,7 @@ Result<void> Disk::settle_copied_flags(Metadata& metadata, GuestCluster first,
       if (ContentEvents* events = metadata.content_events())
         events->became_only_owner(metadata, {root, guest}, host);
     }
-    done += run.clusters;
+    done += in_range;
   }
   return {};
 }

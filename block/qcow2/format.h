@@ -129,6 +129,13 @@ public:
   }
   constexpr bool is_data() const { return host_offset() && !reads_as_zeros(); }
 
+  // Whether this entry, `bytes` after `first` in the disk, has the same kind, and the same distance
+  // in the file if `first` has a host cluster. COPIED may differ.
+  constexpr bool continues(L2Entry first, std::uint64_t bytes) const {
+    const std::uint64_t distance = first.host_offset() ? bytes : 0;
+    return with_copied(false).raw_ == first.with_copied(false).raw_ + distance;
+  }
+
   constexpr L2Entry with_copied(bool copied) const {
     return L2Entry((raw_ & ~copied_flag) | (copied ? copied_flag : 0));
   }

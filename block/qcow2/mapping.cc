@@ -111,49 +111,50 @@ Result<Table*> Mapping::l2_table_for_writing(GuestCluster cluster) {
   return l2_table(cluster);
 }
 
-Result<void> Mapping::check_entry(GuestCluster cluster, L2Entry entry) const {
-  auto guest = [&] {
-    return " (guest offset " + std::to_string(cluster_size_.start(cluster).value()) + ")";
-  };
-  if (entry.compressed())
-    return Error(ErrorKind::unsupported, "Compressed clusters are not supported yet" + guest());
+bool Mapping::is_sound(L2Entry entry) const {
+  if (entry.compressed() || (entry.raw() & l2_reserved_mask) != 0) return false;
   std::optional<HostOffset> host = entry.host_offset();
-  if ((entry.raw() & l2_reserved_mask) != 0 ||
-      (host && (!cluster_size_.aligned(*host) || *host >= file_.end())))
-    return Error(ErrorKind::corrupt, "L2 entry does not name a cluster of the image file" + guest())
-        .with_hint("Run 'dedup-img check' on the image.");
-  return {};
+  return !host || (cluster_size_.aligned(*host) && *host < file_.end());
+}
+
+Error Mapping::bad_l2_entry(GuestCluster cluster, L2Entry entry) const {
+  const std::string guest =
+      " (guest offset " + std::to_string(cluster_size_.start(cluster).value()) + ")";
+  if (entry.compressed())
+    return Error(ErrorKind::unsupported, "Compressed clusters are not supported yet" + guest);
+  return Error(ErrorKind::corrupt, "L2 entry does not name a cluster of the image file" + guest)
+      .with_hint("Run 'dedup-img check' on the image.");
 }
 
 Result<L2Entry> Mapping::entry(GuestCluster cluster) {
   BLOCK_TRY_ASSIGN(Table * table, l2_table(cluster));
   if (!table) return L2Entry();
   L2Entry found(table->entry(l2_index(cluster)));
-  BLOCK_TRY(check_entry(cluster, found));
+  if (!is_sound(found)) return bad_l2_entry(cluster, found);
   std::optional<HostOffset> host = found.host_offset();
   if (host && allocator_.may_have_unknown_owners(cluster_size_.containing(*host)))
     return found.with_copied(false);
   return found;
 }
 
-Result<MappedRun> Mapping::run(GuestCluster first, std::uint64_t at_most) {
-  std::size_t index = l2_index(first);
-  at_most = std::min(at_most, entries_per_l2() - index);
+Result<MappedRange> Mapping::range(GuestOffset offset, std::uint64_t bytes) {
+  const GuestCluster first = cluster_size_.containing(offset);
+  const std::uint64_t within = cluster_size_.within(offset);
+  const std::size_t index = l2_index(first);
+  const std::uint64_t most =
+      std::min(cluster_size_.clusters_for(within + bytes), entries_per_l2() - index);
   BLOCK_TRY_ASSIGN(Table * table, l2_table(first));
-  if (!table) return MappedRun{L2Entry(), at_most};
-  MappedRun run{L2Entry(table->entry(index)), 1};
-  BLOCK_TRY(check_entry(first, run.first));
-  for (; run.clusters < at_most; ++run.clusters) {
-    L2Entry next(table->entry(index + run.clusters));
-    bool follows =
-        !next.compressed() && next.unallocated() == run.first.unallocated() &&
-        next.reads_as_zeros() == run.first.reads_as_zeros() &&
-        next.host_offset().has_value() == run.first.host_offset().has_value() &&
-        (!next.host_offset() ||
-         *next.host_offset() == *run.first.host_offset() + (run.clusters << cluster_size_.bits()));
-    if (!follows || !check_entry(first + run.clusters, next)) break;
+  if (!table)
+    return MappedRange::of(L2Entry(), 0, std::min((most << cluster_size_.bits()) - within, bytes));
+  const L2Entry entry(table->entry(index));
+  if (!is_sound(entry)) return bad_l2_entry(first, entry);
+  std::uint64_t clusters = 1;
+  for (; clusters < most; ++clusters) {
+    L2Entry next(table->entry(index + clusters));
+    if (!next.continues(entry, clusters << cluster_size_.bits()) || !is_sound(next)) break;
   }
-  return run;
+  return MappedRange::of(entry, within,
+                         std::min((clusters << cluster_size_.bits()) - within, bytes));
 }
 
 Result<void> Mapping::set_entry(GuestCluster cluster, L2Entry entry) {

@@ -6,16 +6,10 @@
 #define BLOCK_QCOW2_MAPPING_H
 
 #include "block/qcow2/allocator.h"
+#include "block/qcow2/mapped-range.h"
 #include "block/qcow2/pointer-table.h"
 
 namespace qcow2 {
-
-// A run of guest clusters with entries of the same kind and neighbouring host clusters if they have
-// any.
-struct MappedRun {
-  L2Entry first;              // the entry of the first cluster
-  std::uint64_t clusters = 0; // at least 1
-};
 
 // Not synchronised: the image's metadata lock guards it.
 class Mapping {
@@ -35,12 +29,14 @@ public:
   std::uint64_t guest_size() const { return guest_size_; }
   std::uint64_t guest_clusters() const { return cluster_size_.clusters_for(guest_size_); }
 
-  // Returns the entry of a cluster below guest_clusters(). Errors: corrupt (unaligned, reserved
-  // bits, beyond the file), unsupported (compressed), those of reading the L2 table.
+  // Returns the range that begins at `offset`, which must be within the L1 table: at most `bytes`
+  // bytes, and not beyond its L2 table. Errors: corrupt (the entry of the first cluster is
+  // unaligned, has reserved bits, or names a cluster beyond the file), unsupported (compressed),
+  // those of reading the L2 table.
+  Result<MappedRange> range(GuestOffset offset, std::uint64_t bytes);
+  // Returns the entry of a cluster, for code that changes it. Preconditions and errors as for
+  // range().
   Result<L2Entry> entry(GuestCluster cluster);
-  // Returns the run that begins at `first`: at most `at_most` clusters, and not beyond its L2
-  // table.
-  Result<MappedRun> run(GuestCluster first, std::uint64_t at_most);
   // Stores an entry; allocates the L2 table if there is none. The caller must count the references.
   Result<void> set_entry(GuestCluster cluster, L2Entry entry);
   // Ensures that set_entry() on these clusters needs no further space. Errors: no_space and others
@@ -75,7 +71,9 @@ private:
   // Whether the L1 entry is empty or names a cluster of the file.
   bool names_a_table(std::size_t index) const;
   static block::Error bad_l1_entry(std::size_t index);
-  Result<void> check_entry(GuestCluster cluster, L2Entry entry) const;
+  // Whether the entry names a cluster of the file or none.
+  bool is_sound(L2Entry entry) const;
+  block::Error bad_l2_entry(GuestCluster cluster, L2Entry entry) const;
 
   HostFile& file_;
   TableCache& l2_tables_;

@@ -8,33 +8,21 @@ namespace qcow2 {
 namespace {
 
 struct Piece {
-  L2Entry entry;   // of the cluster that contains the first byte
-  HostOffset host; // of the first byte, for data
   GuestOffset guest;
-  std::uint64_t bytes;
+  MappedRange range;
 };
 
 Result<std::vector<Piece>> look_up(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
-  ClusterSize size = disk.cluster_size();
   std::vector<Piece> pieces;
   auto metadata = disk.image.lock();
   for (GuestOffset at = offset, end = offset + bytes; at < end;) {
-    GuestCluster cluster = size.containing(at);
-    std::uint64_t wanted = size.clusters_for(size.within(at) + (end - at));
-    BLOCK_TRY_ASSIGN(MappedRun run, disk.mapping(metadata).run(cluster, wanted));
-    std::uint64_t covered = std::min((run.clusters << size.bits()) - size.within(at), end - at);
-    HostOffset host =
-        run.first.is_data() ? *run.first.host_offset() + size.within(at) : HostOffset();
-    Piece* last = pieces.empty() ? nullptr : &pieces.back();
-    // A run ends with its L2 table, but the next run may continue it.
-    bool continues = last && last->entry.is_data() == run.first.is_data() &&
-                     last->entry.reads_as_zeros() == run.first.reads_as_zeros() &&
-                     (!run.first.is_data() || last->host + last->bytes == host);
-    if (continues)
-      last->bytes += covered;
+    BLOCK_TRY_ASSIGN(MappedRange range, disk.mapping(metadata).range(at, end - at));
+    // A range ends with its L2 table, but the next one may continue it.
+    if (!pieces.empty() && pieces.back().range.continued_by(range))
+      pieces.back().range.bytes += range.bytes;
     else
-      pieces.push_back({run.first, host, at, covered});
-    at += covered;
+      pieces.push_back({at, range});
+    at += range.bytes;
   }
   metadata->trim_caches();
   return pieces;
@@ -76,14 +64,14 @@ Result<void> read_data(Disk& disk, HostOffset offset, const IoVector& vector) {
 
 Result<void> read_taken(Disk& disk, GuestOffset offset, const IoVector& vector) {
   BLOCK_TRY_ASSIGN(std::vector<Piece> pieces, look_up(disk, offset, vector.size()));
-  for (const Piece& piece : pieces) {
-    IoVector target = pieces.size() == 1 ? vector : vector.slice(piece.guest - offset, piece.bytes);
-    if (piece.entry.is_data()) {
-      BLOCK_TRY(read_data(disk, piece.host, target));
-    } else if (piece.entry.unallocated() && disk.backing()) {
-      BLOCK_TRY(read_backing(disk.image.file(), *disk.backing(), piece.guest, target));
+  for (const auto& [guest, range] : pieces) {
+    IoVector target = pieces.size() == 1 ? vector : vector.slice(guest - offset, range.bytes);
+    if (range.kind == MappedRange::Kind::data) {
+      BLOCK_TRY(read_data(disk, *range.host, target));
+    } else if (range.kind == MappedRange::Kind::unallocated && disk.backing()) {
+      BLOCK_TRY(read_backing(disk.image.file(), *disk.backing(), guest, target));
     } else {
-      target.fill(0, piece.bytes, std::byte{0});
+      target.fill(0, range.bytes, std::byte{0});
     }
   }
   return {};

@@ -32,12 +32,13 @@ Result<bool> rest_reads_as_zeros(Disk& disk, GuestCluster cluster, GuestOffset o
 // rest reads as zeros.
 Result<void> zero_part(Disk& disk, GuestOffset offset, std::uint64_t bytes) {
   GuestCluster cluster = disk.cluster_size().containing(offset);
-  BLOCK_TRY_ASSIGN(L2Entry entry, [&]() -> Result<L2Entry> {
+  BLOCK_TRY_ASSIGN(MappedRange range, [&] {
     auto metadata = disk.image.lock();
-    return disk.mapping(metadata).entry(cluster);
+    return disk.mapping(metadata).range(offset, bytes);
   }());
-  if (entry.reads_as_zeros() || (entry.unallocated() && !disk.backing())) return {};
-  if (entry.unallocated()) {
+  const bool unallocated = range.kind == MappedRange::Kind::unallocated;
+  if (range.kind == MappedRange::Kind::zeros || (unallocated && !disk.backing())) return {};
+  if (unallocated) {
     // Storing data would require reading the rest from the backing file as well.
     BLOCK_TRY_ASSIGN(bool zeros, rest_reads_as_zeros(disk, cluster, offset, bytes));
     if (zeros) return zero_clusters(disk, cluster, 1, true);

@@ -5,6 +5,7 @@ namespace qcow2 {
 namespace {
 
 using block::MemoryOperation;
+using Kind = MappedRange::Kind;
 
 class MappingTest : public testing::Test {
 protected:
@@ -19,10 +20,18 @@ protected:
   void set(std::uint64_t guest, L2Entry value) {
     EXPECT_TRUE(succeeded(mapping().set_entry(GuestCluster(guest), value)));
   }
-  MappedRun run(std::uint64_t guest, std::uint64_t at_most) {
-    Result<MappedRun> found = mapping().run(GuestCluster(guest), at_most);
+  MappedRange range(std::uint64_t guest_offset, std::uint64_t bytes) {
+    Result<MappedRange> found = mapping().range(GuestOffset(guest_offset), bytes);
     EXPECT_TRUE(succeeded(found));
-    return found ? *found : MappedRun{};
+    return found ? *found : MappedRange{};
+  }
+  // Returns the length in clusters of the range that begins at a guest cluster.
+  std::uint64_t run(std::uint64_t guest, std::uint64_t at_most) {
+    return range(guest * image.cluster_bytes(), at_most * image.cluster_bytes()).bytes /
+           image.cluster_bytes();
+  }
+  MappedRange::Kind kind(std::uint64_t guest) {
+    return range(guest * image.cluster_bytes(), 1).kind;
   }
   // Host clusters within the file: it is made long enough.
   HostOffset host(std::uint64_t cluster) {
@@ -51,8 +60,8 @@ protected:
 TEST_F(MappingTest, WhereNoTableIsNothingIsAllocatedAndNothingIsRead) {
   EXPECT_TRUE(entry(0).unallocated());
   EXPECT_TRUE(entry(4 * per_l2 - 1).unallocated());
-  EXPECT_EQ(run(5, 1000).clusters, per_l2 - 5); // not beyond the place of one L2 table
-  EXPECT_EQ(run(5, 7).clusters, 7u);
+  EXPECT_EQ(run(5, 1000), per_l2 - 5); // not beyond the place of one L2 table
+  EXPECT_EQ(run(5, 7), 7u);
   EXPECT_EQ(image.l2_tables.misses(), 0u);
 }
 
@@ -118,26 +127,50 @@ TEST_F(MappingTest, ARunOfDataEndsWhereTheHostClustersDoNotFollow) {
   for (std::uint64_t guest = 0; guest < 6; ++guest)
     set(guest, L2Entry::data(host(20 + guest), true));
   set(4, L2Entry::data(host(30), true));
-  EXPECT_EQ(run(0, 100).clusters, 4u);
-  EXPECT_EQ(run(0, 3).clusters, 3u);
-  EXPECT_EQ(run(4, 100).clusters, 1u);
-  EXPECT_EQ(run(5, 100).clusters, 1u);
-  EXPECT_EQ(run(6, 10).clusters, 10u);
+  EXPECT_EQ(run(0, 100), 4u);
+  EXPECT_EQ(run(0, 3), 3u);
+  EXPECT_EQ(run(4, 100), 1u);
+  EXPECT_EQ(run(5, 100), 1u);
+  EXPECT_EQ(run(6, 10), 10u);
+}
+
+TEST_F(MappingTest, ARangeBeginsAndEndsAtAnyByte) {
+  for (std::uint64_t guest : {1, 2, 3})
+    set(guest, L2Entry::data(host(20 + guest), true));
+  MappedRange middle = range(4096 + 100, 4096); // in clusters 1 and 2
+  EXPECT_EQ(middle.kind, Kind::data);
+  EXPECT_EQ(middle.host, host(21) + 100);
+  EXPECT_EQ(middle.bytes, 4096u);
+  EXPECT_EQ(range(4 * 4096 - 1, 1 << 20).bytes, 1u) << "cluster 4 has no data";
+  EXPECT_EQ(range(4 * 4096 - 1, 1 << 20).host, host(23) + 4095);
+  EXPECT_EQ(range(10, 1 << 20).bytes, 4086u);
+  EXPECT_FALSE(range(10, 1 << 20).host);
+}
+
+TEST_F(MappingTest, OnlyARangeOfTheSameKindThatFollowsInTheFileContinuesAnother) {
+  MappedRange data{Kind::data, HostOffset(8192), 4096}, zeros{Kind::zeros, std::nullopt, 4096};
+  EXPECT_TRUE(data.continued_by({Kind::data, HostOffset(12288), 1}));
+  EXPECT_FALSE(data.continued_by({Kind::data, HostOffset(16384), 1}));
+  EXPECT_FALSE(data.continued_by({Kind::zeros, HostOffset(12288), 1}));
+  EXPECT_FALSE(data.continued_by(zeros));
+  EXPECT_TRUE(zeros.continued_by(zeros));
+  EXPECT_FALSE(zeros.continued_by({Kind::zeros, HostOffset(4096), 1})); // keeps its clusters
+  EXPECT_FALSE(zeros.continued_by(MappedRange{}));
 }
 
 TEST_F(MappingTest, COPIEDDoesNotEndARunOfData) {
   set(0, L2Entry::data(host(20), true));
   set(1, L2Entry::data(host(21), false));
-  EXPECT_EQ(run(0, 100).clusters, 2u);
+  EXPECT_EQ(run(0, 100), 2u);
 }
 
 TEST_F(MappingTest, ARunOfZerosEndsWhereNothingIsAllocatedAndTheOtherWayRound) {
   for (std::uint64_t guest : {3, 4, 5})
     set(guest, L2Entry::zeros());
-  EXPECT_EQ(run(0, 100).clusters, 3u);
-  EXPECT_TRUE(run(0, 100).first.unallocated());
-  EXPECT_EQ(run(3, 100).clusters, 3u);
-  EXPECT_TRUE(run(3, 100).first.reads_as_zeros());
+  EXPECT_EQ(run(0, 100), 3u);
+  EXPECT_EQ(kind(0), Kind::unallocated);
+  EXPECT_EQ(run(3, 100), 3u);
+  EXPECT_EQ(kind(3), Kind::zeros);
 }
 
 TEST_F(MappingTest, ARunOfZerosThatKeepTheirPlaceEndsWithTheirNeighbourhood) {
@@ -147,16 +180,16 @@ TEST_F(MappingTest, ARunOfZerosThatKeepTheirPlaceEndsWithTheirNeighbourhood) {
   set(2, kept(host(21)));
   set(3, kept(host(30)));
   set(4, L2Entry::data(host(31), true));
-  EXPECT_EQ(run(0, 100).clusters, 1u);
-  EXPECT_EQ(run(1, 100).clusters, 2u);
-  EXPECT_EQ(run(3, 100).clusters, 1u) << "what follows is data";
+  EXPECT_EQ(run(0, 100), 1u);
+  EXPECT_EQ(run(1, 100), 2u);
+  EXPECT_EQ(run(3, 100), 1u) << "what follows is data";
 }
 
 TEST_F(MappingTest, ARunEndsBeforeAnEntryThatLies) {
   for (std::uint64_t guest : {0, 1, 2})
     set(guest, L2Entry::zeros());
   set(2, L2Entry(zero_flag | bit(3)));
-  EXPECT_EQ(run(0, 100).clusters, 2u);
+  EXPECT_EQ(run(0, 100), 2u);
 }
 
 TEST_F(MappingTest, EntriesThatNameNoClusterOfTheFileAreCorrupt) {
@@ -171,7 +204,7 @@ TEST_F(MappingTest, EntriesThatNameNoClusterOfTheFileAreCorrupt) {
   for (std::uint64_t raw : lies) {
     set(0, L2Entry(raw));
     EXPECT_EQ(kind_of(mapping().entry(GuestCluster(0))), block::ErrorKind::corrupt) << raw;
-    EXPECT_EQ(kind_of(mapping().run(GuestCluster(0), 5)), block::ErrorKind::corrupt) << raw;
+    EXPECT_EQ(kind_of(mapping().range(GuestOffset(0), 5)), block::ErrorKind::corrupt) << raw;
   }
   set(0, L2Entry(compressed_flag | 0x1000));
   EXPECT_EQ(kind_of(mapping().entry(GuestCluster(0))), block::ErrorKind::unsupported);
