@@ -107,10 +107,10 @@ bool WriteRequest::read_neighbours(std::size_t first, std::size_t next) {
   std::size_t bytes = image_.cluster_size().bytes();
   HostOffset place = image_.cluster_size().start(slots_[first].host);
   AlignedBuffer memory((next - first) * bytes);
-  if (!image_.file().read(place, memory.span())) return false;
+  if (!image_.data().read(place, memory.span())) return false;
   // The fingerprint makes later writes share the cluster, so it must be that of the durable
   // content.
-  Result<bool> held = image_.file().is_on_medium(place, memory.span());
+  Result<bool> held = image_.data().is_on_medium(place, memory.span());
   if (!held || !*held) return false;
   for (std::size_t i = first; i < next; ++i)
     slots_[i].data = memory.data() + (i - first) * bytes;
@@ -233,11 +233,11 @@ WriteRequest::Match WriteRequest::compare(const Slot& slot, const dedup::Fingerp
   dedup_.counters().verify_reads.add();
   HostOffset place = image_.cluster_size().start(slot.host);
   AlignedBuffer stored(image_.cluster_size().bytes());
-  if (!image_.file().read(place, stored.span())) return Match::wrong;
+  if (!image_.data().read(place, stored.span())) return Match::wrong;
   const bool same = std::memcmp(stored.data(), slot.data, stored.size()) == 0;
   if (same && !dedup_.distrusts_page_cache()) return Match::confirmed;
   if (same) {
-    Result<bool> held = image_.file().is_on_medium(place, stored.span());
+    Result<bool> held = image_.data().is_on_medium(place, stored.span());
     if (held && *held) return Match::confirmed;
     if (!held && held.error().kind() == block::ErrorKind::unsupported) return Match::uncertain;
   }
@@ -283,7 +283,7 @@ Result<void> WriteRequest::store() {
     if (slot.state == State::stored)
       writes.push_back({image_.cluster_size().start(slot.host), IoVector(slot.data, bytes)});
   std::size_t stored = writes.size();
-  BLOCK_TRY(qcow2::write_data(image_.file(), std::move(writes)));
+  BLOCK_TRY(image_.data().write(std::move(writes)));
   dedup_.count_stored(stored);
   return {};
 }

@@ -105,13 +105,6 @@ Result<void> zero_clusters(Disk& disk, GuestCluster first, std::uint64_t cluster
 Result<void> read_and_join(Disk& disk, GuestCluster cluster, GuestOffset offset,
                            const IoVector& vector, std::span<std::byte> whole_cluster);
 
-// A piece of data and its host offset. write_data() merges neighbours into one request.
-struct DataWrite {
-  HostOffset offset;
-  IoVector data;
-};
-Result<void> write_data(HostFile& file, std::vector<DataWrite> writes);
-
 } // namespace qcow2
 
 #endif

@@ -64,6 +64,7 @@ Result<Header> read_header(HostFile& file) {
 
 Image::Image(HostFile& file, Header header, ImageSettings settings)
     : file_(file),
+      data_(file),
       cluster_size_(header.cluster_size()),
       settings_(settings),
       max_refcount_(header.max_refcount()),

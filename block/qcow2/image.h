@@ -3,6 +3,7 @@
 #ifndef BLOCK_QCOW2_IMAGE_H
 #define BLOCK_QCOW2_IMAGE_H
 
+#include "block/qcow2/data-file.h"
 #include "block/qcow2/metadata.h"
 #include "block/qcow2/space-return.h"
 
@@ -62,6 +63,7 @@ public:
   bool corrupt() const { return corrupt_.load(std::memory_order_acquire); }
 
   HostFile& file() { return file_; }
+  DataFile& data() { return data_; }
   ClusterSize cluster_size() const { return cluster_size_; }
   // The largest refcount this image can store.
   std::uint64_t max_refcount() const { return max_refcount_; }
@@ -86,6 +88,7 @@ private:
 
   // Constant after construction:
   HostFile& file_;
+  DataFile data_;
   const ClusterSize cluster_size_;
   const ImageSettings settings_;
   const std::uint64_t max_refcount_;

@@ -55,7 +55,7 @@ void forget_unreadable(Disk& disk, HostOffset offset, std::uint64_t bytes) {
 
 Result<void> read_data(Disk& disk, HostOffset offset, const IoVector& vector) {
   disk.image.file().event(block::DebugEvent::read_aio);
-  Result<void> done = disk.image.file().read(offset, vector);
+  Result<void> done = disk.image.data().read(offset, vector);
   if (!done) forget_unreadable(disk, offset, vector.size());
   return done;
 }

@@ -62,7 +62,7 @@ void SpaceReturn::punch(TimeShare::Clock::duration at_most) {
     const std::vector<HostRun> runs = image_.lock()->allocator().hold_for_punching(runs_at_once);
     if (runs.empty()) break;
     for (const HostRun& run : runs)
-      (void)image_.file().punch(size.start(run.first), run.clusters << size.bits());
+      (void)image_.data().punch(size.start(run.first), run.clusters << size.bits());
     image_.lock()->allocator().release_punched();
     // If other programs keep the processors busy, most of the elapsed time is not used by this
     // thread.

@@ -111,7 +111,7 @@ Result<void> write_piece(Disk& disk, GuestOffset offset, const IoVector& vector)
   Result<void> done = choose_targets(disk, range, targets);
   for (std::size_t i = 0; done && i < targets.size(); ++i)
     done = add_cluster_write(disk, range.first + i, targets[i], offset, vector, joined, writes);
-  if (done) done = write_data(disk.image.file(), std::move(writes));
+  if (done) done = disk.image.data().write(std::move(writes));
   if (!done) {
     BLOCK_TRY(release(disk, targets));
     return done;
@@ -148,19 +148,6 @@ Result<void> replace_entry(Metadata& metadata, Disk& disk, GuestCluster guest, L
   if (!dropped) return {};
   allocator.note_dropped(*dropped, references - 1, cause);
   if (events) events->reference_dropped(metadata, {disk.root, guest}, *dropped, references - 1);
-  return {};
-}
-
-Result<void> write_data(HostFile& file, std::vector<DataWrite> writes) {
-  for (std::size_t first = 0; first < writes.size();) {
-    IoVector data = std::move(writes[first].data);
-    std::size_t next = first + 1;
-    while (next < writes.size() && writes[next].offset == writes[first].offset + data.size())
-      data.append(writes[next++].data);
-    file.event(block::DebugEvent::write_aio);
-    BLOCK_TRY(file.write(writes[first].offset, data));
-    first = next;
-  }
   return {};
 }
 

@@ -16,9 +16,9 @@ constexpr std::uint64_t batch_bytes = 4 << 20;
 
 } // namespace
 
-DeepCheck::DeepCheck(qcow2::HostFile& file, block::ClusterSize cluster_size, dedup::Hasher hasher,
+DeepCheck::DeepCheck(qcow2::DataFile data, block::ClusterSize cluster_size, dedup::Hasher hasher,
                      Findings findings)
-    : file_(file),
+    : data_(data),
       cluster_size_(cluster_size),
       hasher_(std::move(hasher)),
       findings_(std::move(findings)),
@@ -39,7 +39,7 @@ void DeepCheck::read() {
     end = begin + 1;
     while (end < waiting_.size() && waiting_[end].cluster == waiting_[end - 1].cluster + 1)
       ++end;
-    if (!file_.read(cluster_size_.start(waiting_[begin].cluster), data_of(begin, end - begin)))
+    if (!data_.read(cluster_size_.start(waiting_[begin].cluster), data_of(begin, end - begin)))
       read_one_by_one(begin, end);
   }
 }
@@ -47,7 +47,7 @@ void DeepCheck::read() {
 // One bad sector must not hide its neighbours.
 void DeepCheck::read_one_by_one(std::size_t begin, std::size_t end) {
   for (std::size_t i = begin; i < end; ++i) {
-    Result<void> done = file_.read(cluster_size_.start(waiting_[i].cluster), data_of(i));
+    Result<void> done = data_.read(cluster_size_.start(waiting_[i].cluster), data_of(i));
     readable_[i] = done.ok();
     if (!done) findings_.unknown(waiting_[i].cluster, done.error());
   }

@@ -3,8 +3,8 @@
 #define BLOCK_QCOW2_DEDUP_TABLE_DEEP_CHECK_H
 
 #include "block/dedup/fingerprint.h"
+#include "block/qcow2/data-file.h"
 #include "block/qcow2/header.h"
-#include "block/qcow2/host-file.h"
 #include "block/util/aligned-buffer.h"
 
 #include <functional>
@@ -23,7 +23,7 @@ public:
     std::function<void(block::HostCluster, const block::Error&)> unknown;
   };
 
-  DeepCheck(qcow2::HostFile& file, block::ClusterSize cluster_size, dedup::Hasher hasher,
+  DeepCheck(qcow2::DataFile data, block::ClusterSize cluster_size, dedup::Hasher hasher,
             Findings findings);
 
   // Compares the cluster, now or later. If clusters are added in rising order, neighbours are read
@@ -44,7 +44,7 @@ private:
   void read_one_by_one(std::size_t begin, std::size_t end);
   std::span<std::byte> data_of(std::size_t index, std::size_t clusters = 1);
 
-  qcow2::HostFile& file_;
+  qcow2::DataFile data_;
   block::ClusterSize cluster_size_;
   dedup::Hasher hasher_;
   Findings findings_;

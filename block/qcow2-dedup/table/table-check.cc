@@ -259,7 +259,7 @@ Result<DeepCheck> TableCheck::deep_check(qcow2::CheckFindings& findings) {
     findings.failure("ERROR cluster " + std::to_string(cluster.value()) +
                      " cannot be compared with its hash: " + error.message());
   };
-  return DeepCheck(file_, cluster_size_, hasher, std::move(hears));
+  return DeepCheck(qcow2::DataFile(file_), cluster_size_, hasher, std::move(hears));
 }
 
 Result<bool> TableCheck::finish(const qcow2::References& references, qcow2::CheckFindings& findings,
