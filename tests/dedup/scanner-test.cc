@@ -183,6 +183,8 @@ TEST_F(ScannerJobs, AScanThatBeginsAgainIsAnotherJob) {
   scanner.start(0);
   const std::shared_ptr<block::Job> first = list.find("dedup-disk");
   EXPECT_EQ(first->speed(), 1u);
+  scanner.set_rate(2);
+  EXPECT_EQ(first->speed(), 2u);
   scanner.start(0);
   EXPECT_EQ(so_far(), "created running aborting concluded null created running");
   EXPECT_NE(list.find("dedup-disk"), first);

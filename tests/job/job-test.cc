@@ -207,7 +207,13 @@ TEST_F(JobTest, AnIdIsFreeWhenItsJobIsOver) {
 
 TEST_F(JobTest, MayGoAwayWithTheReferenceOfItsList) {
   std::weak_ptr<Job> job = running();
-  jobs.find("job0")->cancel();
+  Job& held_by_the_list = *job.lock();
+  held_by_the_list.cancel();
+  EXPECT_TRUE(job.expired());
+
+  job = running();
+  Job& ending_by_itself = *job.lock();
+  ending_by_itself.end({});
   EXPECT_TRUE(job.expired());
 }
 
