@@ -66,10 +66,10 @@ void IndexLoader::read_block(std::uint64_t index, std::vector<Found>& found) {
   block::AlignedBuffer memory(hash_block_bytes);
   // The clusters of an unreadable block are not shared.
   if (!dedup_.image.file().read(place, memory.span())) return;
-  ConstHashBlock block(memory.data(), hash_block_bytes);
-  if (!check_block_end(block)) return;
+  ConstHashBlock hash_block(memory.data(), hash_block_bytes);
+  if (!check_block_end(hash_block)) return;
   for (std::size_t slot = 0; slot < entries_per_block; ++slot) {
-    Entry entry = load_entry(block, slot);
+    Entry entry = load_entry(hash_block, slot);
     if (!entry.empty()) found.push_back({entry.fingerprint, cluster_at(index, slot)});
   }
 }

@@ -144,9 +144,9 @@ bool HostFile::flushes_nothing() const {
 
 // The file system frees only whole blocks; for a part of a block it would have to write zeros.
 Result<void> HostFile::punch(HostOffset offset, std::uint64_t bytes) {
-  const std::uint64_t block = file_.limits().opt_transfer;
-  const std::uint64_t first = (offset.value() + block - 1) / block * block;
-  const std::uint64_t last = std::min(offset + bytes, end()).value() / block * block;
+  const std::uint64_t alignment = file_.limits().opt_transfer;
+  const std::uint64_t first = (offset.value() + alignment - 1) / alignment * alignment;
+  const std::uint64_t last = std::min(offset + bytes, end()).value() / alignment * alignment;
   if (first >= last) return {};
   return file_.co_pdiscard(first, last - first);
 }

@@ -7,46 +7,46 @@ namespace qcow2 {
 namespace {
 
 // Widths below 8 bits are packed from the least significant bit of each byte on.
-std::uint64_t load_refcount(const std::byte* block, unsigned order, std::size_t index) {
+std::uint64_t load_refcount(const std::byte* counts, unsigned order, std::size_t index) {
   switch (order) {
   case 3:
-    return std::to_integer<std::uint64_t>(block[index]);
+    return std::to_integer<std::uint64_t>(counts[index]);
   case 4:
-    return block::load_big_endian<std::uint16_t>(block + index * 2);
+    return block::load_big_endian<std::uint16_t>(counts + index * 2);
   case 5:
-    return block::load_big_endian<std::uint32_t>(block + index * 4);
+    return block::load_big_endian<std::uint32_t>(counts + index * 4);
   case 6:
-    return block::load_big_endian<std::uint64_t>(block + index * 8);
+    return block::load_big_endian<std::uint64_t>(counts + index * 8);
   default: {
     unsigned width = 1u << order;
     std::size_t position = index << order;
-    return (std::to_integer<std::uint64_t>(block[position / 8]) >> (position % 8)) &
+    return (std::to_integer<std::uint64_t>(counts[position / 8]) >> (position % 8)) &
            ((1u << width) - 1);
   }
   }
 }
 
-void store_refcount(std::byte* block, unsigned order, std::size_t index, std::uint64_t value) {
+void store_refcount(std::byte* counts, unsigned order, std::size_t index, std::uint64_t value) {
   switch (order) {
   case 3:
-    block[index] = static_cast<std::byte>(value);
+    counts[index] = static_cast<std::byte>(value);
     return;
   case 4:
-    block::store_big_endian(block + index * 2, static_cast<std::uint16_t>(value));
+    block::store_big_endian(counts + index * 2, static_cast<std::uint16_t>(value));
     return;
   case 5:
-    block::store_big_endian(block + index * 4, static_cast<std::uint32_t>(value));
+    block::store_big_endian(counts + index * 4, static_cast<std::uint32_t>(value));
     return;
   case 6:
-    block::store_big_endian(block + index * 8, value);
+    block::store_big_endian(counts + index * 8, value);
     return;
   default: {
     unsigned width = 1u << order;
     std::size_t position = index << order;
     unsigned shift = position % 8;
     auto mask = static_cast<std::uint8_t>(((1u << width) - 1) << shift);
-    auto kept = std::to_integer<std::uint8_t>(block[position / 8]) & ~mask;
-    block[position / 8] = static_cast<std::byte>(kept | ((value << shift) & mask));
+    auto kept = std::to_integer<std::uint8_t>(counts[position / 8]) & ~mask;
+    counts[position / 8] = static_cast<std::byte>(kept | ((value << shift) & mask));
   }
   }
 }
@@ -99,23 +99,23 @@ Result<Table*> Refcounts::block_for(HostCluster cluster) {
   // The missing counts would read as zeros, and their clusters would be allocated as free.
   if (place + cluster_size_.bytes() > file_.end())
     return corrupt("a refcount block is cut short by the end of the image file");
-  auto block = blocks_.get(place);
-  if (!block) return std::move(block).error().context("refcount block");
-  return block;
+  auto refcount_block = blocks_.get(place);
+  if (!refcount_block) return std::move(refcount_block).error().context("refcount block");
+  return refcount_block;
 }
 
 Result<std::uint64_t> Refcounts::get(HostCluster cluster) {
   if (!has_block(cluster)) return std::uint64_t{0};
-  BLOCK_TRY_ASSIGN(Table * block, block_for(cluster));
-  return load_refcount(block->bytes().data(), order_, within_block(cluster));
+  BLOCK_TRY_ASSIGN(Table * refcount_block, block_for(cluster));
+  return load_refcount(refcount_block->bytes().data(), order_, within_block(cluster));
 }
 
 Result<void> Refcounts::set(HostCluster cluster, std::uint64_t refcount) {
-  BLOCK_TRY_ASSIGN(Table * block, block_for(cluster));
+  BLOCK_TRY_ASSIGN(Table * refcount_block, block_for(cluster));
   std::size_t index = within_block(cluster);
-  store_refcount(block->mutable_bytes(), order_, index, refcount);
+  store_refcount(refcount_block->mutable_bytes(), order_, index, refcount);
   std::size_t first_byte = (index << order_) / 8;
-  block->touch(first_byte, std::max<std::size_t>(1, (1u << order_) / 8));
+  refcount_block->touch(first_byte, std::max<std::size_t>(1, (1u << order_) / 8));
   return {};
 }
 
@@ -129,8 +129,8 @@ Result<std::uint64_t> Refcounts::count_free(HostCluster from, std::uint64_t at_m
       free += looking;
       continue;
     }
-    BLOCK_TRY_ASSIGN(Table * block, block_for(cluster));
-    const std::byte* counts = block->bytes().data();
+    BLOCK_TRY_ASSIGN(Table * refcount_block, block_for(cluster));
+    const std::byte* counts = refcount_block->bytes().data();
     std::size_t index = within_block(cluster);
     for (std::uint64_t i = 0; i < looking; ++i, ++free)
       if (load_refcount(counts, order_, index + i) != 0) return free;
@@ -141,8 +141,8 @@ Result<std::uint64_t> Refcounts::count_free(HostCluster from, std::uint64_t at_m
 Result<std::uint64_t> Refcounts::count_used(HostCluster from, std::uint64_t at_most) {
   std::uint64_t used = 0;
   while (used < at_most && has_block(from + used)) {
-    BLOCK_TRY_ASSIGN(Table * block, block_for(from + used));
-    const std::byte* counts = block->bytes().data();
+    BLOCK_TRY_ASSIGN(Table * refcount_block, block_for(from + used));
+    const std::byte* counts = refcount_block->bytes().data();
     for (std::size_t index = within_block(from + used);
          index < clusters_per_block() && used < at_most; ++index, ++used)
       if (load_refcount(counts, order_, index) == 0) return used;
@@ -167,9 +167,10 @@ Result<HostCluster> Refcounts::used_end() {
     if (table_[index] == 0) continue;
     HostCluster first(index << block_bits_);
     if (++looks > max_looks_for_end) return first + clusters_per_block();
-    BLOCK_TRY_ASSIGN(Table * block, block_for(first));
+    BLOCK_TRY_ASSIGN(Table * refcount_block, block_for(first));
     for (std::uint64_t within = clusters_per_block(); within-- > 0;)
-      if (load_refcount(block->bytes().data(), order_, within) != 0) return first + (within + 1);
+      if (load_refcount(refcount_block->bytes().data(), order_, within) != 0)
+        return first + (within + 1);
   }
   return HostCluster(0);
 }

@@ -106,14 +106,14 @@ public:
     const std::uint64_t refcounts = header.refcount_table_offset.value();
     add(essential, refcounts, header.refcount_table_bytes());
     for (std::uint64_t at = 0; at < header.refcount_table_bytes(); at += 8)
-      if (std::uint64_t block = disk.file64(refcounts + at))
-        add(essential, block, disk.cluster_bytes());
+      if (std::uint64_t refcount_block = disk.file64(refcounts + at))
+        add(essential, refcount_block, disk.cluster_bytes());
     if (dedup) {
       const Extension extension = disk.extension();
       add(hints, extension.table_offset.value(), extension.table_entries * 8);
       for (std::uint32_t i = 0; i < extension.table_entries; ++i)
-        if (std::uint64_t block = disk.file64(extension.table_offset.value() + i * 8))
-          add(hints, block, hash_block_bytes);
+        if (std::uint64_t hash_block = disk.file64(extension.table_offset.value() + i * 8))
+          add(hints, hash_block, hash_block_bytes);
     }
   }
 

@@ -458,9 +458,10 @@ TEST(RefcountsThatLie, NoDedupTableIsPlacedOverAnL2Table) {
   ASSERT_TRUE(succeeded(disk.node().amend(options)));
   ASSERT_TRUE(succeeded(disk.close()));
   const std::uint64_t l2 = disk.file64(disk.header().l1_offset.value()) & qcow2::offset_mask;
-  const std::uint64_t block = disk.file64(disk.header().refcount_table_offset.value());
+  const std::uint64_t refcount_block = disk.file64(disk.header().refcount_table_offset.value());
   std::vector<std::byte> content = disk.file->content();
-  block::store_big_endian<std::uint16_t>(&content[block + l2 / disk.cluster_bytes() * 2], 0);
+  block::store_big_endian<std::uint16_t>(&content[refcount_block + l2 / disk.cluster_bytes() * 2],
+                                         0);
   disk.file->set_content(std::move(content));
   const std::uint64_t entry = disk.l2_entry(0);
   disk.open();

@@ -64,7 +64,7 @@ TEST(ForgedTableSmallClusters, EntriesOfClustersThatNoRefcountBlockCountsAreNotB
   ASSERT_TRUE(succeeded(disk.close()));
   const Extension extension = disk.extension();
   // The first hash block is there; a refcount block for this cluster is not.
-  std::uint64_t block = disk.file64(extension.table_offset.value());
+  std::uint64_t hash_block = disk.file64(extension.table_offset.value());
   std::vector<std::byte> image = disk.file->content();
   ASSERT_EQ(disk.stored_refcount(1500), 0u);
   Entry entry;
@@ -72,7 +72,8 @@ TEST(ForgedTableSmallClusters, EntriesOfClustersThatNoRefcountBlockCountsAreNotB
   dedup::Hasher::create(dedup::HashAlgorithm::sha256)
       .value()
       .fingerprint({&data, 1}, content.size(), {&entry.fingerprint, 1});
-  store_entry(HashBlock(&image.at(block), hash_block_bytes), slot_of(HostCluster(1500)), entry);
+  store_entry(HashBlock(&image.at(hash_block), hash_block_bytes), slot_of(HostCluster(1500)),
+              entry);
   disk.file->set_content(std::move(image));
   disk.open();
   disk.wait_for_index();

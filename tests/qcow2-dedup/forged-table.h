@@ -37,12 +37,13 @@ protected:
 
   // Changes the image file while nobody has it open; the table must have the block.
   void forge(std::uint64_t host, const Entry& entry) {
-    std::uint64_t block =
+    std::uint64_t hash_block =
         disk.file64(extension().table_offset.value() + block_index_of(HostCluster(host)) * 8);
-    ASSERT_NE(block, 0u);
+    ASSERT_NE(hash_block, 0u);
     std::vector<std::byte> content = disk.file->content();
-    content.resize(std::max<std::size_t>(content.size(), block + hash_block_bytes));
-    store_entry(HashBlock(&content[block], hash_block_bytes), slot_of(HostCluster(host)), entry);
+    content.resize(std::max<std::size_t>(content.size(), hash_block + hash_block_bytes));
+    store_entry(HashBlock(&content[hash_block], hash_block_bytes), slot_of(HostCluster(host)),
+                entry);
     disk.file->set_content(std::move(content));
   }
 

@@ -272,11 +272,11 @@ TEST(Cost, AFlushOfADedupImageWritesNoRefcounts) {
   Qcow2Disk disk; // with lazy refcounts, always
   disk.write(0, disk.pattern(1));
   disk.flush();
-  std::uint64_t block = disk.file64(disk.header().refcount_table_offset.value());
+  std::uint64_t refcount_block = disk.file64(disk.header().refcount_table_offset.value());
   block::WriteWatch watch(*disk.file);
   disk.write(1, disk.pattern(1) + disk.pattern(2));
   disk.flush();
-  EXPECT_EQ(watch.writes_to(block / disk.cluster_bytes(), disk.cluster_bytes()), 0u);
+  EXPECT_EQ(watch.writes_to(refcount_block / disk.cluster_bytes(), disk.cluster_bytes()), 0u);
   EXPECT_TRUE(disk.header().dirty());
   EXPECT_TRUE(succeeded(disk.close()));
   EXPECT_FALSE(disk.header().dirty());

@@ -57,9 +57,10 @@ TEST_P(WideRefcountThreshold, StopsSharingAtHalfOfTheRangeAndNotBefore) {
   std::uint64_t host = *disk.host_of(0);
   EXPECT_TRUE(succeeded(disk.close()));
   std::vector<std::byte> file = disk.file->content();
-  std::uint64_t block = disk.file64(disk.header().refcount_table_offset.value());
+  std::uint64_t refcount_block = disk.file64(disk.header().refcount_table_offset.value());
   for (unsigned byte = 0; byte < width / 8; ++byte) // big endian: limit - 1
-    file.at(block + host * width / 8 + byte) = byte == 0 ? std::byte{0x7f} : std::byte{0xff};
+    file.at(refcount_block + host * width / 8 + byte) =
+        byte == 0 ? std::byte{0x7f} : std::byte{0xff};
   disk.file->set_content(std::move(file));
   EXPECT_EQ(disk.stored_refcount(host), limit - 1);
   disk.open();

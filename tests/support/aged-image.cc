@@ -148,8 +148,9 @@ void make_aged_image(const std::string& path, const AgedImage& shape) {
     qcow2_dedup::Entry entry;
     store_big_endian(entry.fingerprint.bytes.data(), host.value() * 0x9e3779b97f4a7c15);
     entry.first_owner = GuestOffset(guest_of[i] * cluster);
-    std::byte* block = &blocks[qcow2_dedup::block_index_of(host) * hash_block_bytes];
-    store_entry(qcow2_dedup::HashBlock(block, hash_block_bytes), qcow2_dedup::slot_of(host), entry);
+    std::byte* hash_block = &blocks[qcow2_dedup::block_index_of(host) * hash_block_bytes];
+    store_entry(qcow2_dedup::HashBlock(hash_block, hash_block_bytes), qcow2_dedup::slot_of(host),
+                entry);
   }
   for (std::uint64_t i = 0; i < shape.wrong_owners; i += 2)
     std::swap(l2[i], l2[i + 1]);

@@ -195,9 +195,9 @@ std::uint64_t Qcow2Disk::l2_entry(std::uint64_t guest) const {
 std::uint64_t Qcow2Disk::stored_refcount(std::uint64_t host) const {
   qcow2::Header now = header();
   std::uint64_t per_block = cluster_bytes() * 8 >> now.refcount_order;
-  std::uint64_t block = file64(now.refcount_table_offset.value() + host / per_block * 8);
-  if (block == 0) return 0;
-  std::vector<std::byte> bytes = file->read(block, cluster_bytes());
+  std::uint64_t refcount_block = file64(now.refcount_table_offset.value() + host / per_block * 8);
+  if (refcount_block == 0) return 0;
+  std::vector<std::byte> bytes = file->read(refcount_block, cluster_bytes());
   return qcow2::load_refcount(bytes.data(), host % per_block, now.refcount_order);
 }
 

@@ -18,14 +18,14 @@ static_assert(fingerprint_bytes + sizeof(std::uint64_t) == entry_bytes);
 // Cluster aligned offsets leave the low bit free.
 constexpr std::uint64_t owner_unknown = 1;
 
-const std::byte* entry_at(ConstHashBlock block, std::size_t slot) {
+const std::byte* entry_at(ConstHashBlock hash_block, std::size_t slot) {
   assert(slot < entries_per_block);
-  return block.data() + slot * entry_bytes;
+  return hash_block.data() + slot * entry_bytes;
 }
 
-std::byte* entry_at(HashBlock block, std::size_t slot) {
+std::byte* entry_at(HashBlock hash_block, std::size_t slot) {
   assert(slot < entries_per_block);
-  return block.data() + slot * entry_bytes;
+  return hash_block.data() + slot * entry_bytes;
 }
 
 std::uint64_t load_owner(const std::byte* entry) {
@@ -34,8 +34,8 @@ std::uint64_t load_owner(const std::byte* entry) {
 
 } // namespace
 
-Entry load_entry(ConstHashBlock block, std::size_t slot) {
-  const std::byte* from = entry_at(block, slot);
+Entry load_entry(ConstHashBlock hash_block, std::size_t slot) {
+  const std::byte* from = entry_at(hash_block, slot);
   Entry entry;
   std::memcpy(entry.fingerprint.bytes.data(), from, fingerprint_bytes);
   const std::uint64_t owner = load_owner(from);
@@ -43,27 +43,28 @@ Entry load_entry(ConstHashBlock block, std::size_t slot) {
   return entry;
 }
 
-void store_entry(HashBlock block, std::size_t slot, const Entry& entry) {
-  if (entry.empty()) return clear_entry(block, slot);
-  std::byte* to = entry_at(block, slot);
+void store_entry(HashBlock hash_block, std::size_t slot, const Entry& entry) {
+  if (entry.empty()) return clear_entry(hash_block, slot);
+  std::byte* to = entry_at(hash_block, slot);
   std::memcpy(to, entry.fingerprint.bytes.data(), fingerprint_bytes);
   block::store_big_endian<std::uint64_t>(
       to + fingerprint_bytes, entry.first_owner ? entry.first_owner->value() : owner_unknown);
 }
 
-void clear_entry(HashBlock block, std::size_t slot) {
-  std::memset(entry_at(block, slot), 0, entry_bytes);
+void clear_entry(HashBlock hash_block, std::size_t slot) {
+  std::memset(entry_at(hash_block, slot), 0, entry_bytes);
 }
 
-block::Result<void> check_entry(ConstHashBlock block, std::uint64_t block_index, std::size_t slot,
-                                block::ClusterSize cluster_size, std::uint64_t virtual_size) {
+block::Result<void> check_entry(ConstHashBlock hash_block, std::uint64_t block_index,
+                                std::size_t slot, block::ClusterSize cluster_size,
+                                std::uint64_t virtual_size) {
   const auto damaged = [&](const std::string& how) {
     return block::Error(block::ErrorKind::corrupt,
                         "dedup table entry of host cluster " +
                             std::to_string(cluster_at(block_index, slot).value()) + ": " + how);
   };
-  const Entry entry = load_entry(block, slot);
-  const std::uint64_t owner = load_owner(entry_at(block, slot));
+  const Entry entry = load_entry(hash_block, slot);
+  const std::uint64_t owner = load_owner(entry_at(hash_block, slot));
   if (entry.empty()) {
     if (owner != 0) return damaged("an owner but no hash");
     return {};
@@ -76,8 +77,8 @@ block::Result<void> check_entry(ConstHashBlock block, std::uint64_t block_index,
   return {};
 }
 
-block::Result<void> check_block_end(ConstHashBlock block) {
-  if (block::buffer_is_zero(block.subspan(entries_per_block * entry_bytes))) return {};
+block::Result<void> check_block_end(ConstHashBlock hash_block) {
+  if (block::buffer_is_zero(hash_block.subspan(entries_per_block * entry_bytes))) return {};
   return block::Error(block::ErrorKind::corrupt, "dedup hash block does not end in zero bytes");
 }
 

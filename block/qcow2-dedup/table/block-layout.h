@@ -45,19 +45,20 @@ struct Entry {
 };
 
 // Returns the entry in a slot (below entries_per_block), valid or not: check_entry() validates it.
-Entry load_entry(ConstHashBlock block, std::size_t slot);
+Entry load_entry(ConstHashBlock hash_block, std::size_t slot);
 // An empty entry is stored as zeros.
-void store_entry(HashBlock block, std::size_t slot, const Entry& entry);
-void clear_entry(HashBlock block, std::size_t slot);
+void store_entry(HashBlock hash_block, std::size_t slot, const Entry& entry);
+void clear_entry(HashBlock hash_block, std::size_t slot);
 
 // Error: corrupt, if the entry's bytes violate the format: no fingerprint but an owner, or an owner
 // that is not cluster aligned or not below virtual_size (bytes). The message names the cluster.
 // Such an entry is treated as empty; nothing depends on it.
-block::Result<void> check_entry(ConstHashBlock block, std::uint64_t block_index, std::size_t slot,
-                                block::ClusterSize cluster_size, std::uint64_t virtual_size);
+block::Result<void> check_entry(ConstHashBlock hash_block, std::uint64_t block_index,
+                                std::size_t slot, block::ClusterSize cluster_size,
+                                std::uint64_t virtual_size);
 
 // Error: corrupt, if the bytes after the last entry are not zero: then this is no hash block.
-block::Result<void> check_block_end(ConstHashBlock block);
+block::Result<void> check_block_end(ConstHashBlock hash_block);
 
 } // namespace qcow2_dedup
 

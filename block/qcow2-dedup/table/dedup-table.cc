@@ -130,8 +130,8 @@ Table* DedupTable::read_block(std::uint64_t index) {
 }
 
 // Validates only the form. The owner in the entry is confirmed when it is used.
-Entry DedupTable::sound_entry(const Table& block, HostCluster cluster) const {
-  Entry entry = load_entry(const_block(block), slot_of(cluster));
+Entry DedupTable::sound_entry(const Table& hash_block, HostCluster cluster) const {
+  Entry entry = load_entry(const_block(hash_block), slot_of(cluster));
   if (entry.first_owner && !cluster_size_.aligned(*entry.first_owner)) return Entry{};
   return entry;
 }
@@ -197,11 +197,11 @@ void DedupTable::clear_free(HostCluster first, std::uint64_t clusters) {
   }
 }
 
-void DedupTable::clear(Table& block, HostCluster cluster) {
-  Entry former = load_entry(const_block(block), slot_of(cluster));
+void DedupTable::clear(Table& hash_block, HostCluster cluster) {
+  Entry former = load_entry(const_block(hash_block), slot_of(cluster));
   if (former.empty()) return;
   on_replaced_(cluster, former.fingerprint);
-  store(block, cluster, Entry{});
+  store(hash_block, cluster, Entry{});
 }
 
 void DedupTable::clear_forgotten() {
@@ -213,9 +213,9 @@ void DedupTable::clear_forgotten() {
       ++at;
       continue;
     }
-    Table* block = block_for(index);
-    for (std::size_t slot = 0; block && slot < entries_per_block; ++slot)
-      if (slots[slot]) clear(*block, cluster_at(index, slot));
+    Table* hash_block = block_for(index);
+    for (std::size_t slot = 0; hash_block && slot < entries_per_block; ++slot)
+      if (slots[slot]) clear(*hash_block, cluster_at(index, slot));
     cleared += cost_of_a_block + slots.count();
     at = forgotten_.remove_block(at);
   }
@@ -244,13 +244,13 @@ Result<void> DedupTable::merge_waiting(qcow2::Allocator& allocator, const StoreP
 
 Result<void> DedupTable::merge(std::uint64_t index, const WaitingEntries::OfBlock& entries,
                                qcow2::Allocator& allocator, const StorePlace& store_place) {
-  BLOCK_TRY_ASSIGN(Table * block, block_for_writing(index, allocator, store_place));
+  BLOCK_TRY_ASSIGN(Table * hash_block, block_for_writing(index, allocator, store_place));
   for (const auto& [slot, entry] : entries) {
     HostCluster cluster = cluster_at(index, slot);
-    Entry former = load_entry(const_block(*block), slot);
+    Entry former = load_entry(const_block(*hash_block), slot);
     if (!former.empty() && !(former.fingerprint == entry.fingerprint))
       on_replaced_(cluster, former.fingerprint);
-    if (!(former == entry)) store(*block, cluster, entry);
+    if (!(former == entry)) store(*hash_block, cluster, entry);
   }
   return {};
 }
@@ -261,7 +261,7 @@ Result<Table*> DedupTable::block_for_writing(std::uint64_t index, qcow2::Allocat
   blocks_.trim();
   if (l1_[index] != 0) {
     if (Table* cached = cached_block(index)) return cached;
-    if (Table* block = read_block(index)) return block;
+    if (Table* hash_block = read_block(index)) return hash_block;
   }
   BLOCK_TRY(allocate_blocks(index, allocator));
   return cached_block(index);

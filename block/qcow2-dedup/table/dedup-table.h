@@ -119,8 +119,8 @@ private:
                     const StorePlace& store_place);
   // Clears the entries in forgotten_, as far as there is room and time.
   void clear_forgotten();
-  void clear(qcow2::Table& block, HostCluster cluster);
-  Entry sound_entry(const qcow2::Table& block, HostCluster cluster) const;
+  void clear(qcow2::Table& hash_block, HostCluster cluster);
+  Entry sound_entry(const qcow2::Table& hash_block, HostCluster cluster) const;
   // Returns the number of hash blocks in one cluster, if clusters are larger than hash blocks; else
   // 1.
   std::uint64_t blocks_per_cluster() const;

@@ -41,9 +41,9 @@ public:
 
   const ByBlock& by_block() const { return by_block_; }
   // Removes all clusters of a hash block; returns the block after it.
-  ByBlock::const_iterator remove_block(ByBlock::const_iterator block) {
+  ByBlock::const_iterator remove_block(ByBlock::const_iterator of_block) {
     last_ = by_block_.end();
-    return by_block_.erase(block);
+    return by_block_.erase(of_block);
   }
 
 private:

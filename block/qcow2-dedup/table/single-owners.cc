@@ -41,9 +41,9 @@ void SingleOwners::record(HostCluster host, GuestCluster guest) {
 }
 
 std::optional<GuestCluster> SingleOwners::owner(HostCluster host) const {
-  const std::unique_ptr<OfBlock>& block = blocks_[block_index_of(host)];
-  if (!block) return std::nullopt;
-  const std::uint8_t* from = block->data() + slot_of(host) * owner_bytes;
+  const std::unique_ptr<OfBlock>& of_block = blocks_[block_index_of(host)];
+  if (!of_block) return std::nullopt;
+  const std::uint8_t* from = of_block->data() + slot_of(host) * owner_bytes;
   std::uint64_t guest = 0;
   for (std::size_t i = 0; i < owner_bytes; ++i)
     guest |= std::uint64_t{from[i]} << (8 * i);

@@ -37,11 +37,11 @@ Result<void> write_blocks(HostFile& file, const Header& header, const References
                           const ClusterCounts& higher, const RebuildPlan& plan,
                           std::uint64_t clusters_per_block) {
   ClusterSize cluster_size = header.cluster_size();
-  std::vector<std::byte> block(cluster_size.bytes());
+  std::vector<std::byte> refcount_block(cluster_size.bytes());
   std::vector<std::uint64_t> counted(std::min(row_clusters, clusters_per_block));
   std::vector<std::uint64_t> kept(counted.size());
   for (const auto& [index, place] : plan.blocks) {
-    std::fill(block.begin(), block.end(), std::byte{0});
+    std::fill(refcount_block.begin(), refcount_block.end(), std::byte{0});
     HostCluster first(index * clusters_per_block);
     for (std::uint64_t row = 0; row < clusters_per_block; row += counted.size()) {
       HostCluster row_end = first + row + counted.size();
@@ -51,9 +51,10 @@ Result<void> write_blocks(HostFile& file, const Header& header, const References
       references.copy_counts(first + row, counted);
       higher.copy(first + row, kept);
       for (std::size_t i = 0; i < counted.size(); ++i)
-        store_refcount(block.data(), row + i, header.refcount_order, std::max(counted[i], kept[i]));
+        store_refcount(refcount_block.data(), row + i, header.refcount_order,
+                       std::max(counted[i], kept[i]));
     }
-    BLOCK_TRY(file.write(cluster_size.start(place), std::span<const std::byte>(block)));
+    BLOCK_TRY(file.write(cluster_size.start(place), std::span<const std::byte>(refcount_block)));
   }
   return {};
 }

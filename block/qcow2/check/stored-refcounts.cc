@@ -117,9 +117,9 @@ void StoredRefcounts::compare_missing(HostCluster first, HostCluster end) {
 }
 
 Result<void> StoredRefcounts::compare_block(std::size_t index, HostCluster first, HostCluster end) {
-  BLOCK_TRY_ASSIGN(std::span<std::byte> block, reader_.read(block_offset(index)));
-  bool all_zero =
-      std::all_of(block.begin(), block.end(), [](std::byte each) { return each == std::byte{0}; });
+  BLOCK_TRY_ASSIGN(std::span<std::byte> refcount_block, reader_.read(block_offset(index)));
+  bool all_zero = std::all_of(refcount_block.begin(), refcount_block.end(),
+                              [](std::byte each) { return each == std::byte{0}; });
   if (all_zero && references_.counts().untouched(first, end)) return {};
   bool wrong = false;
   std::vector<std::uint64_t> counted(std::min(row_clusters, end - first));
@@ -129,7 +129,9 @@ Result<void> StoredRefcounts::compare_block(std::size_t index, HostCluster first
     for (std::uint64_t i = 0; i < clusters; ++i) {
       HostCluster cluster = row + i;
       std::uint64_t stored =
-          block.empty() ? 0 : load_refcount(block.data(), cluster - first, header_.refcount_order);
+          refcount_block.empty()
+              ? 0
+              : load_refcount(refcount_block.data(), cluster - first, header_.refcount_order);
       if (stored != 0 || counted[i] != 0) note_in_use(cluster);
       if (stored == counted[i]) continue;
       mismatch(cluster, stored, counted[i]);
@@ -173,10 +175,10 @@ Result<void> StoredRefcounts::repair_in_place(bool lower, bool raise) {
   HostCluster end = references_.end();
   for (std::size_t index : wrong_blocks_) {
     HostCluster first = first_of(index);
-    BLOCK_TRY_ASSIGN(std::span<std::byte> block, reader_.read(block_offset(index)));
+    BLOCK_TRY_ASSIGN(std::span<std::byte> refcount_block, reader_.read(block_offset(index)));
     std::vector<std::byte> hole; // a block that is a hole in the file receives bytes now
-    if (block.empty()) hole.resize(cluster_size_.bytes());
-    std::span<std::byte> fields = block.empty() ? std::span(hole) : block;
+    if (refcount_block.empty()) hole.resize(cluster_size_.bytes());
+    std::span<std::byte> fields = refcount_block.empty() ? std::span(hole) : refcount_block;
     bool changed = false;
     for (HostCluster cluster = first; cluster < std::min(end, first + clusters_per_block_);
          ++cluster) {
@@ -244,17 +246,18 @@ Result<void> StoredRefcounts::clear_beyond_end() {
     HostCluster first = first_of(index);
     HostCluster block_end = first + clusters_per_block_;
     if (states_[index] != BlockState::sound || block_end <= end) continue;
-    BLOCK_TRY_ASSIGN(std::span<std::byte> block, reader_.read(block_offset(index)));
-    if (block.empty()) continue;
+    BLOCK_TRY_ASSIGN(std::span<std::byte> refcount_block, reader_.read(block_offset(index)));
+    if (refcount_block.empty()) continue;
     bool changed = false;
     for (HostCluster cluster = std::max(first, end); cluster < block_end; ++cluster) {
       if (references_.count(cluster) != 0 ||
-          load_refcount(block.data(), cluster - first, header_.refcount_order) == 0)
+          load_refcount(refcount_block.data(), cluster - first, header_.refcount_order) == 0)
         continue;
-      store_refcount(block.data(), cluster - first, header_.refcount_order, 0);
+      store_refcount(refcount_block.data(), cluster - first, header_.refcount_order, 0);
       changed = true;
     }
-    if (changed) BLOCK_TRY(file_.write(block_offset(index), std::span<const std::byte>(block)));
+    if (changed)
+      BLOCK_TRY(file_.write(block_offset(index), std::span<const std::byte>(refcount_block)));
   }
   return {};
 }
@@ -294,11 +297,12 @@ Result<void> StoredRefcounts::collect_higher(ClusterCounts& higher) {
   for (std::size_t index : wrong_blocks_) {
     if (states_[index] != BlockState::sound) continue;
     HostCluster first = first_of(index);
-    BLOCK_TRY_ASSIGN(std::span<std::byte> block, reader_.read(block_offset(index)));
-    if (block.empty()) continue;
+    BLOCK_TRY_ASSIGN(std::span<std::byte> refcount_block, reader_.read(block_offset(index)));
+    if (refcount_block.empty()) continue;
     for (HostCluster cluster = first; cluster < std::min(end, first + clusters_per_block_);
          ++cluster) {
-      std::uint64_t stored = load_refcount(block.data(), cluster - first, header_.refcount_order);
+      std::uint64_t stored =
+          load_refcount(refcount_block.data(), cluster - first, header_.refcount_order);
       if (stored > references_.count(cluster)) higher.set(cluster, stored);
     }
   }

@@ -110,16 +110,16 @@ TEST_F(DocumentedImage, LeadsFromTheExtensionToTheEntriesItDescribes) {
                                                   block_index_of(fifth) * sizeof(std::uint64_t));
   EXPECT_EQ(block_offset, 0x8000u);
   const auto block_bytes = bytes(block_offset, hash_block_bytes);
-  const ConstHashBlock block(block_bytes.data(), hash_block_bytes);
-  EXPECT_TRUE(check_block_end(block).ok());
+  const ConstHashBlock hash_block(block_bytes.data(), hash_block_bytes);
+  EXPECT_TRUE(check_block_end(hash_block).ok());
   for (std::size_t slot = 0; slot < entries_per_block; ++slot)
-    EXPECT_TRUE(check_entry(block, 0, slot, cluster_size, disk_bytes).ok()) << slot;
-  EXPECT_EQ(load_entry(block, slot_of(fifth)),
+    EXPECT_TRUE(check_entry(hash_block, 0, slot, cluster_size, disk_bytes).ok()) << slot;
+  EXPECT_EQ(load_entry(hash_block, slot_of(fifth)),
             (Entry{fingerprint_of_cluster_of('A'), block::GuestOffset(0x3000)}));
-  EXPECT_EQ(load_entry(block, slot_of(sixth)),
+  EXPECT_EQ(load_entry(hash_block, slot_of(sixth)),
             (Entry{fingerprint_of_cluster_of('B'), std::nullopt}));
-  EXPECT_TRUE(load_entry(block, 4).empty());
-  EXPECT_TRUE(load_entry(block, 7).empty());
+  EXPECT_TRUE(load_entry(hash_block, 4).empty());
+  EXPECT_TRUE(load_entry(hash_block, 7).empty());
 }
 
 TEST_F(DocumentedImage, HasTheDigestOfItsTables) {
@@ -148,9 +148,9 @@ TEST_F(DocumentedImage, IsWhatTheEncodersWrite) {
             std::vector<std::byte>(encoded.begin(), encoded.end()));
 
   std::vector<std::byte> block_bytes(hash_block_bytes);
-  const HashBlock block(block_bytes.data(), hash_block_bytes);
-  store_entry(block, 5, {fingerprint_of_cluster_of('A'), block::GuestOffset(0x3000)});
-  store_entry(block, 6, {fingerprint_of_cluster_of('B'), std::nullopt});
+  const HashBlock hash_block(block_bytes.data(), hash_block_bytes);
+  store_entry(hash_block, 5, {fingerprint_of_cluster_of('A'), block::GuestOffset(0x3000)});
+  store_entry(hash_block, 6, {fingerprint_of_cluster_of('B'), std::nullopt});
   EXPECT_EQ(bytes(0x8000, hash_block_bytes), block_bytes);
 }
 
