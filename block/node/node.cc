@@ -1,4 +1,5 @@
 // Node: its users, and the calls that are not requests.
+#include "block/graph.h"
 #include "block/node/inner.h"
 
 namespace block {
