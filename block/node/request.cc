@@ -3,7 +3,6 @@
 // A request that the driver accepts unchanged goes directly to it: no lock, no allocation. All
 // other requests go through unaligned.cc.
 #include "block/node/inner.h"
-#include "block/util/zero.h"
 
 #include <limits>
 
@@ -140,11 +139,7 @@ void Node::Inner::raise_length(std::uint64_t length) {
 }
 
 bool Node::Inner::wants_zero_detection(const IoVector& vector) const {
-  if (detect_zeroes_ <= DetectZeroes::off || driver_->detects_zeroes) return false;
-  for (const iovec& segment : vector.segments())
-    if (!buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len}))
-      return false;
-  return true;
+  return detect_zeroes_ > DetectZeroes::off && !driver_->detects_zeroes && vector.is_zero();
 }
 
 Result<void> Node::Inner::read(Read kind, std::uint64_t offset, const IoVector& vector) {

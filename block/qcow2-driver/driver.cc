@@ -9,7 +9,6 @@
 #include "block/qcow2-driver/create.h"
 #include "block/qcow2-driver/open-image.h"
 #include "block/sector.h"
-#include "block/util/zero.h"
 
 #include <algorithm>
 #include <iterator>
@@ -62,13 +61,6 @@ Result<void> co_readv(Node& node, std::uint64_t offset, const IoVector& vector) 
   return qcow2::read(*state_of(node).disk, GuestOffset(offset), vector);
 }
 
-bool all_zero(const IoVector& vector) {
-  for (const iovec& segment : vector.segments())
-    if (!block::buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len}))
-      return false;
-  return true;
-}
-
 Result<void> co_flush(Node& node) {
   OpenImage& state = state_of(node);
   if (!state.image) return {};
@@ -80,7 +72,7 @@ Result<void> write(Node& node, std::uint64_t offset, const IoVector& vector) {
   OpenImage& state = state_of(node);
   if (state.dedup)
     return qcow2_dedup::write(*state.dedup, *state.disk, GuestOffset(offset), vector);
-  if (node.detect_zeroes() > block::DetectZeroes::off && all_zero(vector))
+  if (node.detect_zeroes() > block::DetectZeroes::off && vector.is_zero())
     return qcow2::write_zeroes(*state.disk, GuestOffset(offset), vector.size(),
                                node.detect_zeroes() == block::DetectZeroes::unmap);
   return qcow2::write(*state.disk, GuestOffset(offset), vector);

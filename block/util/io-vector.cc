@@ -1,6 +1,8 @@
 // IoVector: access to a list of segments by byte ranges.
 #include "block/io-vector.h"
 
+#include "block/util/zero.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -92,6 +94,12 @@ void IoVector::fill(std::uint64_t offset, std::uint64_t bytes, std::byte value) 
                  [&](std::byte* data, std::uint64_t piece, std::uint64_t) {
                    std::memset(data, static_cast<int>(value), piece);
                  });
+}
+
+bool IoVector::is_zero() const {
+  return std::ranges::all_of(segments(), [](const iovec& segment) {
+    return buffer_is_zero({static_cast<const std::byte*>(segment.iov_base), segment.iov_len});
+  });
 }
 
 const std::byte* IoVector::contiguous(std::uint64_t offset, std::uint64_t bytes) const {

@@ -34,6 +34,8 @@ public:
   void copy_to(std::uint64_t offset, std::span<std::byte> target) const;
   void copy_from(std::uint64_t offset, std::span<const std::byte> source) const;
   void fill(std::uint64_t offset, std::uint64_t bytes, std::byte value) const;
+  // Returns whether every byte is zero; true for an empty vector.
+  bool is_zero() const;
 
   // Returns the range as one piece of memory if it lies within one segment, otherwise null.
   const std::byte* contiguous(std::uint64_t offset, std::uint64_t bytes) const;

@@ -35,6 +35,17 @@ TEST_F(TwoSegments, ContiguousOnlyWithinOneSegment) {
   EXPECT_EQ(vector.contiguous(2, 2), nullptr);
 }
 
+TEST_F(TwoSegments, AreZeroOnlyIfBothAre) {
+  EXPECT_FALSE(vector.is_zero());
+  first.assign(3, '\0');
+  EXPECT_FALSE(vector.is_zero());
+  second.assign(5, '\0');
+  EXPECT_TRUE(vector.is_zero());
+  second.back() = 1;
+  EXPECT_FALSE(vector.is_zero());
+  EXPECT_TRUE(IoVector().is_zero());
+}
+
 TEST_F(TwoSegments, AppendKeepsTheOrder) {
   std::string third = "xy";
   IoVector all(third.data(), third.size());
