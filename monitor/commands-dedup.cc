@@ -18,7 +18,7 @@ block::Result<std::vector<DedupNodeInfo>> qmp_query_dedup(monitor::CommandContex
     if (facts)
       list.push_back({node->name(), std::move(*facts)});
     else if (arguments.device)
-      return node->not_dedup();
+      return block::not_deduplicated(*node);
   }
   return list;
 }

@@ -71,28 +71,15 @@ block::Result<std::optional<qapi::DedupInfo>> dedup_facts(block::Node& node) {
     to.ratio = from.data->ratio();
     to.free_bytes = from.data->free_bytes;
   }
-  to.written_bytes = from.written_bytes;
-  to.file_written_bytes = from.file_written_bytes;
-  to.deduplicated_clusters = from.deduplicated_clusters;
-  to.undeduplicated_clusters = from.undeduplicated_clusters;
-  to.zero_clusters = from.zero_clusters;
-  to.missing_data_reads = from.missing_data_reads;
-  to.hashes_created = from.hashes_created;
-  to.hashes_removed = from.hashes_removed;
-  to.deleted_clusters = from.deleted_clusters;
-  to.refcount_overflows = from.refcount_overflows;
-  to.verify_reads = from.verify_reads;
-  to.verify_mismatches = from.verify_mismatches;
-  to.cache_hits = from.cache_hits;
-  to.cache_misses = from.cache_misses;
+#define COPY_COUNTER(name, documentation) to.name = from.name;
+  BLOCK_DEDUP_COUNTERS(COPY_COUNTER)
+#undef COPY_COUNTER
   to.cache_bytes = from.cache_bytes;
   to.index_entries = from.index_entries;
   to.index_bytes = from.index_bytes;
   to.index_limit = from.index_limit;
   to.scan = scan_facts(from.scan);
   to.unscanned_clusters = from.unscanned_clusters;
-  to.scanned_clusters = from.scanned_clusters;
-  to.scan_deduplicated_clusters = from.scan_deduplicated_clusters;
   return std::optional<qapi::DedupInfo>(std::move(to));
 }
 

@@ -3,6 +3,8 @@
 #ifndef BLOCK_INFO_H
 #define BLOCK_INFO_H
 
+#include "block/dedup-counter-list.h"
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -128,8 +130,7 @@ struct DedupScan {
   std::string error;             // why it ended before the disk's end; empty = it did not
 };
 
-// Counters count since open unless stated otherwise. docs/user/counters.md explains which decision
-// each one counts.
+// Figures of deduplication of one image. docs/user/counters.md explains each of them.
 struct DedupInfo {
   DedupStatus status = DedupStatus::running;
   std::string algorithm; // "sha256"
@@ -140,22 +141,9 @@ struct DedupInfo {
   // Figures of the present moment, not since open. Not set: the file does not supply them, for
   // example while another program writes it.
   std::optional<DataFigures> data;
-  std::uint64_t written_bytes = 0;           // guest bytes that writes covered
-  std::uint64_t file_written_bytes = 0;      // bytes of data clusters written to the file
-  std::uint64_t deduplicated_clusters = 0;   // clusters that a write linked to existing content
-  std::uint64_t undeduplicated_clusters = 0; // clusters that a write stored as new content
-  std::uint64_t zero_clusters = 0; // clusters that a write of zeros turned into zero mappings
-  // reads of the rest of a cluster that a write covers only in part
-  std::uint64_t missing_data_reads = 0;
-  std::uint64_t hashes_created = 0;
-  std::uint64_t hashes_removed = 0;
-  std::uint64_t deleted_clusters = 0; // data clusters that lost their last owner
-  // duplicates stored again because the refcount threshold was reached
-  std::uint64_t refcount_overflows = 0;
-  std::uint64_t verify_reads = 0;
-  std::uint64_t verify_mismatches = 0;
-  std::uint64_t cache_hits = 0; // dedup block cache
-  std::uint64_t cache_misses = 0;
+#define BLOCK_DEDUP_MEMBER(name, documentation) std::uint64_t name = 0;
+  BLOCK_DEDUP_COUNTERS(BLOCK_DEDUP_MEMBER)
+#undef BLOCK_DEDUP_MEMBER
   std::uint64_t cache_bytes = 0;   // memory that the dedup block cache uses now
   std::uint64_t index_entries = 0; // clusters in the index now
   std::uint64_t index_bytes = 0;   // memory that the index uses now
@@ -164,9 +152,6 @@ struct DedupInfo {
   // Guest clusters that the scan has not processed yet: an upper bound of those left to
   // deduplicate.
   std::uint64_t unscanned_clusters = 0;
-  std::uint64_t scanned_clusters = 0; // clusters that the scan read and hashed
-  // Of these, clusters that became references to content stored elsewhere, or zeros.
-  std::uint64_t scan_deduplicated_clusters = 0;
 };
 
 } // namespace block

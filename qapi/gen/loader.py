@@ -9,6 +9,7 @@ import pathlib
 import re
 
 from errors import SchemaError
+from member_list import listed_members
 from model import Alternative, Branch, Definition, EnumValue, Member, Section, TypeReference
 
 TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -53,11 +54,11 @@ def load_file(path):
         file=where,
         title=text(where, data, "title"),
         doc=text(where, data, "doc"),
-        definitions=[definition(where, item) for item in list_of(where, data, "definitions")],
+        definitions=[definition(where, item, path.parent) for item in list_of(where, data, "definitions")],
     )
 
 
-def definition(file, data):
+def definition(file, data, folder):
     name = data.get("name") if isinstance(data, dict) else None
     if not isinstance(name, str):
         raise SchemaError(file, "a definition has no name")
@@ -76,7 +77,8 @@ def definition(file, data):
         if not result.members:
             raise SchemaError(where, "has no values")
     else:
-        result.members = named(where, "member", [member(where, m) for m in list_of(where, data, "members")])
+        result.members = named(where, "member", [m for item in list_of(where, data, "members")
+                                                 for m in members(where, item, folder)])
     result.command_line = data.get("command-line", False) is True
     if kind == "union":
         result.discriminator = text(where, data, "discriminator")
@@ -102,6 +104,15 @@ def fill_command(where, data, result):
     result.answered_by = data.get("answered-by", "handler")
     if result.answered_by not in ANSWERED_BY:
         raise SchemaError(where, f"'answered-by' is not one of {', '.join(ANSWERED_BY)}")
+
+
+def members(where, data, folder):
+    """The one member, or those of a list in a C++ header, which the file of the schema names by a relative path."""
+    if not isinstance(data, dict) or "list" not in data:
+        return [member(where, data)]
+    where = f"{where}: list"
+    check_keys(where, data, {"list"}, set())
+    return listed_members(where, folder / text(where, data, "list"))
 
 
 def member(where, data):

@@ -30,18 +30,20 @@ def without(data, key):
     return {k: v for k, v in data.items() if k != key}
 
 
-def schema_of(*definitions, text=None):
-    """The resolved schema of one file with these definitions, or with this text."""
+def schema_of(*definitions, text=None, header=None):
+    """The resolved schema of one file with these definitions, or with this text. `header`: text of list.h beside it."""
     with tempfile.TemporaryDirectory() as folder:
+        if header is not None:
+            (pathlib.Path(folder) / "list.h").write_text(header)
         path = pathlib.Path(folder) / "s.json"
         path.write_text(text or json.dumps({"title": "T", "doc": "D.", "definitions": definitions}))
         return resolve(load([path]))
 
 
 class GeneratorTest(unittest.TestCase):
-    def refused(self, message, *definitions, text=None):
+    def refused(self, message, *definitions, text=None, header=None):
         with self.assertRaises(SchemaError) as caught:
-            schema_of(*definitions, text=text)
+            schema_of(*definitions, text=text, header=header)
         self.assertEqual(str(caught.exception), message)
 
     def test_a_definition_without_doc_is_refused(self):
@@ -77,6 +79,25 @@ class GeneratorTest(unittest.TestCase):
         self.refused("s.json: run: member 'm' stands twice", command(members=[member(), member()]))
         self.refused("s.json: RunArguments: 'a_b' has the same C++ name as 'a-b'",
                      command(members=[member("a-b"), member("a_b")]))
+
+    def test_a_list_in_a_header_gives_its_members_in_place(self):
+        header = ('// COUNTER(name, documentation)\n#define LIST(COUNTER) \\\n  COUNTER(first_one, "counts this") \\\n'
+                  '  COUNTER(second, \\\n          "counts "  \\\n          "that")\n')
+        figures = struct("Figures", member("a"), {"list": "list.h"}, member("z"))
+        members = schema_of(figures, command(returns="Figures"), header=header).by_name["Figures"].members
+        self.assertEqual([(m.name, str(m.type), m.doc) for m in members],
+                         [("a", "str", "a member"), ("first-one", "uint64", "counts this"),
+                          ("second", "uint64", "counts that"), ("z", "str", "a member")])
+
+    def test_a_list_that_is_not_all_counters_with_documentation_is_refused(self):
+        figures = struct("Figures", {"list": "list.h"})
+        wrong = "s.json: Figures: list: list.h has no list, or an entry that is not COUNTER(name, \"documentation\")"
+        for header in ("", '  COUNTER(a, "b")\n  COUNTER(c)\n', '  COUNTER(a, "")\n'):
+            self.refused(wrong, figures, header=header)
+        self.refused("s.json: Figures: member 'a' stands twice", struct("Figures", member("a"), {"list": "list.h"}),
+                     header='  COUNTER(a, "b")\n')
+        self.refused("s.json: Figures: list: key 'doc' is not known here",
+                     struct("Figures", {"list": "list.h", "doc": "d"}), header="")
 
     def test_commands_with_one_handler_name_are_refused(self):
         self.refused("s.json: go_on: has the same C++ name as go-on", command("go-on"), command("go_on"))
