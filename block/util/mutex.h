@@ -32,7 +32,7 @@ private:
 };
 
 // Spins briefly before it sleeps. Only for a mutex that is usually held for about a microsecond,
-// much less than sleeping and waking cost: docs/developer/decisions/spinning-mutex.md.
+// much less than sleeping and waking cost.
 class BLOCK_THREAD_ATTRIBUTE(capability("mutex")) SpinningMutex {
 public:
   void lock() BLOCK_THREAD_ATTRIBUTE(acquire_capability()) {
