@@ -17,7 +17,7 @@ constexpr unsigned punching_part = 40;
 constexpr std::chrono::milliseconds most_punching_saved_up{50};
 // Space freed by overwriting may be punched after it has stayed free for this time, at the latest
 // for twice this time.
-constexpr std::chrono::seconds time_to_settle{30};
+constexpr std::chrono::seconds time_to_settle{10};
 
 // Processor time that this thread has used so far.
 std::chrono::nanoseconds processor_time() {
