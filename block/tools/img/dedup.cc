@@ -1,5 +1,6 @@
 // dedup-img dedup: deduplicates the existing content of an image.
 #include "block/tools/common/command-line.h"
+#include "block/tools/common/ending-signal.h"
 #include "block/tools/common/image.h"
 #include "block/tools/common/program.h"
 #include "block/tools/common/progress.h"
@@ -25,12 +26,19 @@ struct DedupJob {
   std::uint64_t rate = 0; // bytes per second; 0 = no limit
 };
 
+std::string how_to_switch_on(const block::Node& node, const std::string& name) {
+  if (node.driver().amend_options)
+    return "Switch it on first: dedup-img amend -o dedup=sha256 '" + name + "'.";
+  return "Make a deduplicated image of it: dedup-img convert -O qcow2 -o dedup=sha256 '" + name +
+         "' NEW.qcow2";
+}
+
 Result<void> check_deduplicated(block::Graph& graph, const DedupJob& job) {
   BLOCK_TRY_ASSIGN(Image image, open_image(graph, job.name, {}));
   Result<DedupInfo> info = image.node().query_dedup();
   if (!info && info.error().kind() == ErrorKind::not_dedup)
     return Error(ErrorKind::not_dedup, "the image is not deduplicated")
-        .with_hint("Switch it on first: dedup-img amend -o dedup=sha256 '" + job.name.name + "'.");
+        .with_hint(how_to_switch_on(image.node(), job.name.name));
   if (!info) return std::move(info).error();
   const std::string node_name = image.node().name();
   image = Image();
@@ -42,13 +50,15 @@ Result<Image> open_for_sharing(block::Graph& graph, const DedupJob& job) {
   return open_image(graph, job.name, {.write = true});
 }
 
-// Starts the background scan of the driver and waits for its end.
-Result<DedupInfo> deduplicate(block::Node& node, const DedupJob& job) {
+// Starts the background scan of the driver and waits for its end. Returns before that if the user
+// ends the program: the close then stores what the scan has done.
+Result<DedupInfo> deduplicate(block::Node& node, const DedupJob& job, const EndingSignal& end) {
   ProgressLine progress(job.progress);
   BLOCK_TRY(node.resume_dedup({.scan_all = true, .scan_rate = job.rate}));
   while (true) {
     BLOCK_TRY_ASSIGN(DedupInfo info, node.query_dedup());
     if (!info.scan.error.empty()) return Error(ErrorKind::io, info.scan.error);
+    if (end.came()) return info;
     if (info.status == DedupStatus::running && info.unscanned_clusters == 0) {
       progress.finish();
       return info;
@@ -79,17 +89,18 @@ int dedup_command(int argc, char** argv) {
   job.progress = line->has('p') && !line->has('q');
   if (!parse_image_name(*line, line->operands()[0], 'f', image_opts, job.name)) return 1;
   if (line->has('r') && !parse_size_option(*line->value('r'), "rate limit", job.rate)) return 1;
+  EndingSignal end;
   block::Graph graph;
   auto image = open_for_sharing(graph, job);
   if (!image) {
     report_error(std::move(image).error().context("Could not open '" + job.name.name + "'"));
     return 1;
   }
-  Result<DedupInfo> done = deduplicate(image->node(), job);
+  Result<DedupInfo> done = deduplicate(image->node(), job, end);
   if (!done) report_error(done.error());
   *image = Image();
   if (!close_graph(graph) || !done) return 1;
-  if (!line->has('q'))
+  if (!line->has('q') && !end.came())
     std::printf("%" PRIu64 " clusters had not been looked at; %" PRIu64
                 " of them are shared or zero now (%" PRIu64 " bytes).\n",
                 done->scanned_clusters, done->scan_deduplicated_clusters,
