@@ -2,7 +2,6 @@
 #include "qapi/json/framer.h"
 
 #include <cstdio>
-#include <cstring>
 
 namespace qapi {
 namespace {

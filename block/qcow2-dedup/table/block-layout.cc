@@ -4,7 +4,6 @@
 #include "block/endian.h"
 #include "block/util/zero.h"
 
-#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <string>

@@ -5,8 +5,6 @@
 #include "block/qcow2/host-file.h"
 #include "block/util/aligned-buffer.h"
 
-#include <optional>
-
 namespace qcow2 {
 
 // It reads neighbouring tables ahead in one request, and does not read holes of the file: an image

@@ -5,8 +5,6 @@
 #include "block/tools/img/command.h"
 #include "block/tools/img/create-options.h"
 
-#include <cstdio>
-
 namespace tools::img {
 namespace {
 

@@ -5,7 +5,6 @@
 #include "block/tools/common/sizes.h"
 #include "block/tools/img/command.h"
 
-#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 

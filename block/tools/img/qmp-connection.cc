@@ -3,7 +3,6 @@
 
 #include "qapi/json/parser.h"
 
-#include <algorithm>
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <nlohmann/json.hpp>

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <memory>
 
 namespace tools::io {
 namespace {
