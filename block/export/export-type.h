@@ -23,6 +23,8 @@ public:
   // Makes an export of a node that is attached already. Takes the options of this type out of
   // `own`; an option that is left there is an error. Called for one export at a time, without a
   // lock that requests or queries need.
+  // Must not start anything that serves clients or ends the export: the registry lists the export
+  // only after this function has returned, and discards it if options are left.
   virtual block::Result<std::shared_ptr<Export>> create(Export::Setup setup,
                                                         block::Options& own) = 0;
 };

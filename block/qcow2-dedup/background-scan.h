@@ -1,5 +1,5 @@
-// BackgroundScan: the job that deduplicates, while the guest works, the data that was stored
-// without deduplication.
+// BackgroundScan: the work of the scan, which deduplicates, while the guest works, the data that
+// was stored without deduplication. The job is dedup::Scanner::Run.
 //
 // Such clusters carry no mark: they are the data clusters whose entry in the dedup table is empty.
 // The scan walks over the mapping in guest order, looks the entries up, and hashes the clusters

@@ -12,7 +12,7 @@ namespace qcow2_dedup {
 
 // The options that deduplication adds to `create -o` and `amend -o`.
 const std::vector<block::CreateOption>& feature_options();
-// In images of real machines, 4 KiB clusters yield four times the duplicates of 64 KiB clusters.
+// docs/developer/decisions/cluster-size.md has the reason and the figures.
 inline constexpr char default_cluster_size[] = "4096";
 
 // Returns the hash algorithm for a value of option "dedup" other than "off". Errors:

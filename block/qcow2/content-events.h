@@ -1,4 +1,4 @@
-// ContentEvents: what an image tells a feature that keeps facts about data clusters
+// ContentEvents: the events that an image reports to a feature that keeps facts about data clusters
 // (deduplication).
 #ifndef BLOCK_QCOW2_CONTENT_EVENTS_H
 #define BLOCK_QCOW2_CONTENT_EVENTS_H
@@ -27,7 +27,8 @@ public:
   // about them must be dropped now.
   virtual void clusters_allocated(Metadata& metadata, HostCluster first,
                                   std::uint64_t clusters) = 0;
-  // Data is about to be stored, or has just been stored, without any other call to the feature.
+  // Called before data is stored whose fingerprint is not recorded, and again after the data is
+  // linked, unless the write fails. A scan must find this data later.
   virtual void data_written(Metadata& metadata) = 0;
   // The content of these clusters could not be read.
   virtual void content_unreadable(Metadata& metadata, HostCluster first,

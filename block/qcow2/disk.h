@@ -33,7 +33,9 @@ public:
   Result<void> settle_copied_flags();
 
   // Grows the disk to `bytes` of guest data, at least the present size; new space reads as zeros.
-  // Only reads may run meanwhile. Errors: unsupported (smaller than now), no_space.
+  // Waits for all requests, and holds off new ones meanwhile. Errors: unsupported (smaller than
+  // now), invalid_argument (the L1 table would be too large), no_space, corrupt (the image was
+  // found to be corrupt), those of the file and of the backing file.
   Result<void> grow(std::uint64_t bytes);
 
   Image& image;

@@ -9,8 +9,8 @@ namespace qcow2 {
 
 class Image;
 
-// Any thread; no lock may be held. Never fails: space that is not returned is reused, or lost at
-// worst.
+// Any thread. The caller must not hold the metadata lock. Never fails: space that is not returned
+// is reused, or lost at worst.
 class SpaceReturn {
 public:
   explicit SpaceReturn(Image& image);

@@ -1,7 +1,7 @@
 // The raw format driver: passes every request to child "file", shifted by the option "offset".
 //
 // This is the smallest complete format driver and the one to copy. docs/developer/drivers.md
-// explains it step by step.
+// has the contract of each entry.
 #include "block/raw/raw.h"
 
 #include "block/node.h"

@@ -22,8 +22,10 @@ struct ResumeDedup {
 };
 
 // Every entry is required. The node layer calls them one at a time for a node, on the monitor's
-// thread or a tool's, while requests run; they return at once. Errors: not_deduplicated(), if this
-// node's image is not deduplicated; permission, if the node is read-only (not of query).
+// thread or a tool's, while requests run. They must not wait for a request, but may wait for the
+// driver's locks. query() may do I/O: of a read-only qcow2 node it reads and hashes tables. Errors:
+// not_deduplicated(), if this node's image is not deduplicated; permission, if the node is
+// read-only (not of query).
 struct DedupOperations {
   // New writes are stored without deduplication, and the scan stops.
   Result<void> (*pause)(Node& node);

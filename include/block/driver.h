@@ -6,10 +6,11 @@
 //
 // Common contract
 //   Threads    Entries whose names begin with co_ may wait, for a disk or for another request. They
-//              are called on any thread, several at a time; the driver locks what it shares. All
-//              other entries are called one at a time for a node: open, close, create and check
-//              while no request of the node is in flight, get_info and DedupOperations at any time.
-//              mark_corrupt and DebugOperations are called on any thread, several at a time.
+//              are called on any thread, several at a time; the driver locks what it shares.
+//              mark_corrupt, DebugOperations and the entries without a node are called in the same
+//              way. All other entries are called one at a time for a node: open, close, create,
+//              check, trim and amend while no request of the node is in flight, get_info and
+//              DedupOperations at any time.
 //   Addresses  Offsets and lengths are bytes of the node's own content: guest bytes for an image
 //              format, file bytes for a protocol driver.
 //   Checked    Before the node layer calls a co_ entry, it checks that the range lies within the
@@ -93,21 +94,22 @@ struct BlockDriver {
   // the answer of the child of a filter.
   bool (*reads_as_zeros_when_new)(Node& node) = nullptr;
 
-  // Opens the node: takes its options out of `options`, opens its children with node.open_child(),
-  // sets limits(), and stores its own object with node.set_state(). After an error the node layer
-  // closes the children and drops the state.
+  // Required. Opens the node: takes its options out of `options`, opens its children with
+  // node.open_child(), sets limits(), and stores its own object with node.set_state(). After an
+  // error the node layer closes the children and drops the state.
   Result<void> (*open)(Node& node, Options& options) = nullptr;
-  // Closes the node: makes everything durable and drops the state. Called once, while no request is
-  // in flight and the children are still open. The node layer has flushed a writable node before;
-  // null: that flush is enough. An error means that something may not be durable; the node is
-  // closed all the same.
+  // Closes the node: makes everything durable and ends the driver's own threads. Called once, while
+  // no request is in flight and the children are still open. The node layer drops the state
+  // afterwards. It has flushed a writable node before, except when the opening failed after `open`
+  // had succeeded. Null: that flush is enough. An error means that something may not be durable;
+  // the node is closed all the same.
   Result<void> (*close)(Node& node) = nullptr;
 
   // Returns the length in bytes. Required unless is_filter.
   Result<std::uint64_t> (*co_get_length)(Node& node) = nullptr;
 
-  // Reads into the vector's memory. A format driver reads unallocated ranges from node.backing(),
-  // or as zeros if there is no backing node.
+  // Required. Reads into the vector's memory. A format driver reads unallocated ranges from
+  // node.backing(), or as zeros if there is no backing node.
   Result<void> (*co_readv)(Node& node, std::uint64_t offset, const IoVector& vector) = nullptr;
 
   // As co_readv, but reads what the medium holds. It bypasses every cache that may still show data

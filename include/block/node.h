@@ -63,7 +63,8 @@ struct ChainStatus {
 // permission, split at limits().max_transfer, do read-modify-write where the driver needs
 // alignment, emulate entries that the driver lacks, call the driver, and count. Errors are those of
 // the driver, or: invalid_argument with EIO (beyond the end), permission (node is read-only),
-// not_found (the node has been closed).
+// unsupported (the driver lacks the entry and nothing replaces it, or the node was opened only for
+// check), not_found (the node has been closed).
 //
 // A caller must hold an Attachment for as long as its requests run.
 class Node {
@@ -130,7 +131,7 @@ public:
   // was opened for check), permission (read-only).
   Result<void> amend(Options& options);
 
-  // --- Events and breakpoints, for tests; see BlockDriver. ---
+  // --- Events and breakpoints, for tests; see DebugOperations. ---
   // A driver reports to its child what it is about to do. Costs one load if there is no listener.
   void debug_event(DebugEvent event) {
     if (debug_listener_) debug_listener_->driver_->debug->event(*debug_listener_, event);

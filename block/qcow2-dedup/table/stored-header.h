@@ -11,7 +11,7 @@ namespace qcow2_dedup {
 void enter_extension(qcow2::Header& header, const Extension& extension);
 
 // Enters the extension, if there is one, in the header, and stores the header durably if it has
-// changed. While an Image is open, Image::store_header() does that.
+// changed. While an Image is open, Metadata::store_header() does that.
 block::Result<void> store_header(qcow2::HostFile& file, qcow2::Header& header,
                                  const std::optional<Extension>& extension);
 
