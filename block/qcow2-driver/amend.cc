@@ -81,7 +81,7 @@ Result<void> switch_on(OpenImage& state, const std::string& algorithm_name, bool
 
 Result<void> switch_off(OpenImage& state) {
   state.index_loader.reset();
-  state.scan.reset();
+  (void)state.scan->stop();
   BLOCK_TRY(state.image->begin_change());
   {
     auto metadata = state.image->lock();
@@ -111,6 +111,7 @@ Result<void> amend(block::Node& node, block::Options& options) {
       return Error(ErrorKind::invalid_argument, "Option 'dedup_exclusive' needs 'dedup'");
     if (!state.dedup) return {};
     BLOCK_TRY(switch_off(state));
+    state.scan.reset();
     state.dedup.reset();
     return {};
   }

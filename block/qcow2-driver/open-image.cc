@@ -186,7 +186,6 @@ Result<void> start_dedup(Node& node, OpenImage& state, const DedupSettings& sett
         scan->begin();
         node.emit(block::NodeEvent::dedup_changed);
       });
-  state.index_loader->start();
   return {};
 }
 
@@ -290,7 +289,10 @@ Result<void> open(Node& node, Options& options) {
     if (state->extension)
       BLOCK_TRY(start_dedup(node, *state, taken.dedup, taken.scan_rate, crashed || lost_tail));
   }
+  IndexLoader* loader = state->index_loader.get();
   node.set_state(std::move(state));
+  // Last, because it starts the scan, which may report an error of the image to the node at once.
+  if (loader) loader->start();
   return {};
 }
 

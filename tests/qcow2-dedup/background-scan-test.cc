@@ -159,6 +159,28 @@ TEST(BackgroundScanAfterAClose, DoesNotLookAgainAtWhatItHasPassed) {
   disk.expect_clean();
 }
 
+// The scan starts while the node is being opened, so it may meet the damage before open() returns.
+TEST(BackgroundScanOfADamagedImage, MarksTheImageCorrupt) {
+  for (int i = 0; i < 20; ++i) {
+    Qcow2Disk disk;
+    disk.write(0, disk.pattern(1) + disk.pattern(2));
+    ASSERT_TRUE(succeeded(disk.close()));
+    Extension extension = disk.extension();
+    extension.set_scan_mark(0);
+    disk.set_extension(extension);
+    constexpr std::uint64_t beyond_the_end = std::uint64_t{1} << 50;
+    disk.set_file64(disk.l2_entry_place(0), beyond_the_end | qcow2::copied_flag);
+    std::promise<void> corrupted;
+    disk.graph.set_event_sink([&](const block::Node&, block::NodeEvent event, const std::string&) {
+      if (event == block::NodeEvent::image_corrupted) corrupted.set_value();
+    });
+    disk.open();
+    ASSERT_EQ(corrupted.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    EXPECT_EQ(kind_of(block::write(disk.node(), 0, disk.pattern(1))), block::ErrorKind::corrupt);
+    (void)disk.close(); // refused, because the image is corrupt
+  }
+}
+
 TEST_F(BackgroundScan, FollowsACrash) {
   pause();
   disk.write(0, a + a + b);
