@@ -30,8 +30,9 @@ void set_program_name(const char* argv0) {
   if (!path.empty()) name() = path.substr(path.rfind('/') + 1);
   block::Graph::set_default_event_sink(
       [](const block::Node& node, block::NodeEvent event, const std::string& message) {
-        if (event == block::NodeEvent::warning || event == block::NodeEvent::image_corrupted)
-          report_warning(node.filename() + ": " + message);
+        if (event == block::NodeEvent::warning) report_warning(node.filename() + ": " + message);
+        if (event == block::NodeEvent::image_corrupted)
+          report_warning(node.filename() + ": the image is corrupt: " + message);
       });
 }
 
