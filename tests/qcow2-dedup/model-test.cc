@@ -119,7 +119,8 @@ void Model::write(Random& random, std::uint64_t begin, std::uint64_t end) {
       data += cluster[at % bytes()];
   }
   EXPECT_TRUE(succeeded(block::write(disk.node(), begin, data)));
-  model.replace(begin, data.size(), data);
+  // Not replace(), which writes the size, too: other threads read it.
+  std::ranges::copy(data, model.data() + begin);
 }
 
 // What other clusters hold, to half of the disk.
