@@ -103,8 +103,8 @@ TEST_F(DriverAnswer, BlockStatusLiesWithinTheRange) {
                "a run of its child \"file\", which it does not have");
 }
 
+#ifndef NDEBUG
 TEST_F(DriverAnswer, FaultEndsADebugBuild) {
-  if (!driver_answers_are_checked) GTEST_SKIP() << "only debug builds check";
   auto node = open_scripted();
   script.request = Error(ErrorKind::io, "");
   EXPECT_DEATH((void)read(*node, 0, 1), "co_readv returned an error without a message");
@@ -112,6 +112,7 @@ TEST_F(DriverAnswer, FaultEndsADebugBuild) {
   script.status = [](std::uint64_t) { return BlockStatus{}; };
   EXPECT_DEATH((void)node->co_block_status(0, 1).ok(), "co_block_status returned an empty run");
 }
+#endif
 
 TEST_F(DriverAnswer, CorruptErrorMarksTheImageAndIsReportedOnce) {
   auto node = open_scripted();
