@@ -19,16 +19,20 @@ void remember(int number) {
 
 } // namespace
 
-EndingSignal::EndingSignal() {
-  for (int number : ending_signals) {
+void handle_ending_signals(std::span<const int> signals, void (*handler)(int number)) {
+  for (int number : signals) {
     struct sigaction present;
     if (sigaction(number, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
     struct sigaction action = {};
-    action.sa_handler = remember;
-    action.sa_flags = SA_RESETHAND; // a second one ends the program
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESETHAND;
     sigemptyset(&action.sa_mask);
     (void)sigaction(number, &action, nullptr);
   }
+}
+
+EndingSignal::EndingSignal() {
+  handle_ending_signals(ending_signals, remember);
 }
 
 EndingSignal::~EndingSignal() {

@@ -1,6 +1,8 @@
 // NewImage: a signal handler removes the file.
 #include "block/tools/img/new-image.h"
 
+#include "block/tools/common/ending-signal.h"
+
 #include <array>
 #include <atomic>
 #include <climits>
@@ -36,19 +38,6 @@ void remove_unfinished(int number) {
   (void)raise(number);
 }
 
-// A signal that the caller of the program ignores (nohup) stays ignored.
-void install_handlers() {
-  for (int number : ending_signals) {
-    struct sigaction present;
-    if (sigaction(number, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
-    struct sigaction action = {};
-    action.sa_handler = remove_unfinished;
-    action.sa_flags = SA_RESETHAND;
-    sigemptyset(&action.sa_mask);
-    (void)sigaction(number, &action, nullptr);
-  }
-}
-
 void arm(const std::string& path) {
   struct stat status;
   if (path.empty() || path.size() >= unfinished_path.size() || stat(path.c_str(), &status) != 0)
@@ -56,7 +45,7 @@ void arm(const std::string& path) {
   std::memcpy(unfinished_path.data(), path.c_str(), path.size() + 1);
   unfinished_device = status.st_dev;
   unfinished_inode = status.st_ino;
-  install_handlers();
+  handle_ending_signals(ending_signals, remove_unfinished);
   armed = true;
 }
 
