@@ -32,7 +32,7 @@ Result<void> load_modules(const Configuration& configuration) {
 
 StorageDaemon::StorageDaemon(std::function<void()> request_quit)
     : request_quit_(std::move(request_quit)),
-      jobs_([this](const block::Job& job, block::JobStatus status) { hear(job, status); }),
+      jobs_([this](const block::Job& job, block::JobStatus status) { handle_event(job, status); }),
       graph_(&jobs_),
       exports_(graph_, exports::all_export_types(),
                [this](const std::string& id) { export_deleted(id); }),
@@ -40,7 +40,7 @@ StorageDaemon::StorageDaemon(std::function<void()> request_quit)
       commands_(std::make_unique<qapi::CommandTable>(context_)),
       dedup_watch_([this](const qapi::Event& event) { server_->broadcast(event); }) {
   graph_.set_event_sink([this](const block::Node& node, block::NodeEvent event,
-                               const std::string& message) { hear(node, event, message); });
+                               const std::string& message) { handle_event(node, event, message); });
   thread_.run([this] {
     server_ = std::make_unique<QmpServer>(thread_.context(), *commands_,
                                           *qapi::qmp_query_version(context_));
@@ -161,15 +161,15 @@ void StorageDaemon::announce_end(qapi::ShutdownCause cause) {
   server_->broadcast(qapi::event_of(qapi::ShutdownEvent{.guest = false, .reason = cause}));
 }
 
-void StorageDaemon::hear(const block::Job& job, block::JobStatus status) {
+void StorageDaemon::handle_event(const block::Job& job, block::JobStatus status) {
   thread_.post(
       [this, data = qapi::JobStatusChangeEvent{.id = job.id(), .status = job_status(status)}] {
         if (server_) server_->broadcast(qapi::event_of(data));
       });
 }
 
-void StorageDaemon::hear(const block::Node& node, block::NodeEvent event,
-                         const std::string& message) {
+void StorageDaemon::handle_event(const block::Node& node, block::NodeEvent event,
+                                 const std::string& message) {
   switch (event) {
   case block::NodeEvent::closed:
     thread_.post([this, name = node.name()] {

@@ -52,8 +52,8 @@ private:
   void handle_signals();
   void quit(qapi::ShutdownCause cause);
   void announce_end(qapi::ShutdownCause cause);
-  void hear(const block::Job& job, block::JobStatus status);
-  void hear(const block::Node& node, block::NodeEvent event, const std::string& message);
+  void handle_event(const block::Job& job, block::JobStatus status);
+  void handle_event(const block::Node& node, block::NodeEvent event, const std::string& message);
   void export_deleted(const std::string& id);
   void look_at_dedup(const std::string& node_name);
 

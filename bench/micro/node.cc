@@ -14,22 +14,26 @@ std::shared_ptr<block::Node> open(benchmark::State& state, block::Graph& graph,
   return nullptr;
 }
 
-void node_read(benchmark::State& state, const char* options) {
+template <typename Request>
+void measure(benchmark::State& state, const char* options, Request request) {
   block::Graph graph;
   auto node = open(state, graph, options);
   std::vector<std::byte> memory(4096);
   const block::IoVector vector(memory.data(), memory.size());
   for (auto _ : state)
-    benchmark::DoNotOptimize(node->co_readv(4096, vector).ok());
+    benchmark::DoNotOptimize(request(*node, vector).ok());
+}
+
+void node_read(benchmark::State& state, const char* options) {
+  measure(state, options, [](block::Node& node, const block::IoVector& vector) {
+    return node.co_readv(4096, vector);
+  });
 }
 
 void node_write(benchmark::State& state, const char* options) {
-  block::Graph graph;
-  auto node = open(state, graph, options);
-  std::vector<std::byte> memory(4096);
-  const block::IoVector vector(memory.data(), memory.size());
-  for (auto _ : state)
-    benchmark::DoNotOptimize(node->co_writev(4096, vector).ok());
+  measure(state, options, [](block::Node& node, const block::IoVector& vector) {
+    return node.co_writev(4096, vector);
+  });
 }
 
 constexpr const char* null_node = "driver=null-co,read-zeroes=off";

@@ -54,9 +54,6 @@ public:
   // if any.
   void set_scan_mark(std::optional<std::uint64_t> position);
   block::DedupInfo info();
-  // Returns nothing if the image has no data figures: the clusters were not counted when it was
-  // opened.
-  std::optional<block::DataFigures> data_figures();
   // Returns whether the file holds the present status: paused or not, and the position of the scan.
   bool status_is_stored();
   // Returns the header extension, with the status as a close would store it if the scan has work to
@@ -145,6 +142,8 @@ private:
   // Called when the table has lost this fingerprint.
   void fingerprint_removed(HostCluster cluster, const dedup::Fingerprint& fingerprint);
   Extension with_status(std::optional<std::uint64_t> scan_mark) const;
+  // Returns nothing if the image has no data figures: the clusters were not counted when it was
+  // opened.
   std::optional<block::DataFigures> data_figures(Metadata& metadata) const;
 
   // Constant after construction:

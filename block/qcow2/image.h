@@ -30,7 +30,6 @@ public:
 //                         lists the metadata that is read and written under it, with the reasons.
 class Image {
 public:
-  using Metadata = qcow2::Metadata;
   using LockedMetadata = block::Locked<Metadata, block::SpinningMutex>;
 
   // `file` must outlive the image. The header must have been decoded and found supported.
